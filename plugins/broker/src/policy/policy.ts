@@ -1,0 +1,55 @@
+/** Who may: the port of the policy engine, and the one question everybody asks (TM-K1). */
+import type {PolicyAction, Principal, ToolClass} from '@prod/sdk'
+import type {Structure} from '@prod/sdk/grammar/grammar'
+import type {Catalog, RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
+
+/** What is acted upon. A command comes with its parsed structure, so that policy sees what runs. */
+export type Resource =
+  | {kind: 'command'; tool: ToolEntry; structure: Structure; target: TargetEntry}
+  | {kind: 'target'; target: TargetEntry}
+  | {kind: 'role'; role: RoleEntry}
+  | {kind: 'log'}
+
+export interface Question {
+  principal: Pick<Principal, 'iss' | 'sub' | 'person' | 'name'>
+  /** canonical group names: the provider's, and those of active grants */
+  groups: string[]
+  action: PolicyAction
+  resource: Resource
+  context: {
+    /** for request, approve, breakGlass: which use it is about */
+    use?: 'run' | 'shell' | 'forward' | 'assume' | 'role'
+    class?: ToolClass
+    address?: string
+    incident?: boolean
+    reused?: boolean
+  }
+}
+
+/**
+ * `allow`; `forbidden`: a forbid matched or evaluation had an error (no request possible); `default`: nothing permits.
+ * `rules`: ids of what decided (file and policy id). `errors`: evaluation errors, each an alarm (TM-L3).
+ */
+export interface Answer {
+  decision: 'allow' | 'forbidden' | 'default'
+  rules: string[]
+  errors: string[]
+}
+
+/** One loaded bundle: catalog and policy together, swapped whole. */
+export interface Bundle {
+  /** sha256 over all files of catalog and policy, names and bytes */
+  readonly digest: string
+  readonly catalog: Catalog
+  readonly loadedAt: string
+  readonly warnings: string[]
+  ask(question: Question): Answer
+  /** Group names that some permit on `approve` names for this resource: shown when no known person may. */
+  approverGroups(resource: Resource): string[]
+}
+
+/** What a use needs, put together from `use` and `request` (DESIGN section 7): the one decision function. */
+export type UseDecision =
+  | {decision: 'allow'; rules: string[]}
+  | {decision: 'request'; approvals: number; rules: string[]}
+  | {decision: 'deny'; rules: string[]; errors: string[]; why: 'forbidden' | 'default'}

@@ -1,0 +1,21 @@
+import type {ToolClass} from './domain.ts'
+import type {Grammar} from './grammar/grammar.ts'
+
+/** What the caller may do with a thing: at once, after asking, or not at all. */
+export type Usable = 'now' | 'request' | 'no'
+
+/** The catalog as one caller sees it: for pickers, completion, `prod tools show`. Cached by the CLI. */
+export interface CatalogView {
+  bundle: string
+  tools: {
+    name: string
+    summary: string
+    service: string | null
+    targets: string[]
+    /** the typed grammar, so that completion and checks before sending need no call */
+    grammar: Grammar
+    commands: {path: string[]; class: ToolClass; usable: Usable}[]
+  }[]
+  targets: {name: string; address: string; environment: string; summary: string; shell: Usable | 'breakGlass'}[]
+  roles: {name: string; summary: string; provider: string; class: ToolClass; maxSeconds: number; usable: Usable; active: string | null}[]
+}

@@ -1,0 +1,218 @@
+/** The words of prod as types. Moments are ISO 8601 UTC text here (`2026-11-22T03:04:05.678Z`): these shapes cross borders. */
+
+/** What people are compared by: from the identity provider's person claim. Unknown (empty) may never approve. */
+export type PersonId = string
+
+/** Who acts. Identity is issuer + subject; the name is for display alone (TM-I2). */
+export interface Principal {
+  iss: string
+  sub: string
+  person: PersonId
+  name: string
+}
+
+/** What a command does to production. `admin` touches access itself. */
+export type ToolClass = 'read' | 'change' | 'admin' | 'shell'
+
+/** The Cedar action of a use. */
+export type UseAction = 'run' | 'shell' | 'forward' | 'assume'
+export type PolicyAction = UseAction | 'request' | 'approve' | 'breakGlass' | 'review' | 'watch' | 'readAudit' | 'readRecording'
+
+/** How a program ended. `status` 0-255; `signal` such as SIGKILL; `unknown` says why nobody knows. */
+export type Exit = {status: number} | {signal: string} | {unknown: string}
+
+export interface Digest {
+  bytes: number
+  /** lower-case hex */
+  sha256: string
+}
+
+/** One target as the catalog knows it: `name` of the catalog, `address` as `primitive:where`. */
+export interface TargetRef {
+  name: string
+  address: string
+  environment: string
+}
+
+/**
+ * What an approver sees and signs (TM-W1): its RFC 8785 bytes are what the digest covers. Everything that decides what
+ * will happen is in here, and nothing else is. Fields that do not apply are null, never absent.
+ */
+export interface ApprovalDocument {
+  version: 1
+  request: string
+  kind: 'exec' | 'shell' | 'role'
+  /** exec: argv with argv[0] the tool's name; else null */
+  argv: string[] | null
+  program: {path: string; sha256: string | null} | null
+  env: Record<string, string>
+  cwd: string | null
+  stdin: Digest | null
+  tool: string | null
+  class: ToolClass
+  /** the OS account or role the run gets */
+  runAs: string | null
+  targets: TargetRef[]
+  /** role: which, and what the provider confers */
+  role: {name: string; provider: string; parameters: Record<string, unknown>} | null
+  durationSeconds: number
+  startAt: string | null
+  maxUses: number
+  retention: 'none' | 'redacted' | 'full'
+  limits: Limits | null
+  approvalsNeeded: number
+  breakGlass: boolean
+  incident: string | null
+  requester: Principal
+  reason: string
+  /** sha256 of the catalog and policy bundle at submission */
+  bundle: string
+  createdAt: string
+}
+
+/** Limits of one run. */
+export interface Limits {
+  wallSeconds: number
+  cpuSeconds: number
+  memoryBytes: number
+  processes: number
+  fileBytes: number
+  /** what is stored; the stream itself is bounded by `outputBytes` too when `endOnOutput` */
+  outputBytes: number
+}
+
+export type RequestState = 'pending' | 'approved' | 'started' | 'done' | 'denied' | 'cancelled' | 'expired' | 'void'
+
+export interface Approval {
+  by: Principal
+  decision: 'approve' | 'deny'
+  digest: string
+  /** compact JWS, `typ: prod-approval+jws`, by the approver's login key */
+  jws: string
+  at: string
+  /** which login (family) signed; leads to the ID token that binds the key */
+  login: string
+}
+
+export interface Request {
+  id: string
+  state: RequestState
+  kind: 'exec' | 'shell' | 'role'
+  principal: Principal
+  reason: string
+  /** what will run or be conferred, for people: derived from the document */
+  summary: string
+  class: ToolClass
+  environment: string
+  digest: string
+  approvalsNeeded: number
+  approvals: {by: string; person: PersonId; at: string}[]
+  /** people seen lately whom policy permits, else the groups' names */
+  approvers: string[]
+  createdAt: string
+  expiresAt: string
+  startAt: string | null
+  /** what came of it: run_, ses_ or grant_ */
+  result: string | null
+  note: string | null
+  breakGlass: boolean
+}
+
+export type GrantState = 'approved' | 'active' | 'expired' | 'revoked' | 'handed-back'
+
+export interface Grant {
+  id: string
+  state: GrantState
+  request: string
+  principal: Principal
+  role: string
+  provider: string
+  startsAt: string
+  expiresAt: string
+  endedAt: string | null
+}
+
+export type RunState = 'started' | 'ended' | 'unknown'
+
+export interface Run {
+  id: string
+  state: RunState
+  request: string
+  principal: Principal
+  tool: string
+  argv: string[]
+  target: TargetRef
+  class: ToolClass
+  reason: string
+  startedAt: string
+  endedAt: string | null
+  exit: Exit | null
+  /** why it was ended by the broker: `revoked`, `cancelled`, `limit: wall`, `detached`, `broker stop`; else null */
+  endedBy: string | null
+  stdout: Digest | null
+  stderr: Digest | null
+}
+
+export type SessionState = 'opening' | 'open' | 'closed'
+
+export interface Session {
+  id: string
+  state: SessionState
+  request: string
+  principal: Principal
+  target: TargetRef
+  reason: string
+  incident: string | null
+  breakGlass: boolean
+  openedAt: string
+  closedAt: string | null
+  expiresAt: string
+  exit: Exit | null
+  endedBy: string | null
+  /** number of sealed chunks so far */
+  chunks: number
+  review: string | null
+  alerted: boolean
+}
+
+export interface Review {
+  id: string
+  state: 'open' | 'done'
+  session: string
+  principal: Principal
+  target: TargetRef
+  dueAt: string
+  createdAt: string
+  doneAt: string | null
+  by: Principal | null
+  verdict: 'ok' | 'follow-up' | 'violation' | null
+  note: string | null
+}
+
+/** Signed proof of what happened. `signature`: compact JWS (EdDSA, broker's receipt key) over the JCS bytes without it. */
+export interface Receipt {
+  version: 1
+  run: string
+  request: string
+  principal: {iss: string; sub: string; name: string}
+  tool: string
+  argv: string[]
+  target: string
+  reason: string
+  approvals: {by: string; digest: string; jws: string}[]
+  exit: Exit
+  stdout: Digest
+  stderr: Digest
+  startedAt: string
+  endedAt: string
+  /** where the end record lies in the log, its inclusion proof (base64 hashes) and the signed checkpoint it leads to */
+  log: {index: number; proof: string[]; checkpoint: string}
+  signature: string
+}
+
+export interface TerminalSize {
+  columns: number
+  rows: number
+}
+
+export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGKILL' | 'SIGUSR1' | 'SIGUSR2'

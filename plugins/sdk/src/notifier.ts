@@ -1,0 +1,41 @@
+/** What a notice says. Header fields come first and from the store; `reason` is somebody's words and must stay inert. */
+export interface Notice {
+  /** the same for every try of one notice: receivers drop repeats by it */
+  id: string
+  type: string
+  at: string
+  urgency: 'info' | 'alert'
+  title: string
+  principal: string
+  target: string
+  risk: string
+  digest: string | null
+  subject: string
+  reason: string
+  next: string | null
+}
+
+/** Proof that a receiver took the notice. */
+export interface Delivered {
+  receiver: string
+  at: string
+}
+
+/** Sends notices to one receiver. */
+export interface Notifier {
+  readonly id: string
+  readonly summary: string
+  /** Checks a channel's configuration and gives the channel. Pure. Throws CONFIG_INVALID. */
+  channel(name: string, config: Record<string, unknown>): NoticeChannel
+}
+
+export interface NoticeChannel {
+  readonly name: string
+  /** Accepted, or throws. Safe to repeat with the same notice. */
+  send(notice: Notice, signal: AbortSignal): Promise<Delivered>
+}
+
+/** Types a notifier. */
+export function defineNotifier(notifier: Notifier): Notifier {
+  return notifier
+}

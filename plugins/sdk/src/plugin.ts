@@ -1,0 +1,16 @@
+import type {Check} from './check.ts'
+import type {Explainer} from './explainer.ts'
+import type {GrantProvider} from './grant-provider.ts'
+import type {Notifier} from './notifier.ts'
+import type {Primitive} from './primitive.ts'
+
+/** What a plugin package's entry may export. Each is optional. */
+export interface Plugin {
+  // biome-ignore lint/suspicious/noExplicitAny: the target type is the plugin's own
+  primitive?: Primitive<any>
+  // biome-ignore lint/suspicious/noExplicitAny: the role type is the plugin's own
+  grantProvider?: GrantProvider<any>
+  notifier?: Notifier
+  explainer?: Explainer
+  check?: Check
+}

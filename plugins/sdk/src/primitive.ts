@@ -1,0 +1,81 @@
+import type {Readable, Writable} from 'node:stream'
+import type {Exit, Limits, SignalName, TerminalSize} from './domain.ts'
+
+/** One thing a use needs, least first. `kind` names who understands it: `aws`, `os`, … */
+export interface Permission {
+  kind: string
+  actions: string[]
+  resources: string[]
+}
+
+/** How a target is used. argv[0] is the program's own idea of its name; `program.path` is what is executed. */
+export type Use =
+  | {
+      kind: 'exec'
+      program: {path: string; sha256?: string}
+      argv: string[]
+      env: Record<string, string>
+      limits: Limits
+      stdin: boolean
+      runAs?: string
+    }
+  | {kind: 'shell'; size: TerminalSize; env: Record<string, string>; limits: Limits; runAs?: string}
+  | {kind: 'forward'; to: {host: string; port: number}}
+
+/** The only credential a plugin sees: minted for this use, dies with it. Values are secrets: never in argv, files, logs, messages. */
+export interface Access {
+  /** the run, session or grant this is for: labels trees, cloud sessions, tags */
+  readonly id: string
+  /** who acts, as `iss#sub` */
+  readonly principal: string
+  readonly credential: Readonly<Record<string, string>>
+}
+
+/**
+ * One open use: bytes in, bytes out, how it ended. `stdout` and `stderr` are paused until read and push back on the far
+ * side. For a shell, `stderr` ends at once. `ended` never rejects.
+ */
+export interface Channel {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
+  resize(size: TerminalSize): void
+  signal(name: SignalName): void
+  /** Ends the whole tree, whatever it does; resolves when no descendant is left. Safe to repeat. */
+  end(why: string): Promise<Exit>
+  readonly ended: Promise<Exit>
+  /** which limit the far side enforced, once ended: `wall`, `cpu`, `memory`, … */
+  readonly limit?: string
+}
+
+export interface FoundTarget {
+  address: string
+  name: string
+  labels: Record<string, string>
+}
+
+/**
+ * A way in. The broker calls it; in offline break-glass the CLI does. It knows no terminal, no HTTP, no process exit.
+ * @typeParam T what names one target after `id:`
+ */
+export interface Primitive<T = unknown> {
+  readonly id: string
+  readonly summary: string
+  readonly uses: readonly Use['kind'][]
+  /** The part after `id:`. Pure. Throws TARGET_INVALID with an example. */
+  parse(text: string): T
+  /** The least this use needs. Pure. */
+  permissions(target: T, use: Use): Permission[]
+  /** Opens the channel; heavy packages load here. Throws TARGET_UNREACHABLE, TOOL_UNAVAILABLE. */
+  open(target: T, use: Use, access: Access, signal: AbortSignal): Promise<Channel>
+  /** Called once before the broker serves; what it returns is called when the broker stops. */
+  start?(): Promise<() => Promise<void>>
+  discover?(query: {text: string}, access: Access): AsyncIterable<FoundTarget>
+  /** What this platform gives, for `prod doctor`: one line each. */
+  checks?(): Promise<{name: string; ok: boolean; detail: string}[]>
+}
+
+/** Types a primitive without losing its target type. */
+export function definePrimitive<T>(primitive: Primitive<T>): Primitive<T> {
+  return primitive
+}

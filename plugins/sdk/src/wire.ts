@@ -1,0 +1,100 @@
+/**
+ * One WebSocket is one stream (`/v1/stream`). The first text message is the request; then binary frames (first byte the
+ * kind, after Kubernetes' v5.channel.k8s.io) and text messages both ways. `protocol: prod.stream.v1`.
+ */
+import type {Receipt, SignalName, TerminalSize} from './domain.ts'
+import type {ErrorDescription} from './errors.ts'
+
+export const streamPath = '/v1/stream'
+export const streamProtocol = 'prod.stream.v1'
+/** bytes that may be on the way unacknowledged, each of stdout and stderr */
+export const windowBytes = 1024 * 1024
+export const maxFirstMessageBytes = 256 * 1024
+export const firstMessageTimeoutSeconds = 10
+export const maxFrameBytes = 64 * 1024
+/** stdin that is read before an approval */
+export const maxApprovedStdinBytes = 16 * 1024 * 1024
+
+/** First byte of a binary frame. `end` carries a JWS by the broker's receipt key, payload {@link EndPayload}. */
+export const frame = {stdin: 0, stdout: 1, stderr: 2, end: 3, resize: 4, close: 255} as const
+
+/** What the end frame's JWS says (`typ: prod-end+jws`). */
+export interface EndPayload {
+  id: string
+  exit: {status: number} | {signal: string} | {unknown: string}
+  /** why the broker ended it, else null */
+  endedBy: string | null
+  stdoutBytes: number
+  stderrBytes: number
+  iat: number
+}
+
+/** The first message. `key` is the idempotency key (TM-N3), made by the client: 128 random bits, base64url. */
+export type FirstMessage =
+  | {
+      type: 'exec'
+      key: string
+      argv: string[]
+      targets: string[]
+      reason: string
+      reasonReused?: boolean
+      incident?: string
+      wait: boolean
+      startAt?: string
+      /** a stream of stdin follows; for approved runs it is read first and digested */
+      stdin: boolean
+      client: ClientInfo
+    }
+  | {
+      type: 'shell'
+      key: string
+      target: string
+      reason: string
+      incident?: string
+      size: TerminalSize
+      term: string
+      /** the target as the person typed it at the confirmation; null before it was asked */
+      confirmed: string | null
+      wait: boolean
+      client: ClientInfo
+    }
+  /** Takes up a run or session, or an approved request. Byte counts already had, so that none comes twice. */
+  | {type: 'attach'; id: string; have: {stdout: number; stderr: number}; size?: TerminalSize; client: ClientInfo}
+  | {type: 'watch'; session: string; client: ClientInfo}
+  /** Waits until a request is decided: `prod request create`, `request ls --watch`. Without an id: every change the caller may see. */
+  | {type: 'follow'; request?: string; client: ClientInfo}
+
+export interface ClientInfo {
+  version: string
+  platform: string
+  /** a label alone (TM-I3) */
+  label?: string
+}
+
+export type ClientMessage =
+  | {type: 'ack'; stdout: number; stderr: number}
+  | {type: 'signal'; name: SignalName}
+  | {type: 'cancel'}
+  | {type: 'auth'; token: string; proof: string}
+  | {type: 'stdin-end'}
+  /** answer to `challenge`: a fresh DPoP proof with the nonce */
+  | {type: 'proof'; proof: string}
+  /** answer to `confirm`: what the person typed */
+  | {type: 'confirmed'; text: string}
+
+export type ServerMessage =
+  | {type: 'challenge'; nonce: string}
+  /** stdin so far read by the broker, total bytes: credit for the client's stdin (window {@link windowBytes}) */
+  | {type: 'window'; stdin: number}
+  /** a request waits: who can approve, since when */
+  | {type: 'waiting'; request: string; digest: string; since: string; expiresAt: string; approvalsNeeded: number; approvals: string[]; approvers: string[]; summary: string}
+  /** queued behind another run on the same target */
+  | {type: 'queued'; behind: number; target: string}
+  /** a shell wants its typed confirmation; `banner` lines are the broker's words */
+  | {type: 'confirm'; text: string; banner: string[]}
+  | {type: 'started'; id: string; request: string; target: string; environment: string; correlation: string; stdout: number; stderr: number; banner?: string[]; expiresAt?: string}
+  | {type: 'receipt'; receipt: Receipt}
+  | {type: 'notice'; text: string}
+  | {type: 'request'; request: import('./domain.ts').Request}
+  | {type: 'pending'; request: string}
+  | {type: 'error'; error: ErrorDescription}
