@@ -70,6 +70,11 @@ export interface Primitive<T = unknown> {
   open(target: T, use: Use, access: Access, signal: AbortSignal): Promise<Channel>
   /** Called once before the broker serves; what it returns is called when the broker stops. */
   start?(): Promise<() => Promise<void>>
+  /**
+   * What `program` is on the target now: its real path and SHA-256, so that what people approve is what runs (TM-W1).
+   * Absent where the far side cannot say. Throws TOOL_UNAVAILABLE.
+   */
+  inspect?(target: T, program: {path: string; sha256?: string}): Promise<{path: string; sha256: string}>
   discover?(query: {text: string}, access: Access): AsyncIterable<FoundTarget>
   /** What this platform gives, for `prod doctor`: one line each. */
   checks?(): Promise<{name: string; ok: boolean; detail: string}[]>

@@ -1,0 +1,202 @@
+import type {PersonId} from '@prod/sdk'
+import {canonical, sha256} from '@prod/sdk/document'
+import {ProdError} from '@prod/sdk/errors'
+import {checkReason} from '@prod/sdk/reason'
+import {newGrant, putGrant} from '../grants/state.ts'
+import {approveNotice} from '../outbox/notices.ts'
+import type {Caller, Parts} from '../parts.ts'
+import {decideUse, explainDenial} from '../policy/decide.ts'
+import type {Bundle, UseDecision} from '../policy/policy.ts'
+import type {Put} from '../stores/store.ts'
+import {makeDocument, makePlan, type Plan, question} from './plan.ts'
+import type {Draft, RequestRecord} from './state.ts'
+
+/** How a draft came in. */
+export interface Submission {
+  draft: Draft
+  /** client-made idempotency key (TM-N3) */
+  key: string
+  reasonReused?: boolean
+}
+
+/** Where a break-glass stands: what demands a second person, if anything does. */
+export interface BreakGlass {
+  secondPerson: string | null
+}
+
+const idempotencyHours = 24
+const maxOpenRequests = 50
+
+/** Checks the words of a draft: the reason (TM-I1), the incident's form. Pure but for the parts' configuration. */
+export function checkDraft(parts: Parts, {draft, reasonReused}: Submission, plan: Plan): Draft {
+  const reason = checkReason(draft.reason)
+  if (reasonReused && plan.class !== 'read') {
+    throw new ProdError('REASON_INVALID', `a reason is not reused for a command of class ${plan.class}`, 'give --reason with its own words')
+  }
+  if (draft.incident !== null && !new RegExp(`^(?:${parts.config.breakGlass.incidentPattern})$`, 'u').test(draft.incident)) {
+    throw new ProdError('INCIDENT_INVALID', `the incident must look like ${parts.config.breakGlass.incidentPattern}`, 'prod exec --incident INC-1234 …')
+  }
+  return {...draft, reason}
+}
+
+/** What policy says of a plan. A refusal is recorded, then thrown with its rule and what to ask for instead. */
+export async function judge(parts: Parts, caller: Caller, bundle: Bundle, plan: Plan): Promise<Exclude<UseDecision, {decision: 'deny'}>> {
+  const asked = question(plan, caller)
+  const decided = decideUse(bundle, asked, plan.action)
+  if (decided.decision !== 'deny') return decided
+  if (decided.errors.length > 0) parts.alarm('policy evaluation failed', {errors: decided.errors, bundle: bundle.digest})
+  await refuse(parts, caller, plan, {rules: decided.rules, errors: decided.errors, why: decided.why, bundle: bundle.digest})
+  const {message, hint} = explainDenial(bundle, asked, plan.action)
+  throw new ProdError('DENIED', message, hint)
+}
+
+/** Records that somebody was refused. */
+export async function refuse(parts: Parts, caller: Caller, plan: Plan | null, data: Record<string, unknown>): Promise<void> {
+  await parts.store.commit({
+    events: [
+      {
+        type: 'request.refused',
+        by: caller.principal.person || `${caller.principal.iss}#${caller.principal.sub}`,
+        subject: plan?.tool?.name ?? plan?.target?.name ?? plan?.draft.kind ?? 'request',
+        correlation: caller.correlation,
+        data: {...data, class: plan?.class ?? null},
+        personal: {address: caller.address, name: caller.principal.name, ...(plan ? {summary: plan.summary, reason: plan.draft.reason} : {})},
+      },
+    ],
+  })
+}
+
+/**
+ * Makes a request, or gives the one that this key already made. `approved` at once where policy allows the use as it is.
+ * Throws what a plan or policy refuses, IDEMPOTENCY_CONFLICT for another body under one key.
+ */
+export async function createRequest(parts: Parts, caller: Caller, submission: Submission, breakGlass?: BreakGlass): Promise<RequestRecord> {
+  if (parts.draining()) throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
+  const bundle = parts.bundle()
+  const draftedPlan = makePlan(bundle, submission.draft)
+  const draft = checkDraft(parts, {...submission, draft: draftedPlan.draft}, draftedPlan)
+  const plan = {...draftedPlan, draft}
+
+  const owner = `${caller.principal.iss}#${caller.principal.sub}`
+  const keyId = sha256(canonical([owner, draft.kind, submission.key]))
+  const body = sha256(canonical(draft))
+  const known = await findByKey(parts, keyId, body)
+  if (known) return known
+
+  const decided = breakGlass ? null : await judge(parts, caller, bundle, plan)
+  const approvalsNeeded = breakGlass ? (breakGlass.secondPerson ? 1 : 0) : decided?.decision === 'request' ? decided.approvals : 0
+  if (approvalsNeeded > 0) await refuseFlood(parts, owner)
+
+  const now = parts.store.now()
+  const id = parts.newId('req')
+  const startAt = draft.kind === 'shell' ? null : draft.startAt
+  const base = Math.max(now.getTime(), startAt ? Date.parse(startAt) : 0)
+  const until = (seconds: number) => new Date(base + seconds * 1000).toISOString()
+  const createdAt = now.toISOString()
+  const {text, digest} = await makeDocument(parts, bundle, plan, {
+    id,
+    createdAt,
+    principal: caller.principal,
+    approvalsNeeded,
+    breakGlass: breakGlass !== undefined,
+    maxSeconds: parts.config.breakGlass.maxSeconds,
+  })
+  const record: RequestRecord = {
+    id,
+    state: approvalsNeeded === 0 ? 'approved' : 'pending',
+    draft,
+    principal: caller.principal,
+    login: caller.login,
+    document: text,
+    digest,
+    summary: plan.summary,
+    class: plan.class,
+    environment: plan.environment,
+    approvalsNeeded,
+    approvals: [],
+    breakGlass: breakGlass !== undefined,
+    secondPerson: breakGlass?.secondPerson ?? null,
+    createdAt,
+    expiresAt: until(approvalsNeeded === 0 ? parts.config.approvalSeconds : parts.config.requestSeconds),
+    startAt,
+    result: null,
+    note: null,
+  }
+  const put: Put[] = []
+  if (record.state === 'approved' && draft.kind === 'role') {
+    const grant = newGrant(parts, record, draft)
+    record.result = grant.id
+    put.push(putGrant(grant, 0))
+  }
+  const notices = record.state === 'pending' ? [{channels: [...parts.channels.keys()], notice: approveNotice(parts, record)}] : []
+  const saved = await parts.store.commit({
+    put: [
+      putRequest(record, 0),
+      ...put,
+      {
+        kind: 'idempotency',
+        id: keyId,
+        version: 0,
+        value: {request: id, body},
+        index: {dueAt: new Date(now.getTime() + idempotencyHours * 3_600_000).toISOString()},
+      },
+    ],
+    events: [
+      {
+        type: 'request.created',
+        by: person(caller),
+        subject: id,
+        correlation: caller.correlation,
+        data: {
+          kind: draft.kind,
+          class: plan.class,
+          environment: plan.environment,
+          tool: plan.tool?.name ?? null,
+          target: plan.target?.name ?? null,
+          digest,
+          bundle: bundle.digest,
+          rules: decided?.rules ?? [],
+          decision: record.state === 'approved' ? 'allow' : 'request',
+          approvalsNeeded,
+          breakGlass: record.breakGlass,
+        },
+        personal: {name: caller.principal.name, reason: draft.reason, summary: plan.summary, address: caller.address},
+      },
+    ],
+    notices,
+  })
+  if (saved.ok) return record
+  const raced = await findByKey(parts, keyId, body)
+  if (raced) return raced
+  throw new ProdError('IDEMPOTENCY_CONFLICT', 'this request was made twice at once', 'try again')
+}
+
+async function findByKey(parts: Parts, keyId: string, body: string): Promise<RequestRecord | undefined> {
+  const known = await parts.store.find<{request: string; body: string; dueAt?: string}>('idempotency', keyId)
+  if (!known) return undefined
+  if (known.value.body !== body) throw new ProdError('IDEMPOTENCY_CONFLICT', 'this idempotency key was used for another request', 'use a new key')
+  return (await parts.store.find<RequestRecord>('request', known.value.request))?.value
+}
+
+/** Approvers are not flooded: open requests of one person are bounded (TM-B9). */
+async function refuseFlood(parts: Parts, owner: string): Promise<void> {
+  const open = await parts.store.list<RequestRecord>({kind: 'request', state: 'pending', owner, limit: maxOpenRequests})
+  if (open.length >= maxOpenRequests) throw new ProdError('LIMIT_REACHED', `${maxOpenRequests} of your requests are waiting already`, 'prod request ls')
+}
+
+/** Whose act it is in the log: the person id, or issuer and subject where there is none. */
+export function person(caller: Pick<Caller, 'principal'>): PersonId {
+  return caller.principal.person || `${caller.principal.iss}#${caller.principal.sub}`
+}
+
+/** A request as the store writes it. */
+export function putRequest(record: RequestRecord, version: number): Put {
+  const waits = record.state === 'pending' || record.state === 'approved'
+  return {
+    kind: 'request',
+    id: record.id,
+    version,
+    value: record,
+    index: {state: record.state, owner: `${record.principal.iss}#${record.principal.sub}`, ...(waits ? {dueAt: record.expiresAt} : {})},
+  }
+}

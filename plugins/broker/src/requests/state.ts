@@ -1,0 +1,97 @@
+/** The life of a request, pure: what is kept of it, and which moves are lawful. Time comes in from the store. */
+import type {Approval, Digest, PersonId, Principal, Request, RequestState} from '@prod/sdk'
+import {ProdError} from '@prod/sdk/errors'
+
+/** What somebody wants, in canonical form: all that a document is made from besides catalog, policy and person. */
+export type Draft =
+  | {kind: 'exec'; argv: string[]; target: string | null; reason: string; incident: string | null; startAt: string | null; stdin: Digest | null}
+  | {kind: 'shell'; target: string; reason: string; incident: string | null}
+  | {kind: 'role'; role: string; durationSeconds: number; reason: string; incident: string | null; startAt: string | null}
+
+/** A request as the store keeps it. */
+export interface RequestRecord {
+  id: string
+  state: RequestState
+  draft: Draft
+  principal: Principal
+  /** login (token family) of the requester */
+  login: string
+  /** RFC 8785 text of the approval document, and its SHA-256 */
+  document: string
+  digest: string
+  summary: string
+  class: Request['class']
+  environment: string
+  approvalsNeeded: number
+  approvals: Approval[]
+  breakGlass: boolean
+  /** why a break-glass needs a second person: place or overdue review; else null */
+  secondPerson: string | null
+  createdAt: string
+  expiresAt: string
+  startAt: string | null
+  result: string | null
+  note: string | null
+}
+
+/** States from which nothing moves any more. */
+export const ended: readonly RequestState[] = ['done', 'denied', 'cancelled', 'expired', 'void']
+
+/** The state a pending request has after one more yes; distinct people count (TM-N5). */
+export function afterApproval(record: RequestRecord, approval: Approval, approvedUntil: string): RequestRecord {
+  const approvals = [...record.approvals.filter(one => one.by.person !== approval.by.person), approval]
+  const people = new Set(approvals.filter(one => one.decision === 'approve').map(one => one.by.person))
+  const complete = people.size >= record.approvalsNeeded
+  return {...record, approvals, state: complete ? 'approved' : 'pending', expiresAt: complete ? approvedUntil : record.expiresAt}
+}
+
+/** Throws what a person sees who wants to use or decide a request that is over. */
+export function refuseEnded(record: RequestRecord, now: Date): void {
+  const show = `prod request show ${record.id}`
+  if (record.state === 'denied') {
+    const by = record.approvals.find(one => one.decision === 'deny')?.by.name
+    throw new ProdError('REQUEST_DENIED', `request ${record.id} was denied${by ? ` by ${by}` : ''}${record.note ? `: ${record.note}` : ''}`, show)
+  }
+  if (record.state === 'cancelled') throw new ProdError('REQUEST_CANCELLED', `request ${record.id} was cancelled`, show)
+  if (record.state === 'void') throw new ProdError('APPROVAL_VOID', `request ${record.id} is void${record.note ? `: ${record.note}` : ''}`, 'ask again with the same command')
+  const open = record.state === 'pending' || record.state === 'approved'
+  if (record.state === 'expired' || (open && now.toISOString() >= record.expiresAt)) {
+    throw new ProdError('REQUEST_EXPIRED', `request ${record.id} has expired`, 'ask again with the same command')
+  }
+}
+
+/** What people see of a request. */
+export function showRequest(record: RequestRecord, approvers: string[]): Request {
+  const {id, state, principal, summary, environment, digest, approvalsNeeded, createdAt, expiresAt, startAt, result, note, breakGlass} = record
+  return {
+    id,
+    state,
+    kind: record.draft.kind,
+    principal,
+    reason: record.draft.reason,
+    summary,
+    class: record.class,
+    environment,
+    digest,
+    approvalsNeeded,
+    approvals: record.approvals.filter(one => one.decision === 'approve').map(one => ({by: one.by.name, person: one.by.person, at: one.at})),
+    approvers,
+    createdAt,
+    expiresAt,
+    startAt,
+    result,
+    note,
+    breakGlass,
+  }
+}
+
+/** Whether two principals are one person. People without a person id are told apart by issuer and subject, and never approve. */
+export function samePerson(a: Principal, b: Principal): boolean {
+  if (a.iss === b.iss && a.sub === b.sub) return true
+  return a.person !== '' && samePersonId(a.person, b.person)
+}
+
+/** Person ids are compared without case: a directory that writes them differently means the same human. */
+export function samePersonId(a: PersonId, b: PersonId): boolean {
+  return a.normalize('NFC').toLowerCase() === b.normalize('NFC').toLowerCase()
+}
