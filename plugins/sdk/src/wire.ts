@@ -59,7 +59,7 @@ export type FirstMessage =
       client: ClientInfo
     }
   /** Takes up a run or session, or an approved request. Byte counts already had, so that none comes twice. */
-  | {type: 'attach'; id: string; have: {stdout: number; stderr: number}; size?: TerminalSize; client: ClientInfo}
+  | {type: 'attach'; id: string; have: {stdout: number; stderr: number}; size?: TerminalSize; stdin?: boolean; client: ClientInfo}
   | {type: 'watch'; session: string; client: ClientInfo}
   /** Waits until a request is decided: `prod request create`, `request ls --watch`. Without an id: every change the caller may see. */
   | {type: 'follow'; request?: string; client: ClientInfo}

@@ -1,0 +1,108 @@
+/** One WebSocket as messages and frames (wire.ts), strictly read. Knows nothing of runs or sessions. */
+import {ProdError, describeError} from '@prod/sdk/errors'
+import {type ClientMessage, type FirstMessage, firstMessageTimeoutSeconds, frame, maxFrameBytes, type ServerMessage} from '@prod/sdk/wire'
+import {Ajv, type ValidateFunction} from 'ajv'
+import type {RawData, WebSocket} from 'ws'
+import {parseStrictJson} from '../http/strict-json.ts'
+import {clientMessageSchema, firstMessageSchema} from './schemas.ts'
+
+const ajv = new Ajv({strict: false, allErrors: false})
+const isFirst: ValidateFunction<FirstMessage> = ajv.compile(firstMessageSchema)
+const isClientMessage: ValidateFunction<ClientMessage> = ajv.compile(clientMessageSchema)
+
+/** The far end of a stream. Callbacks are set by whoever serves it now. */
+export interface Link {
+  send(message: ServerMessage): void
+  /** Binary frame of a kind; split to {@link maxFrameBytes}. */
+  sendFrame(kind: number, bytes: Uint8Array): void
+  onMessage: (message: ClientMessage) => void
+  onFrame: (kind: number, bytes: Uint8Array) => void
+  /** resolves when the socket is gone, for whatever reason */
+  readonly closed: Promise<void>
+  readonly isClosed: () => boolean
+  /** bytes not yet taken by the kernel */
+  readonly buffered: () => number
+  /** Tells the failure and closes. */
+  fail(error: unknown, correlation: string): void
+  close(): void
+}
+
+/** Waits for the first message; then the link. Throws BAD_REQUEST, after 10 s too. */
+export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMessage>} {
+  let gone = false
+  let started = false
+  let resolveClosed: () => void = () => {}
+  const closed = new Promise<void>(resolve => {
+    resolveClosed = resolve
+  })
+  const link: Link = {
+    send(message) {
+      if (!gone) socket.send(JSON.stringify(message))
+    },
+    sendFrame(kind, bytes) {
+      for (let offset = 0; offset < bytes.byteLength || offset === 0; offset += maxFrameBytes) {
+        if (gone) return
+        const part = bytes.subarray(offset, offset + maxFrameBytes)
+        const out = Buffer.allocUnsafe(part.byteLength + 1)
+        out[0] = kind
+        out.set(part, 1)
+        socket.send(out)
+      }
+    },
+    onMessage: () => {},
+    onFrame: () => {},
+    closed,
+    isClosed: () => gone,
+    buffered: () => socket.bufferedAmount,
+    fail(error, correlation) {
+      link.send({type: 'error', error: {...describeError(error), correlation}})
+      socket.close(1000)
+    },
+    close() {
+      socket.close(1000)
+    },
+  }
+  const first = new Promise<FirstMessage>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new ProdError('BAD_REQUEST', 'no request came within 10 seconds')), firstMessageTimeoutSeconds * 1000)
+    socket.on('message', (data: RawData, binary: boolean) => {
+      try {
+        if (!started) {
+          if (binary) throw new ProdError('BAD_REQUEST', 'the first message is the request, as text')
+          const message = parseStrictJson(toBuffer(data))
+          if (!isFirst(message)) throw new ProdError('BAD_REQUEST', `the request is malformed: ${ajv.errorsText(isFirst.errors, {dataVar: 'request'})}`)
+          started = true
+          clearTimeout(timer)
+          resolve(message)
+          return
+        }
+        if (binary) {
+          const bytes = toBuffer(data)
+          if (bytes.byteLength === 0) throw new ProdError('BAD_REQUEST', 'an empty frame')
+          const kind = bytes[0] as number
+          if (kind !== frame.stdin && kind !== frame.resize && kind !== frame.close) throw new ProdError('BAD_REQUEST', `frame kind ${kind} is not for clients`)
+          link.onFrame(kind, bytes.subarray(1))
+          return
+        }
+        const message = parseStrictJson(toBuffer(data))
+        if (!isClientMessage(message)) throw new ProdError('BAD_REQUEST', 'a malformed message')
+        link.onMessage(message)
+      } catch (error) {
+        if (started) link.fail(error, '')
+        else reject(error)
+      }
+    })
+    socket.on('error', () => socket.terminate())
+    socket.on('close', () => {
+      gone = true
+      clearTimeout(timer)
+      resolveClosed()
+      reject(new ProdError('LINK_LOST', 'the link was cut'))
+    })
+  })
+  return {link, first}
+}
+
+function toBuffer(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data)
+}

@@ -1,0 +1,67 @@
+/** What clients may say on a stream, as JSON Schema: unknown keys are refused. Types are in wire.ts. */
+const size = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['columns', 'rows'],
+  properties: {columns: {type: 'integer', minimum: 1, maximum: 10000}, rows: {type: 'integer', minimum: 1, maximum: 10000}},
+}
+const client = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['version', 'platform'],
+  properties: {version: {type: 'string', maxLength: 64}, platform: {type: 'string', maxLength: 64}, label: {type: 'string', maxLength: 128}},
+}
+const key = {type: 'string', pattern: '^[A-Za-z0-9_-]{16,64}$'}
+const reason = {type: 'string', maxLength: 65536}
+const incident = {type: 'string', maxLength: 128}
+const count = {type: 'integer', minimum: 0}
+
+function message(type: string, properties: Record<string, object>, optional: string[] = []) {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    required: ['type', ...Object.keys(properties).filter(name => !optional.includes(name))],
+    properties: {type: {const: type}, ...properties},
+  }
+}
+
+export const firstMessageSchema = {
+  oneOf: [
+    message(
+      'exec',
+      {
+        key,
+        argv: {type: 'array', items: {type: 'string', maxLength: 131072}, maxItems: 4096},
+        targets: {type: 'array', items: {type: 'string', maxLength: 256}, maxItems: 1000},
+        reason,
+        reasonReused: {type: 'boolean'},
+        incident,
+        wait: {type: 'boolean'},
+        startAt: {type: 'string', maxLength: 40},
+        stdin: {type: 'boolean'},
+        client,
+      },
+      ['reasonReused', 'incident', 'startAt'],
+    ),
+    message(
+      'shell',
+      {key, target: {type: 'string', maxLength: 256}, reason, incident, size, term: {type: 'string', pattern: '^[A-Za-z0-9._+-]{1,64}$'}, confirmed: {type: ['string', 'null'], maxLength: 256}, wait: {type: 'boolean'}, client},
+      ['incident'],
+    ),
+    message('attach', {id: {type: 'string', pattern: '^(req|run|ses)_[0-9a-z]{8,40}$'}, have: {type: 'object', additionalProperties: false, required: ['stdout', 'stderr'], properties: {stdout: count, stderr: count}}, size, stdin: {type: 'boolean'}, client}, ['size', 'stdin']),
+    message('watch', {session: {type: 'string', pattern: '^ses_[0-9a-z]{8,40}$'}, client}),
+    message('follow', {request: {type: 'string', pattern: '^req_[0-9a-z]{8,40}$'}, client}, ['request']),
+  ],
+}
+
+export const clientMessageSchema = {
+  oneOf: [
+    message('ack', {stdout: count, stderr: count}),
+    message('signal', {name: {enum: ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGKILL', 'SIGUSR1', 'SIGUSR2']}}),
+    message('cancel', {}),
+    message('auth', {token: {type: 'string', maxLength: 8192}, proof: {type: 'string', maxLength: 8192}}),
+    message('stdin-end', {}),
+    message('proof', {proof: {type: 'string', maxLength: 8192}}),
+    message('confirmed', {text: {type: 'string', maxLength: 256}}),
+  ],
+}
