@@ -62,6 +62,7 @@ export const codes = {
   REQUEST_PENDING: {exit: 245, status: 202},
   // reaching things
   BROKER_UNREACHABLE: {exit: 246, status: 502},
+  CERTIFICATE_REFUSED: {exit: 246, status: 502},
   STORE_UNAVAILABLE: {exit: 246, status: 503},
   DRAINING: {exit: 246, status: 503},
   TARGET_UNREACHABLE: {exit: 247, status: 502},
@@ -93,17 +94,26 @@ export class ProdError extends Error {
   readonly hint?: string
   /** index of the first bad argument, for ARGV_REFUSED */
   readonly position?: number
-  constructor(code: ErrorCode, message: string, hint?: string, options?: ErrorOptions & {position?: number}) {
+  /** ties a broker's answer to its log */
+  readonly correlation?: string
+  constructor(code: ErrorCode, message: string, hint?: string, options?: ErrorOptions & {position?: number; correlation?: string}) {
     super(message, options)
     this.code = code
     if (hint !== undefined) this.hint = hint
     if (options?.position !== undefined) this.position = options.position
+    if (options?.correlation !== undefined) this.correlation = options.correlation
   }
 }
 
 /** The one form in which a failure is shown or sent. A bug becomes INTERNAL without its text. */
 export function describeError(error: unknown): ErrorDescription {
   if (!(error instanceof ProdError)) return {code: 'INTERNAL', message: 'something went wrong inside prod'}
-  const {code, message, hint, position} = error
-  return {code, message, ...(hint === undefined ? {} : {hint}), ...(position === undefined ? {} : {position})}
+  const {code, message, hint, position, correlation} = error
+  return {
+    code,
+    message,
+    ...(hint === undefined ? {} : {hint}),
+    ...(correlation === undefined ? {} : {correlation}),
+    ...(position === undefined ? {} : {position}),
+  }
 }
