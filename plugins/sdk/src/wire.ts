@@ -15,7 +15,10 @@ export const maxFrameBytes = 64 * 1024
 /** stdin that is read before an approval */
 export const maxApprovedStdinBytes = 16 * 1024 * 1024
 
-/** First byte of a binary frame. `end` carries a JWS by the broker's receipt key, payload {@link EndPayload}. */
+/**
+ * First byte of a binary frame. `end` carries a JWS by the broker's receipt key, payload {@link EndPayload}; `resize` a
+ * {@link TerminalSize} as JSON; `close` the number of the channel that closed.
+ */
 export const frame = {stdin: 0, stdout: 1, stderr: 2, end: 3, resize: 4, close: 255} as const
 
 /** What the end frame's JWS says (`typ: prod-end+jws`). */
@@ -71,7 +74,9 @@ export interface ClientInfo {
   label?: string
 }
 
+/** The proofs of a stream (upgrade, `proof`, `auth`) all name the upgrade: `htm` GET, `htu` the http(s) URL of {@link streamPath}; with `ath`. */
 export type ClientMessage =
+  /** totals that the consumer has written, counted from the start of the run: credit of {@link windowBytes} beyond each */
   | {type: 'ack'; stdout: number; stderr: number}
   | {type: 'signal'; name: SignalName}
   | {type: 'cancel'}
@@ -84,7 +89,10 @@ export type ClientMessage =
 
 export type ServerMessage =
   | {type: 'challenge'; nonce: string}
-  /** stdin so far read by the broker, total bytes: credit for the client's stdin (window {@link windowBytes}) */
+  /**
+   * stdin so far read by the broker, total bytes: credit for the client's stdin (window {@link windowBytes}). After an attach
+   * the first one, sent at once, says where the broker stands: the client sends what it had on the way again.
+   */
   | {type: 'window'; stdin: number}
   /** a request waits: who can approve, since when */
   | {type: 'waiting'; request: string; digest: string; since: string; expiresAt: string; approvalsNeeded: number; approvals: string[]; approvers: string[]; summary: string}
