@@ -1,12 +1,14 @@
+import {fileURLToPath} from 'node:url'
 import {defineConfig} from 'vitest/config'
 
 /** Tests run on the sources: `source` is the condition of every workspace's exports. */
 export default defineConfig({
-  root: new URL('..', import.meta.url).pathname,
+  root: fileURLToPath(new URL('..', import.meta.url)),
   resolve: {conditions: ['source']},
   ssr: {resolve: {conditions: ['source']}},
   test: {
     include: ['test/**/*.test.ts', 'plugins/*/test/**/*.test.ts'],
+    reporters: ['default', fileURLToPath(new URL('reporter.ts', import.meta.url))],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',

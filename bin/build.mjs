@@ -1,0 +1,124 @@
+// Bundles the CLI in one run: main, fast, and every command of the root and of each plugin (ADR 0001), then writes the
+// manifests. `--check` compares the manifests with the committed ones instead of writing them.
+import {existsSync, globSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync} from 'node:fs'
+import {dirname, join, relative, resolve} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {Plugin} from '@oclif/core/config'
+import {rolldown} from 'rolldown'
+
+const root = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '..'))
+const readJson = file => JSON.parse(readFileSync(join(root, file), 'utf8'))
+
+/** Folders of the bundle: the root's, and one in each plugin that has commands, so that oclif finds them under that plugin. */
+const plugins = readdirSync(join(root, 'plugins')).filter(name => existsSync(join(root, 'plugins', name, 'src/commands')))
+const bundles = [{from: 'src/commands', to: 'dist/commands'}, ...plugins.map(name => ({
+  from: `plugins/${name}/src/commands`,
+  to: `plugins/${name}/dist/bundle/commands`,
+}))]
+
+const input = {
+  'dist/main': 'src/main.ts',
+  'dist/fast': 'src/fast.ts',
+}
+for (const {from, to} of bundles) {
+  for (const file of globSync('**/*.ts', {cwd: join(root, from)})) input[`${to}/${file.slice(0, -'.ts'.length)}`] = `${from}/${file}`
+}
+
+/** The broker, primitives and notifiers are loaded by name at run time; native and WebAssembly packages cannot be bundled. */
+const external = /^(@prod\/(?!sdk(\/|$))|@napi-rs\/keyring|@cedar-policy\/|@lydell\/node-pty|fastify$|oidc-provider$|typescript$|ts-node$|tsx$|pnpapi$)/
+
+/** oclif formats debug lines that nobody reads: 4 ms. */
+const stubDebug = {
+  name: 'stub-debug',
+  resolveId: id => (id === 'debug' ? '\0debug' : undefined),
+  load: id => (id === '\0debug' ? 'module.exports = () => Object.assign(() => {}, {enabled: false})' : undefined),
+}
+
+/** oclif sorts ids with localeCompare, whose first call loads ICU: 7 ms. */
+const plainSort = {
+  name: 'plain-sort',
+  transform(code, id) {
+    if (!id.endsWith('@oclif/core/lib/config/plugin.js')) return
+    const plain = code.replace('a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : a.id > b.id ? 1 : 0)')
+    if (plain === code) this.error('oclif no longer sorts with localeCompare here: look again at plainSort')
+    return plain
+  },
+}
+
+/** A command reaches its plugin's other code by the package's name, so that the server stays out of the bundle. */
+const commandsStandAlone = {
+  name: 'commands-stand-alone',
+  resolveId(id, importer) {
+    const plugin = importer && /\/plugins\/[^/]+\/src\/commands\//.exec(importer)
+    if (!plugin || !id.startsWith('.')) return
+    const home = importer.slice(0, plugin.index + plugin[0].length)
+    if (!resolve(dirname(importer), id).startsWith(home)) this.error(`${relative(root, importer)}: import ${id} by the package's name, lazily`)
+  },
+}
+
+const build = await rolldown({
+  cwd: root,
+  input,
+  platform: 'node',
+  external,
+  resolve: {conditionNames: ['source', 'node', 'import', 'require', 'default']},
+  plugins: [stubDebug, plainSort, commandsStandAlone],
+  onLog(level, log, handle) {
+    // oclif's own: it reads a package name that only exists in Yarn's plug and play
+    if (log.code !== 'UNRESOLVED_IMPORT' || !/node_modules/.test(log.id ?? '')) handle(level, log)
+  },
+})
+const {output} = await build.write({
+  dir: root,
+  format: 'cjs',
+  minify: true,
+  entryFileNames: '[name].js',
+  chunkFileNames: 'dist/chunks/[name]-[hash].js',
+  exports: 'named',
+})
+await build.close()
+
+const written = new Set(output.map(({fileName}) => fileName))
+for (const folder of ['dist', ...plugins.map(name => `plugins/${name}/dist/bundle`)]) {
+  mkdirSync(join(root, folder), {recursive: true})
+  writeFileSync(join(root, folder, 'package.json'), '{"type": "commonjs"}\n')
+}
+for (const folder of ['dist/chunks', ...bundles.map(({to}) => to)]) {
+  for (const file of globSync('**/*.js', {cwd: join(root, folder)})) {
+    if (!written.has(`${folder}/${file}`)) rmSync(join(root, folder, file), {force: true})
+  }
+}
+
+/** One plugin's index of commands, as oclif reads it at start instead of loading them. */
+async function manifest(folder, isRoot) {
+  const plugin = new Plugin({
+    root: join(root, folder),
+    pjson: readJson(join(folder, 'package.json')),
+    isRoot: true,
+    ignoreManifest: true,
+    errorOnManifestCreate: true,
+    respectNoCacheDefault: true,
+    type: 'core',
+  })
+  await plugin.load()
+  const commands = Object.fromEntries(
+    Object.entries(plugin.manifest.commands)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([id, {pluginAlias, pluginName, pluginType, ...command}]) => [id, {...command, pluginName, ...(isRoot ? {} : {pluginAlias})}]),
+  )
+  return `${JSON.stringify({commands, version: plugin.version}, null, 2)}\n`
+}
+
+let stale = false
+for (const folder of ['.', ...plugins.map(name => `plugins/${name}`)]) {
+  const file = join(folder, 'oclif.manifest.json')
+  const now = await manifest(folder, folder === '.')
+  const before = existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : ''
+  if (now === before) continue
+  if (!process.argv.includes('--check')) writeFileSync(join(root, file), now)
+  else {
+    stale = true
+    console.error(`${file} is stale; type: npm run build, and commit it`)
+  }
+}
+process.exit(stale ? 1 : 0)

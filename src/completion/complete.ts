@@ -1,0 +1,153 @@
+import type {CatalogView} from '@prod/sdk/catalog-view'
+import {completions} from '@prod/sdk/grammar/complete'
+import {type FlagShape, toolIndex} from '../exec-argv.ts'
+import {afterBreak, splitLine} from './words.ts'
+
+interface Flag extends FlagShape {
+  hidden?: boolean
+  multiple?: boolean
+  options?: string[]
+}
+
+interface Command {
+  hidden?: boolean
+  flags?: Record<string, Flag>
+  args?: Record<string, {options?: string[]; multiple?: boolean}>
+}
+
+/** `oclif.manifest.json`: commands by id, words of the id joined with `:`. */
+export interface Manifest {
+  commands: Record<string, Command>
+}
+
+/** What the CLI keeps in `$XDG_CACHE_HOME/prod/catalog.json` whenever it has asked for the catalog. */
+export interface CachedCatalog {
+  broker: string
+  /** ISO 8601, UTC */
+  savedAt: string
+  view: CatalogView
+  /** requests last seen by `prod request ls`, newest first */
+  requests?: string[]
+}
+
+/** Where candidates come from. `catalog` is whatever the file held; `broker` is PROD_BROKER. */
+export interface Sources {
+  packages: readonly Manifest[]
+  catalog: unknown
+  broker: string | undefined
+}
+
+/**
+ * What may stand at the cursor. `words[0]` is the shell; for bash the command line up to the cursor follows as one text,
+ * for zsh and fish its words. Only plain words are offered: a shell inserts them as they are, and some come from a broker.
+ */
+export function candidates(words: readonly string[], sources: Sources): string[] {
+  const [shell, ...rest] = words
+  const line = shell === 'bash' ? splitLine(rest[0] ?? '') : rest
+  const typed = line.at(-1) ?? ''
+  const found = [...new Set(offers(line.slice(1, -1), typed, sources))].filter(word => word.startsWith(typed) && /^[\w@%+=:,./-]+$/.test(word))
+  return shell === 'bash' ? found.map(word => afterBreak(word, typed)) : found
+}
+
+/** Everything that could stand after `before`, already typed words behind `prod`. */
+function offers(before: readonly string[], typed: string, {packages, catalog, broker}: Sources): string[] {
+  const commands = new Map(packages.flatMap(({commands}) => Object.entries(commands)).filter(([, {hidden}]) => !hidden))
+  const words = before[0] === 'help' ? before.slice(1) : before
+  const depth = words.findLastIndex((_, index) => commands.has(words.slice(0, index + 1).join(':'))) + 1
+  const path = words.slice(0, depth).join(':')
+  const rest = words.slice(depth)
+
+  const nested = rest.length === 0 || depth === 0 ? nextWords([...commands.keys()], words.join(':')) : []
+  const command = commands.get(path)
+  if (!command) return nested
+  const view = usable(catalog, broker)
+  if (path === 'exec') return [...nested, ...offersOfExec(command, rest, typed, view)]
+  return [...nested, ...offersOfCommand(command, rest, typed, view)]
+}
+
+/** The words that follow `path` in ids. */
+function nextWords(ids: readonly string[], path: string): string[] {
+  const start = path ? `${path}:` : ''
+  return ids.filter(id => id.startsWith(start)).map(id => id.slice(start.length).split(':')[0] ?? '')
+}
+
+function offersOfExec(command: Command, rest: readonly string[], typed: string, catalog: CachedCatalog | undefined): string[] {
+  const dashes = rest.indexOf('--')
+  const index = toolIndex(rest, command.flags ?? {})
+  const at = index === -1 ? dashes + 1 : index
+  if (at >= rest.length) return index === -1 ? named('tool', catalog) : offersOfCommand(command, rest, typed, catalog)
+  const tool = catalog?.view.tools.find(({name}) => name === rest[at])
+  return tool ? completions(tool.grammar, [...rest.slice(at), typed]) : []
+}
+
+function offersOfCommand(command: Command, rest: readonly string[], typed: string, catalog: CachedCatalog | undefined): string[] {
+  const flags = command.flags ?? {}
+  const dashed = rest.includes('--')
+  const [start, value] = typed.startsWith('--') && typed.includes('=') ? [typed.slice(0, typed.indexOf('=') + 1), true] : ['', false]
+  if (value && !dashed) return ofFlag(findFlag(flags, start.slice(0, -1)), catalog).map(word => start + word)
+
+  const waiting = dashed ? undefined : findFlag(flags, rest.at(-1) ?? '')
+  if (waiting?.[1].type === 'option' && !isValue(rest, flags)) return ofFlag(waiting, catalog)
+  if (typed.startsWith('-') && !dashed) return flagNames(flags, rest)
+
+  const args = Object.entries(command.args ?? {})
+  const given = positionals(rest, flags).length
+  const [name, arg] = args[given] ?? (args.at(-1)?.[1].multiple ? args.at(-1) : undefined) ?? []
+  if (!name) return []
+  return arg?.options ?? named(name, catalog)
+}
+
+/** Whether the last word is itself the value of the flag before it. */
+function isValue(rest: readonly string[], flags: Record<string, Flag>): boolean {
+  return toolIndex([...rest.slice(0, -1), 'x'], flags) === rest.length
+}
+
+function positionals(rest: readonly string[], flags: Record<string, Flag>): string[] {
+  const found: string[] = []
+  let left = rest
+  for (;;) {
+    const index = toolIndex(left, flags)
+    if (index === -1) return [...found, ...left.slice(left.indexOf('--') + 1)]
+    if (index >= left.length) return found
+    found.push(left[index] ?? '')
+    left = left.slice(index + 1)
+  }
+}
+
+function findFlag(flags: Record<string, Flag>, word: string): [string, Flag] | undefined {
+  return Object.entries(flags).find(
+    ([name, {char, aliases = [], charAliases = []}]) =>
+      word === `--${name}` || [char, ...charAliases].some(short => short && word === `-${short}`) || aliases.some(alias => word === `--${alias}`),
+  )
+}
+
+function flagNames(flags: Record<string, Flag>, rest: readonly string[]): string[] {
+  const given = new Set(rest.map(word => findFlag(flags, word.split('=')[0] ?? '')?.[0]))
+  return ['--help', ...Object.entries(flags).flatMap(([name, {hidden, multiple}]) => (hidden || (given.has(name) && !multiple) ? [] : [`--${name}`]))]
+}
+
+function ofFlag(flag: [string, Flag] | undefined, catalog: CachedCatalog | undefined): string[] {
+  return flag ? (flag[1].options ?? named(flag[0], catalog)) : []
+}
+
+/** The catalog's values for an argument or flag, by its name: the vocabulary is one for all commands. */
+function named(name: string, catalog: CachedCatalog | undefined): string[] {
+  if (!catalog) return []
+  const {tools, targets, roles} = catalog.view
+  const lists: Record<string, () => string[]> = {
+    tool: () => tools.map(({name}) => name),
+    target: () => targets.map(({name}) => name),
+    on: () => targets.map(({name}) => name),
+    role: () => roles.map(({name}) => name),
+    what: () => [...roles, ...targets].map(({name}) => name),
+    request: () => catalog.requests ?? [],
+  }
+  return lists[name]?.() ?? []
+}
+
+/** The cached catalog, if the file holds one and it is of the broker in use. */
+function usable(catalog: unknown, broker: string | undefined): CachedCatalog | undefined {
+  const {view, broker: of} = (catalog ?? {}) as Partial<CachedCatalog>
+  const whole = [view?.tools, view?.targets, view?.roles].every(Array.isArray)
+  return whole && (broker === undefined || broker === of) ? (catalog as CachedCatalog) : undefined
+}

@@ -1,0 +1,123 @@
+import {closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, writeSync} from 'node:fs'
+import {join} from 'node:path'
+import type {Manifest} from './completion/complete.ts'
+
+// The fast way in (ADR 0001): node:fs and node:path alone, synchronous, and at any doubt it answers nothing.
+
+/**
+ * Answers the few command lines that need neither oclif nor the network: `--version`, `whoami [--json]` from what the login
+ * left, and the shell's completion. False: somebody else must answer, and nothing was written.
+ */
+export function answered(argv: readonly string[], root: string): boolean {
+  switch (argv[0]) {
+    case '--version':
+      return argv.length === 1 && say(version(root))
+    case 'whoami':
+      return whoami(argv)
+    case '--complete':
+      return complete(argv.slice(1), root)
+    default:
+      return false
+  }
+}
+
+function version(root: string): string {
+  const {name, version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {name: string; version: string}
+  return `${name}/${version} ${process.platform}-${process.arch} node-${process.version}`
+}
+
+function whoami(argv: readonly string[]): boolean {
+  const json = argv.length === 2 && argv[1] === '--json'
+  if (argv.length !== 1 && !json) return false
+  const home = folder('XDG_STATE_HOME', '.local/state')
+  const saved = home && (readOwn(join(home, 'whoami.json')) as {broker?: unknown; text?: unknown; json?: unknown; expiresAt?: unknown} | undefined)
+  if (!saved || typeof saved.broker !== 'string' || typeof saved.text !== 'string' || typeof saved.expiresAt !== 'string') return false
+  if (process.env.PROD_BROKER !== undefined && process.env.PROD_BROKER !== saved.broker) return false
+  if (!(Date.parse(saved.expiresAt) > Date.now())) return false
+  if (!json) return say(saved.text)
+  return typeof saved.json === 'object' && saved.json !== null && say(JSON.stringify(saved.json, null, 2))
+}
+
+/** Loaded only now; so this answer alone comes a tick later. */
+function complete(words: readonly string[], root: string): true {
+  void import('./completion/complete.ts').then(({candidates}) => {
+    const home = folder('XDG_CACHE_HOME', '.cache')
+    const found = candidates(words, {
+      packages: readPackages(root),
+      catalog: home ? readOwn(join(home, 'catalog.json')) : undefined,
+      broker: process.env.PROD_BROKER,
+    })
+    if (found.length > 0) say(found.join('\n'))
+  })
+  return true
+}
+
+/** The manifests of the root and of each listed plugin; one that cannot be read offers nothing. */
+function readPackages(root: string): Manifest[] {
+  const listed = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {oclif: {plugins: string[]}}).oclif.plugins
+  return [root, ...listed.map(name => join(root, 'node_modules', name))].flatMap(home => {
+    try {
+      return [JSON.parse(readFileSync(join(home, 'oclif.manifest.json'), 'utf8')) as Manifest]
+    } catch {
+      return []
+    }
+  })
+}
+
+/**
+ * Where compiled code may be kept: `$XDG_CACHE_HOME/prod/v8`, ours alone. Node trusts what it finds there, so a folder that
+ * is a link, somebody else's or open to others is no folder (TM-U1): undefined, and the start is slower.
+ */
+export function cacheFolder(): string | undefined {
+  const home = folder('XDG_CACHE_HOME', '.cache')
+  if (!home) return undefined
+  const path = join(home, 'v8')
+  try {
+    mkdirSync(path, {recursive: true, mode: 0o700})
+    return [home, path].every(isOwnFolder) ? path : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isOwnFolder(path: string): boolean {
+  const stat = lstatSync(path)
+  return stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o022) === 0
+}
+
+/** Our folder under one of the XDG base folders; a relative value is ignored, as the XDG specification says. */
+function folder(variable: string, otherwise: string): string | undefined {
+  const base = process.env[variable]
+  if (base?.startsWith('/')) return join(base, 'prod')
+  return process.env.HOME?.startsWith('/') ? join(process.env.HOME, otherwise, 'prod') : undefined
+}
+
+/** JSON of a file that is ours and that nobody else may write; else undefined. */
+function readOwn(path: string): unknown {
+  let file: number | undefined
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    const stat = fstatSync(file)
+    if (!stat.isFile() || stat.uid !== process.getuid?.() || (stat.mode & 0o022) !== 0) return undefined
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
+  } finally {
+    if (file !== undefined) closeSync(file)
+  }
+}
+
+/** Writes one text to stdout, whole, whatever kind of pipe that is. A reader who has gone is no failure. */
+function say(text: string): true {
+  let rest = Buffer.from(`${text}\n`)
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest))
+    } catch (error) {
+      const {code} = error as NodeJS.ErrnoException
+      if (code === 'EPIPE') break
+      if (code !== 'EAGAIN') throw error
+    }
+  }
+  return true
+}

@@ -1,0 +1,94 @@
+import {Config, type Plugin} from '@oclif/core/config'
+import {flush} from '@oclif/core/flush'
+import {getHelpFlagAdditions, loadHelpClass, normalizeArgv} from '@oclif/core/help'
+import {codes, describeError, type ErrorDescription, ProdError} from '@prod/sdk/errors'
+import {stopAtTool} from './exec-argv.ts'
+
+/**
+ * Runs one command line to its end and sets the exit status. `root` is the folder of our package.json. Plugins that a file
+ * in the user's folders names are never loaded; `plugins` replaces what package.json lists (the start from sources).
+ */
+export async function start(argv: readonly string[], root: string, plugins?: Map<string, Plugin>): Promise<void> {
+  // What reads us may stop early: prod roles | head
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+  try {
+    const config = await Config.load({root, userPlugins: false, devPlugins: false, jitPlugins: false, ...(plugins && {plugins})})
+    await run(argv, config)
+    await flush()
+  } catch (error) {
+    await end(error, argv)
+  }
+}
+
+/** The same steps as oclif's `run` without its hooks: nobody may register one, since a hook runs on every command. */
+async function run(argv: readonly string[], config: Config): Promise<void> {
+  let words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
+  const exec = words[0] === 'exec' && config.findCommand('exec')
+  if (exec) words = stopAtTool(words, exec.flags)
+  if (words[0] === '--version') {
+    process.stdout.write(`${config.userAgent}\n`)
+    return
+  }
+
+  const [id = '', ...rest] = normalizeArgv(config, words)
+  const command = config.findCommand(id)
+  const topic = command ? undefined : config.findTopic(id)
+  const known = command || topic || id === '' || id.startsWith('-')
+  const ours = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
+  const asksHelp = getHelpFlagAdditions(config).some(flag => ours.includes(flag))
+  if (!known) throw unknownCommand(id, config)
+  if (asksHelp || topic || id === '') {
+    const Help = await loadHelpClass(config)
+    await new Help(config, config.pjson.oclif.helpOptions).showHelp(words)
+    return
+  }
+  if (!command) throw new ProdError('USAGE', `${id} stands before the command`, 'prod --help')
+  await config.runCommand(id, rest, command)
+}
+
+function unknownCommand(id: string, config: Config): ProdError {
+  const typed = id.replaceAll(':', ' ')
+  const near = config.commandIDs.map(name => name.replaceAll(':', ' ')).find(name => distance(name, typed) <= 2)
+  return new ProdError('USAGE', `there is no command ${JSON.stringify(typed)}`, near ? `prod ${near}` : 'prod --help')
+}
+
+/** Edits between two words (Levenshtein), for "did you mean". */
+function distance(a: string, b: string): number {
+  let row = Array.from({length: b.length + 1}, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+/** Errors that no command has shown: before there was one, or from the framework. A command's own end comes as ExitError. */
+async function end(error: unknown, argv: readonly string[]): Promise<void> {
+  const exit = exitOf(error)
+  if (exit === undefined) {
+    const description = describe(error)
+    process.exitCode = codes[description.code].exit
+    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({error: description}, null, 2)}\n`)
+    else process.stderr.write(`prod: ${description.message}\n${description.hint ? `prod: try: ${description.hint}\n` : ''}`)
+  } else process.exitCode = exit
+  await flush()
+  process.exit()
+}
+
+/** The status of an error by which a command ended itself. */
+function exitOf(error: unknown): number | undefined {
+  const {code, oclif} = error as {code?: unknown; oclif?: {exit?: unknown}}
+  return code === 'EEXIT' && typeof oclif?.exit === 'number' ? oclif.exit : undefined
+}
+
+function describe(error: unknown): ErrorDescription {
+  if (process.env.DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  const {message, oclif} = error as {message?: unknown; oclif?: {exit?: unknown}}
+  if (oclif?.exit === 2 && typeof message === 'string') return {code: 'USAGE', message, hint: 'prod --help'}
+  return describeError(error)
+}
