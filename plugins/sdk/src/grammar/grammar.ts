@@ -4,39 +4,66 @@
  */
 import type {ToolClass} from '../domain.ts'
 
+/** Beginnings that a free value has only where its type says so (TM-H3, TM-H4). `scheme` is `word://`, `word::` or `C:\`. */
+export type Leading = '-' | '+' | '@' | '|' | '!' | 'scheme'
+
+/** A value type with bounds. Which fields a type takes is in values.ts, one entry per type. */
+export interface ValueSpec {
+  type: string
+  /** enum: what is allowed */
+  values?: string[]
+  /** literal: the one text allowed */
+  value?: string
+  /** integer: the bounds; duration: bounds in seconds; list: how many items at most */
+  min?: number
+  max?: number
+  /** anchored by us, linear time, matched against one whole argument */
+  pattern?: string
+  /** path: directories below which it must lie after resolution without symlinks; url: paths below which it must lie */
+  below?: string[]
+  /** url, host-name: exact names, or `*.internal.example` for all names below one */
+  hosts?: string[]
+  /** url: default `https` alone */
+  schemes?: string[]
+  maxLength?: number
+  /** string, text: beginnings that are allowed although tools give them a meaning */
+  leading?: Leading[]
+  /** text: may hold newlines */
+  lines?: boolean
+  /** list: the type of each item; joined, any: the types of the pieces, of the choices */
+  of?: ValueType | ValueType[]
+  /** list (default `,`), joined */
+  separator?: string
+  /** the value is a secret: kept from policy and replaced before anything is shown or stored */
+  secret?: boolean
+}
+
 /** A value type: a named one (`unit-name`, `integer`, `duration`), or one with bounds. */
-export type ValueType =
-  | string
-  | {
-      type: string
-      /** enumeration */
-      values?: string[]
-      /** integer */
-      min?: number
-      max?: number
-      /** anchored by us, linear time, matched against one whole argument */
-      pattern?: string
-      /** path: directories below which it must lie after resolution without symlinks */
-      below?: string[]
-      /** url, host */
-      hosts?: string[]
-      maxLength?: number
-      /** the value is a secret: refused in argv, or replaced before anything is stored */
-      secret?: boolean
-    }
+export type ValueType = string | ValueSpec
+
+/** How an option's value follows it: `-n 5`; `--lines=5`; `-n5`; `-n=5`. */
+export type Attach = 'separate' | 'equals' | 'attached' | 'short-equals'
 
 export interface OptionGrammar {
   /** `flag` takes no value; else the value's type */
   value: 'flag' | ValueType
   /** other spellings of the same option: `-n` */
   aliases?: string[]
-  /** how the value may be attached: default `['separate', 'equals']` for long, `['separate']` for short options */
-  attach?: ('separate' | 'equals' | 'attached')[]
+  /** each applies to the spellings it fits, `equals` to long and `attached` to short ones; default `separate` and `equals` */
+  attach?: Attach[]
+  /** the value may be left out, `--color[=WHEN]`: then it is never a word of its own */
+  optional?: boolean
+  /** up to so many values, one word each, up to the next option: `--ids a b c` */
+  many?: number
   /** may be given more than once: default false */
   repeat?: boolean
   required?: boolean
   /** names of options that must not come together with this one */
   excludes?: string[]
+  /** names of options without which this one makes no sense */
+  requires?: string[]
+  /** its name as an attribute in policy, where the usual one is taken */
+  attribute?: string
   summary?: string
 }
 
@@ -45,25 +72,36 @@ export interface OperandGrammar {
   type: ValueType
   /** default 1 */
   min?: number
-  /** default 1 */
+  /** default 1, or `min` */
   max?: number
+  /** it stands after `--`, and the operands without this mark before it: `git diff REV -- PATH` */
+  afterDashes?: boolean
   /** this operand names what a run locks: one run at a time per value */
   lock?: boolean
+  /** its name as an attribute in policy, where the usual one is taken */
+  attribute?: string
   summary?: string
 }
 
 export interface CommandGrammar {
   /** subcommand words after the tool; [] for a tool without */
   path: string[]
+  /** tells apart several forms of one path (`grep PATTERN FILE`, `grep -e PATTERN FILE`); they are tried in order */
+  name?: string
   summary?: string
   class: ToolClass
-  /** keyed by the option as typed: `--no-pager`, `-n`. A bare value is short for `{value}`. */
+  /**
+   * keyed by the option as typed: `--no-pager`, `-n`, `-name`, `+short`, `(`, or a bare word such as `dev`.
+   * A bare value is short for `{value}`.
+   */
   options?: Record<string, 'flag' | ValueType | OptionGrammar>
   operands?: OperandGrammar[]
-  /** `refused` (default), `allowed` anywhere once before operands, `required` before operands */
+  /** of each list at least one option must be given */
+  requireOne?: string[][]
+  /** `refused` (default), `allowed` once before operands, `required` before operands */
   dashes?: 'refused' | 'allowed' | 'required'
-  /** where options may stand: default `before` the operands; `anywhere` */
-  optionsStand?: 'before' | 'anywhere'
+  /** where options may stand: `before` the operands (default), `after` them, or `anywhere` */
+  optionsStand?: 'before' | 'anywhere' | 'after'
   /** short flags may be bundled, `-ab`: default false */
   bundles?: boolean
   stdin?: boolean | {maxBytes: number}
@@ -78,7 +116,7 @@ export interface CommandGrammar {
 /** A whole tool's grammar. */
 export interface Grammar {
   tool: string
-  /** options that may stand between the tool and its subcommand */
+  /** options of every command; they may also stand between the tool and its subcommand */
   options?: Record<string, 'flag' | ValueType | OptionGrammar>
   commands: CommandGrammar[]
 }
@@ -92,7 +130,7 @@ export interface Structure {
   class: ToolClass
   /** in the order given, each with its spelling, so that print is exact */
   parts: Part[]
-  /** option name (canonical) or operand name → values: what policy sees */
+  /** option name (canonical) or operand name → values in the order given; a flag's value is the empty text */
   arguments: Record<string, string[]>
   /** values of operands marked `lock` */
   locks: string[]
@@ -100,7 +138,17 @@ export interface Structure {
 
 export type Part =
   | {kind: 'path'; text: string}
-  | {kind: 'option'; name: string; spelling: string; value: string | null; attach: 'separate' | 'equals' | 'attached' | 'none' | 'bundled'}
+  | {
+      kind: 'option'
+      name: string
+      spelling: string
+      value: string | null
+      attach: Attach | 'none'
+      /** it goes on with the word of the part before it: the `b` of `-ab` */
+      bundled?: true
+    }
+  /** a further value of the option before it (`many`) */
+  | {kind: 'value'; name: string; value: string}
   | {kind: 'dashes'}
   | {kind: 'operand'; name: string; value: string}
 

@@ -1,0 +1,51 @@
+import {attachesOf, compile, optionsOf} from './compile.ts'
+import type {Grammar} from './grammar.ts'
+import {readCommand, readPath} from './read.ts'
+import {mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
+import {listValues, testValue} from './values.ts'
+
+/**
+ * What could be typed as the last word of argv, which may be begun or empty: subcommands, options, values of few. Only
+ * what `parse` would take; nothing when the words before are wrong. Pure and light: a shell waits for it.
+ */
+export function completions(grammar: Grammar, argv: readonly string[]): string[] {
+  const begun = argv.at(-1) ?? ''
+  if (argv.length < 2) return grammar.tool.startsWith(begun) ? [grammar.tool] : []
+  const words = argv.slice(0, -1)
+  if (words[0] !== grammar.tool) return []
+  const path = readPath(compile(grammar), words)
+  if ('position' in path) return []
+  const {node, reading, next} = path
+  const found: string[] = []
+  if (next === words.length && node.words.size > 0) found.push(...(reading.awaiting ? [] : node.words.keys()), ...(node.commands.length === 0 ? nextWords(reading, begun) : []))
+  for (const command of node.commands) {
+    const read = readCommand(command, reading, words, next)
+    if (!('position' in read)) found.push(...nextWords(read, begun))
+  }
+  return [...new Set(found)].filter(word => word.startsWith(begun))
+}
+
+function nextWords(reading: Reading, begun: string): string[] {
+  const {command, given, awaiting, dashes} = reading
+  if (awaiting?.type) return listValues(awaiting.type)
+  const operands = openOperands(reading).flatMap(({operand}) => listValues(operand.type).filter(value => testValue(value, operand.type, dashes)))
+  if (!mayStandOption(reading)) return [...operands, ...(mayStandDashes(reading) ? ['--'] : [])]
+  const equals = begun.indexOf('=')
+  const options = optionsOf(command)
+    .filter(option => option.repeat || !given.has(option.name))
+    .filter(option => !conflicts(reading, option.name))
+    .flatMap(option => {
+      if (equals < 0) return option.spellings.map(spelling => (attachesOf(option, spelling).includes('separate') || !option.type || option.optional ? spelling : `${spelling}=`))
+      const head = begun.slice(0, equals)
+      return option.type && option.spellings.includes(head) ? listValues(option.type).map(value => `${head}=${value}`) : []
+    })
+  return [...operands, ...options, ...(mayStandDashes(reading) ? ['--'] : [])]
+}
+
+function conflicts({command, given}: Reading, name: string): boolean {
+  const option = command.options.get(name)
+  return [...given.keys()].some(other => {
+    const names = [...(option?.excludes ?? []).map(excluded => [excluded, other]), ...(command.options.get(other)?.excludes ?? []).map(excluded => [excluded, name])]
+    return names.some(([excluded, met]) => command.options.get(excluded as string)?.name === met)
+  })
+}

@@ -1,0 +1,65 @@
+import {cedarTypeName} from './cedar.ts'
+import {type Command, compile, type Operand, type Option, optionsOf} from './compile.ts'
+import type {Grammar} from './grammar.ts'
+import {operandLabel, optionLabel} from './say.ts'
+import {describeValue, listValues} from './values.ts'
+
+/**
+ * What one command allows, in words: the form, each operand and option, where `--` goes, what stdin may be, examples. One
+ * line each, for `prod tools show` and refusals. `commandIndex` is the index into `Grammar.commands`.
+ */
+export function describeCommand(grammar: Grammar, commandIndex: number): string[] {
+  const command = compile(grammar).commands[commandIndex]
+  if (!command) throw new RangeError(`the grammar of ${grammar.tool} has no command ${commandIndex}`)
+  const {summary, stdin, adds, examples, requireOne} = command.grammar
+  const options = optionsOf(command)
+  return [
+    usage(grammar, command),
+    ...(summary === undefined ? [] : [`  ${summary}`]),
+    ...command.operands.map(operand => `  ${operandLabel(operand)}: ${describeValue(operand.type)}${count(operand)}${more(operand.summary)}`),
+    ...options.map(option => `  ${[optionLabel(option), ...option.spellings.slice(1)].join(', ')}${option.type ? `: ${describeValue(option.type)}` : ''}${bounds(option)}${more(option.summary)}`),
+    ...(requireOne ?? []).map(names => `  at least one of ${names.join(', ')}`),
+    ...(options.length > 0 && command.operands.length > 0 ? [`  options stand ${command.optionsStand === 'anywhere' ? 'anywhere' : `${command.optionsStand} the operands`}`] : []),
+    ...(command.bundles ? ['  short options may be bundled'] : []),
+    ...(adds && adds.length > 0 ? [`  the broker adds: ${adds.join(' ')}`] : []),
+    ...(stdin ? [`  reads stdin${typeof stdin === 'object' ? `, up to ${stdin.maxBytes} bytes` : ''}`] : []),
+    `  in policy: ${cedarTypeName(grammar, commandIndex)}`,
+    ...(examples ?? []).map(example => `  for example: ${example}`),
+  ]
+}
+
+function usage(grammar: Grammar, command: Command): string {
+  const options = optionsOf(command).map(option => (option.required ? optionLabel(option) : `[${optionLabel(option)}]`) + (option.repeat ? '...' : ''))
+  const grouped = command.operands.some(operand => operand.afterDashes)
+  const form = (operand: Operand): string => {
+    const values = listValues(operand.type)
+    const word = values.length > 1 && values.length <= 6 ? `(${values.join('|')})` : operandLabel(operand)
+    return operand.min === 0 ? `[${word}${operand.max > 1 ? '...' : ''}]` : `${word}${operand.max > 1 ? '...' : ''}`
+  }
+  const dashes = command.dashes === 'required' ? ['--'] : command.dashes === 'allowed' ? ['[--]'] : []
+  const before = command.operands.filter(operand => !operand.afterDashes).map(form)
+  const after = command.operands.filter(operand => operand.afterDashes).map(form)
+  const operands = grouped ? [...before, ...dashes, ...after] : [...dashes, ...before]
+  const order = command.optionsStand === 'after' ? [...operands, ...options] : [...options, ...operands]
+  return [grammar.tool, ...command.grammar.path, ...order].join(' ')
+}
+
+function count({min, max}: Operand): string {
+  if (max === 1) return min === 0 ? '; may be left out' : ''
+  return min === max ? `; ${min} of them` : `; ${min} to ${max} of them`
+}
+
+function bounds(option: Option): string {
+  const words = [
+    ...(option.required ? ['required'] : []),
+    ...(option.repeat ? ['may be repeated'] : []),
+    ...(option.many === undefined ? [] : [`up to ${option.many} values`]),
+    ...(option.excludes?.length ? [`not with ${option.excludes.join(', ')}`] : []),
+    ...(option.requires?.length ? [`only with ${option.requires.join(', ')}`] : []),
+  ]
+  return words.length === 0 ? '' : `; ${words.join('; ')}`
+}
+
+function more(summary: string | undefined): string {
+  return summary === undefined ? '' : ` (${summary})`
+}
