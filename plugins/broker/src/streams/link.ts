@@ -1,6 +1,6 @@
 /** One WebSocket as messages and frames (wire.ts), strictly read. Knows nothing of runs or sessions. */
 import {ProdError, describeError} from '@prod/sdk/errors'
-import {type ClientMessage, type FirstMessage, firstMessageTimeoutSeconds, frame, maxFrameBytes, type ServerMessage} from '@prod/sdk/wire'
+import {type ClientMessage, type FirstMessage, firstMessageTimeoutSeconds, frame, maxFrameBytes, type ServerMessage, windowBytes} from '@prod/sdk/wire'
 import {Ajv, type ValidateFunction} from 'ajv'
 import type {RawData, WebSocket} from 'ws'
 import {parseStrictJson} from '../http/strict-json.ts'
@@ -16,7 +16,8 @@ export interface Link {
   /** Binary frame of a kind; split to {@link maxFrameBytes}. */
   sendFrame(kind: number, bytes: Uint8Array): void
   onMessage: (message: ClientMessage) => void
-  onFrame: (kind: number, bytes: Uint8Array) => void
+  /** Binary frames, and `stdin-end` as a `close` frame, in order. Kept (at most twice the window) while nobody listens: null. */
+  onFrame: ((kind: number, bytes: Uint8Array) => void) | null
   /** resolves when the socket is gone, for whatever reason */
   readonly closed: Promise<void>
   readonly isClosed: () => boolean
@@ -31,6 +32,18 @@ export interface Link {
 export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMessage>} {
   let gone = false
   let started = false
+  let listener: Link['onFrame'] = null
+  let kept: {kind: number; bytes: Uint8Array}[] = []
+  let keptBytes = 0
+  const deliver = (kind: number, bytes: Uint8Array) => {
+    if (listener) {
+      listener(kind, bytes)
+      return
+    }
+    keptBytes += bytes.byteLength + 64
+    if (keptBytes > 2 * windowBytes) throw new ProdError('BAD_REQUEST', 'stdin came without credit')
+    kept.push({kind, bytes})
+  }
   let resolveClosed: () => void = () => {}
   const closed = new Promise<void>(resolve => {
     resolveClosed = resolve
@@ -50,7 +63,17 @@ export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMe
       }
     },
     onMessage: () => {},
-    onFrame: () => {},
+    get onFrame() {
+      return listener
+    },
+    set onFrame(next) {
+      listener = next
+      while (listener && kept.length > 0) {
+        const {kind, bytes} = kept.shift() as (typeof kept)[number]
+        listener(kind, bytes)
+      }
+      if (kept.length === 0) keptBytes = 0
+    },
     closed,
     isClosed: () => gone,
     buffered: () => socket.bufferedAmount,
@@ -80,12 +103,13 @@ export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMe
           if (bytes.byteLength === 0) throw new ProdError('BAD_REQUEST', 'an empty frame')
           const kind = bytes[0] as number
           if (kind !== frame.stdin && kind !== frame.resize && kind !== frame.close) throw new ProdError('BAD_REQUEST', `frame kind ${kind} is not for clients`)
-          link.onFrame(kind, bytes.subarray(1))
+          deliver(kind, bytes.subarray(1))
           return
         }
         const message = parseStrictJson(toBuffer(data))
         if (!isClientMessage(message)) throw new ProdError('BAD_REQUEST', 'a malformed message')
-        link.onMessage(message)
+        if (message.type === 'stdin-end') deliver(frame.close, Uint8Array.of(frame.stdin))
+        else link.onMessage(message)
       } catch (error) {
         if (started) link.fail(error, '')
         else reject(error)

@@ -27,6 +27,8 @@ export interface Live {
   readonly principal: {iss: string; sub: string}
   /** Takes a client on (again). Bytes it has are not sent twice. A client that was on is told and let go. */
   attach(link: Link, have: {stdout: number; stderr: number}, started: (offsets: {stdout: number; stderr: number}) => ServerMessage): void
+  /** Gives the channel all of a stdin that was read before: then its end. */
+  feed(bytes: Uint8Array): void
   /** Ends the whole tree and notes why. Resolves when the end is recorded. */
   end(why: string): Promise<void>
   /** The channel is over and all its bytes are read. */
@@ -216,6 +218,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       settle()
       next.onFrame = (kind, bytes) => {
         if (kind === frame.stdin) takeInput(bytes)
+        else if (kind === frame.close) void stdinWork.then(() => channel.stdin.end()).catch(() => {})
         else if (kind === frame.resize) {
           const size = readSize(bytes)
           channel.resize(size)
@@ -228,12 +231,16 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
           acknowledge(outlets.stderr, message.stderr)
           settle()
         } else if (message.type === 'signal') channel.signal(message.name)
-        else if (message.type === 'stdin-end') void stdinWork.then(() => channel.stdin.end()).catch(() => {})
         else if (message.type === 'cancel') endLater('cancelled')
       }
       void next.closed.then(() => {
         if (link === next) left()
       })
+    },
+    feed(bytes) {
+      void Promise.resolve(hooks.input?.(bytes))
+        .then(() => channel.stdin.end(bytes))
+        .catch(() => endLater('recording lost'))
     },
     finish(endFrame, receipt) {
       finished = {endFrame, receipt}

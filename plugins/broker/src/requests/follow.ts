@@ -1,0 +1,27 @@
+import type {FirstMessage} from '@prod/sdk/wire'
+import type {Serving} from '../streams/serve.ts'
+import {type RequestRecord, showRequest} from './state.ts'
+import {findVisible, shown, visible} from './view.ts'
+
+/** Tells a client of every change to one request, or to all that the caller may see, until it leaves. */
+export async function serveFollow({parts, link, caller}: Serving, first: FirstMessage & {type: 'follow'}): Promise<void> {
+  const tell = async (id: string) => {
+    const stored = await parts.store.find<RequestRecord>('request', id)
+    if (stored && visible(parts, caller(), stored.value)) link.send({type: 'request', request: await shown(parts, stored.value)})
+  }
+  let work: Promise<void> = Promise.resolve()
+  const stop = parts.store.subscribe(changed => {
+    for (const {kind, id} of changed) {
+      if (kind === 'request' && (first.request === undefined || first.request === id)) work = work.then(() => tell(id)).catch(() => {})
+    }
+  })
+  try {
+    if (first.request !== undefined) {
+      const {value} = await findVisible(parts, caller(), first.request)
+      link.send({type: 'request', request: value.state === 'pending' ? await shown(parts, value) : showRequest(value, [])})
+    }
+    await link.closed
+  } finally {
+    stop()
+  }
+}

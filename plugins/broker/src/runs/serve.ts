@@ -1,0 +1,208 @@
+/** `prod exec` and `prod attach` at the broker's end of the stream. */
+import type {Digest} from '@prod/sdk'
+import {sha256} from '@prod/sdk/document'
+import {ProdError} from '@prod/sdk/errors'
+import {type FirstMessage, frame, maxApprovedStdinBytes, type ServerMessage} from '@prod/sdk/wire'
+import {decideUse} from '../policy/decide.ts'
+import {createRequest} from '../requests/create.ts'
+import {makePlan, question} from '../requests/plan.ts'
+import {checkStart} from '../requests/role.ts'
+import type {Draft, RequestRecord} from '../requests/state.ts'
+import {awaitApproval} from '../requests/wait.ts'
+import {attachSession, openShell} from '../sessions/serve.ts'
+import type {Stored} from '../stores/store.ts'
+import type {Serving} from '../streams/serve.ts'
+import {leave, takeTurn} from './locks.ts'
+import {endFrame, makeReceipt} from './receipt.ts'
+import type {RunRecord} from './record.ts'
+import {startRun} from './start.ts'
+
+/** Runs a tool: decide, wait where policy says so, start, stream. */
+export async function serveExec(serving: Serving, first: FirstMessage & {type: 'exec'}): Promise<void> {
+  const {parts, caller} = serving
+  if (first.targets.length > 1) throw new ProdError('USAGE', 'one target at a time', 'prod exec --on TARGET …')
+  const draft: Draft & {kind: 'exec'} = {
+    kind: 'exec',
+    argv: first.argv,
+    target: first.targets[0] ?? null,
+    reason: first.reason,
+    incident: first.incident ?? null,
+    startAt: checkStart(parts, first.startAt),
+    stdin: null,
+  }
+  // Looks only: a refusal is recorded by createRequest, which asks the same function again.
+  const plan = makePlanOrRecord(serving, draft)
+  if (plan && plan.class !== 'read') await serving.challenge()
+  let stdin: Buffer | undefined
+  if (plan && first.stdin) {
+    const command = plan.resource.kind === 'command' ? plan.resource.tool.grammar.commands[plan.resource.structure.command] : undefined
+    if (!command?.stdin) throw new ProdError('STDIN_REFUSED', `${plan.tool?.name ?? 'this command'} takes no stdin`, `prod tools show ${plan.tool?.name ?? ''}`)
+    const approved = decideUse(parts.bundle(), question(plan, caller()), plan.action).decision !== 'allow' || typeof command.stdin === 'object' || draft.startAt !== null
+    if (approved) {
+      stdin = await readStdin(serving, typeof command.stdin === 'object' ? Math.min(command.stdin.maxBytes, maxApprovedStdinBytes) : maxApprovedStdinBytes)
+      draft.stdin = digest(stdin)
+    }
+  }
+  const submission = {draft, key: first.key, ...(first.reasonReused === undefined ? {} : {reasonReused: first.reasonReused})}
+  const record = await createRequest(parts, caller(), submission)
+  if (record.state === 'pending' && !first.wait) {
+    serving.link.send({type: 'pending', request: record.id})
+    serving.link.close()
+    return
+  }
+  await runRequest(serving, record.id, {stdin, have: {stdout: 0, stderr: 0}})
+}
+
+function makePlanOrRecord({parts, caller}: Serving, draft: Draft) {
+  try {
+    return makePlan(parts.bundle(), draft)
+  } catch (error) {
+    // Refused words are recorded too, with their position, before the answer (TM-E1).
+    void parts.store.commit({
+      events: [
+        {
+          type: 'request.refused',
+          by: caller().principal.person || `${caller().principal.iss}#${caller().principal.sub}`,
+          subject: draft.kind === 'exec' ? (draft.argv[0] ?? 'request').slice(0, 64).replace(/[^\w.-]/g, '?') : draft.kind,
+          correlation: caller().correlation,
+          data: {code: error instanceof ProdError ? error.code : 'INTERNAL', position: error instanceof ProdError ? (error.position ?? null) : null},
+          personal: {name: caller().principal.name, ...(draft.kind === 'exec' ? {argv: draft.argv} : {}), reason: draft.reason},
+        },
+      ],
+    })
+    throw error
+  }
+}
+
+/** Reads all of stdin before anybody approves it; its digest becomes part of the document. Throws STDIN_REFUSED beyond the bound. */
+export async function readStdin({link}: Serving, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let total = 0
+  return new Promise<Buffer>((resolve, reject) => {
+    link.onFrame = (kind, bytes) => {
+      if (kind === frame.close) resolve(Buffer.concat(chunks))
+      if (kind !== frame.stdin) return
+      total += bytes.byteLength
+      if (total > maxBytes) {
+        reject(new ProdError('STDIN_REFUSED', `stdin is longer than ${maxBytes} bytes`, 'send less'))
+        return
+      }
+      chunks.push(bytes)
+      link.send({type: 'window', stdin: total})
+    }
+    link.onMessage = message => {
+      if (message.type === 'cancel') reject(new ProdError('REQUEST_CANCELLED', 'cancelled before it was asked for'))
+    }
+    void link.closed.then(() => reject(new ProdError('LINK_LOST', 'the link was cut')))
+  }).finally(() => {
+    link.onFrame = null
+    link.onMessage = () => {}
+  })
+}
+
+function digest(bytes: Buffer): Digest {
+  return {bytes: bytes.byteLength, sha256: sha256(bytes)}
+}
+
+/** Waits for a request and starts it once; whoever comes later is attached to what it became. */
+export async function runRequest(serving: Serving, id: string, options: {stdin: Buffer | undefined; have: {stdout: number; stderr: number}}): Promise<void> {
+  const {parts, set, link, caller} = serving
+  for (;;) {
+    const stored = await awaitApproval(serving, id)
+    if (!stored) return
+    const record = stored.value
+    if (record.state === 'started' || record.state === 'done') {
+      if (!record.result) throw new ProdError('RUN_NOT_FOUND', `request ${id} started nothing`, `prod request show ${id}`)
+      return attachTo(serving, record.result, options.have)
+    }
+    if (record.draft.kind === 'shell') return openShell(serving, stored)
+    if (record.draft.kind !== 'exec') throw new ProdError('USAGE', `request ${id} asks for a role; nothing to attach to`, 'prod grant ls')
+    const wanted = record.draft.stdin
+    if (wanted && (!options.stdin || sha256(options.stdin) !== wanted.sha256)) {
+      throw new ProdError('STDIN_REFUSED', 'stdin is not the one that was approved', `prod attach ${id} < the same file`)
+    }
+    const plan = makePlan(parts.bundle(), record.draft)
+    let cancelled = false
+    link.onMessage = message => {
+      if (message.type === 'cancel') cancelled = true
+    }
+    const lock =
+      plan.lock === null
+        ? null
+        : await takeTurn(parts, plan.lock, id, {
+            cancelled: () => cancelled || link.isClosed(),
+            behind: count => link.send({type: 'queued', behind: count, target: plan.target?.name ?? ''}),
+            wakeOn: link.closed,
+          })
+    if (plan.lock !== null && lock === null) {
+      if (cancelled) throw new ProdError('REQUEST_CANCELLED', `request ${id} was cancelled in the queue; it is still approved`, `prod attach ${id}`)
+      return
+    }
+    const started = await startRun(parts, set, caller(), stored, lock).catch(async error => {
+      if (plan.lock !== null) await leave(parts, plan.lock, id)
+      throw error
+    })
+    if (!started) continue
+    const {live, run} = started
+    if (options.stdin) live.feed(options.stdin)
+    live.attach(link, options.have, offsets => startedMessage(run, offsets))
+    return
+  }
+}
+
+function startedMessage(run: RunRecord, offsets: {stdout: number; stderr: number}): ServerMessage {
+  return {type: 'started', id: run.id, request: run.request, target: run.target.name, environment: run.environment, correlation: run.correlation, ...offsets}
+}
+
+/** Takes up a run, a session, or a request that has been approved meanwhile. Unknown and foreign look alike. */
+export async function serveAttach(serving: Serving, first: FirstMessage & {type: 'attach'}): Promise<void> {
+  const {parts, caller} = serving
+  if (!first.id.startsWith('req_')) return attachTo(serving, first.id, first.have)
+  const stored = await parts.store.find<RequestRecord>('request', first.id)
+  if (!stored || !mine(stored.value.principal, caller().principal)) throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${first.id}`, 'prod request ls')
+  if (stored.value.class !== 'read') await serving.challenge()
+  const stdin = await approvedStdin(serving, stored, first.stdin === true)
+  return runRequest(serving, first.id, {stdin, have: first.have})
+}
+
+async function approvedStdin(serving: Serving, stored: Stored<RequestRecord>, offered: boolean): Promise<Buffer | undefined> {
+  const wanted = stored.value.draft.kind === 'exec' ? stored.value.draft.stdin : null
+  if (!wanted || (stored.value.state !== 'approved' && stored.value.state !== 'pending')) return undefined
+  if (!offered) throw new ProdError('STDIN_REFUSED', `request ${stored.id} was asked for with stdin; send the same again`, `prod attach ${stored.id} < FILE`)
+  return readStdin(serving, wanted.bytes)
+}
+
+function mine(a: {iss: string; sub: string}, b: {iss: string; sub: string}): boolean {
+  return a.iss === b.iss && a.sub === b.sub
+}
+
+async function attachTo(serving: Serving, id: string, have: {stdout: number; stderr: number}): Promise<void> {
+  if (id.startsWith('ses_')) return attachSession(serving, id, have)
+  const {parts, set, link, caller} = serving
+  const stored = await parts.store.find<RunRecord>('run', id)
+  if (!stored || !mine(stored.value.principal, caller().principal)) throw new ProdError('RUN_NOT_FOUND', `there is no run ${id}`, 'prod request ls --mine')
+  const run = stored.value
+  const entry = set.find(id)
+  if (entry) {
+    entry.live.attach(link, have, offsets => startedMessage(run, offsets))
+    return
+  }
+  if (run.state === 'started') throw new ProdError('OUTCOME_UNKNOWN', `run ${id} is not on this broker`, `prod attach ${id}`)
+  // Over, and its bytes are no longer held: the end and the receipt are.
+  link.send(startedMessage(run, {stdout: run.stdout?.bytes ?? 0, stderr: run.stderr?.bytes ?? 0}))
+  link.sendFrame(
+    frame.end,
+    Buffer.from(
+      await endFrame(parts.keys, {
+        id,
+        exit: run.exit ?? {unknown: 'no end record'},
+        endedBy: run.endedBy,
+        stdoutBytes: run.stdout?.bytes ?? 0,
+        stderrBytes: run.stderr?.bytes ?? 0,
+        iat: Math.floor(parts.store.now().getTime() / 1000),
+      }),
+    ),
+  )
+  const receipt = await makeReceipt(parts, run)
+  if (receipt) link.send({type: 'receipt', receipt})
+}

@@ -1,0 +1,232 @@
+/** From an approved request to a running program: start record first, durable; then the child (TM-E4, E5, N2). */
+import {join} from 'node:path'
+import type {Channel, Exit, Receipt, TargetRef} from '@prod/sdk'
+import {ProdError} from '@prod/sdk/errors'
+import type {Caller, Parts} from '../parts.ts'
+import {person, putRequest} from '../requests/create.ts'
+import type {RequestRecord} from '../requests/state.ts'
+import {clearForUse} from '../requests/use.ts'
+import {openRecorder} from '../sessions/recorder.ts'
+import type {Put, Stored} from '../stores/store.ts'
+import {goLive, type Live} from '../streams/live.ts'
+import type {LiveSet} from '../streams/live-set.ts'
+import {countStart} from './limits.ts'
+import {releasing} from './locks.ts'
+import {endFrame, makeReceipt} from './receipt.ts'
+import {putRun, type RunRecord} from './record.ts'
+import {reach} from './program.ts'
+
+const maxStoredBytes = 10 * 1024 * 1024
+
+/** What is started: the record and the live channel. `ended` resolves when the end record is durable. */
+export interface Started {
+  run: RunRecord
+  live: Live
+  ended: Promise<{run: RunRecord; receipt: Receipt | null}>
+}
+
+/**
+ * Consumes the request and starts its run. `lock` is the write that takes the target's lock. Undefined: somebody else
+ * changed the request meanwhile, read it again. Throws what use, limits and the primitive refuse.
+ */
+export async function startRun(
+  parts: Parts,
+  set: LiveSet,
+  caller: Caller,
+  stored: Stored<RequestRecord>,
+  lock: ((run: string) => Put) | null,
+): Promise<Started | undefined> {
+  const {plan, document, approvals} = await clearForUse(parts, caller, stored)
+  const {tool, target} = plan
+  if (plan.draft.kind !== 'exec' || !tool || !target || !document.argv || !document.program) throw new Error('not a run')
+  const counted = await countStart(parts, plan, caller.principal)
+  if (parts.draining()) throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
+
+  const id = parts.newId('run')
+  const ref: TargetRef = {name: target.name, address: target.address, environment: target.environment}
+  const run: RunRecord = {
+    id,
+    state: 'started',
+    request: stored.id,
+    principal: caller.principal,
+    tool: tool.name,
+    argv: document.argv,
+    target: ref,
+    class: plan.class,
+    reason: plan.draft.reason,
+    startedAt: parts.store.now().toISOString(),
+    endedAt: null,
+    exit: null,
+    endedBy: null,
+    stdout: null,
+    stderr: null,
+    instance: set.instance,
+    lock: lock ? plan.lock : null,
+    approvals,
+    environment: plan.environment,
+    correlation: caller.correlation,
+    outputChunks: 0,
+    truncated: false,
+    limit: null,
+  }
+  const saved = await parts.store.commit({
+    put: [putRequest({...stored.value, state: 'started', result: id}, stored.version), putRun(run, 0), ...(lock ? [lock(id)] : []), ...counted],
+    events: [
+      {
+        type: 'run.started',
+        by: person(caller),
+        subject: id,
+        correlation: caller.correlation,
+        data: {
+          request: stored.id,
+          tool: tool.name,
+          class: plan.class,
+          target: target.name,
+          environment: plan.environment,
+          digest: stored.value.digest,
+          bundle: parts.bundle().digest,
+          program: document.program,
+          approvals: approvals.length,
+        },
+        personal: {name: caller.principal.name, argv: document.argv, reason: plan.draft.reason, address: caller.address},
+      },
+    ],
+  })
+  if (!saved.ok) return undefined
+
+  const folder = join(parts.config.dir, 'outputs', id)
+  let channel: Channel
+  const recorder = tool.retention === 'none' ? undefined : await openRecorder({id, folder, recipients: parts.config.recordingRecipients, startedAt: new Date(run.startedAt), maxBytes: maxStoredBytes}).catch(() => undefined)
+  try {
+    if (tool.retention !== 'none' && !recorder) throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')
+    const {primitive, where} = reach(parts, target)
+    const command = plan.resource.kind === 'command' ? tool.grammar.commands[plan.resource.structure.command] : undefined
+    channel = await primitive.open(
+      where,
+      {
+        kind: 'exec',
+        program: {path: document.program.path, ...(document.program.sha256 === null ? {} : {sha256: document.program.sha256})},
+        argv: document.argv,
+        env: document.env,
+        limits: tool.limits,
+        stdin: command?.stdin !== undefined && command.stdin !== false,
+        ...(tool.runAs === null ? {} : {runAs: tool.runAs}),
+      },
+      {id, principal: person(caller), credential: {}},
+      set.stopping,
+    )
+  } catch (error) {
+    await recorder?.close().catch(() => {})
+    await endRun(parts, run, {unknown: 'it did not start'}, {endedBy: 'not started', stdout: empty, stderr: empty, chunks: [], truncated: false, limit: null})
+    throw error instanceof ProdError ? error : new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
+  }
+
+  const live = goLive(id, caller.principal, channel, {
+    detachSeconds: tool.detachSeconds,
+    maxOutputBytes: tool.limits.outputBytes,
+    ...(recorder ? {output: (stream, bytes) => recorder.write(stream, bytes)} : {}),
+  })
+  const ended = (async () => {
+    const [exit, {stdout, stderr, endedBy}] = await Promise.all([channel.ended, live.read])
+    const chunks = (await recorder?.close().catch(() => [])) ?? []
+    const limit = channel.limit ?? (endedBy?.startsWith('limit: ') ? endedBy.slice(7) : null)
+    const {run: done, at} = await endRun(parts, run, exit, {endedBy, stdout, stderr, chunks, truncated: recorder?.truncated() ?? false, limit})
+    const receipt = await makeReceipt(parts, done, at)
+    live.finish(
+      await endFrame(parts.keys, {
+        id,
+        exit,
+        endedBy,
+        stdoutBytes: stdout.bytes,
+        stderrBytes: stderr.bytes,
+        iat: Math.floor(parts.store.now().getTime() / 1000),
+      }),
+      receipt,
+    )
+    return {run: done, receipt}
+  })()
+  set.add({live, request: stored.value, kind: 'run', ended})
+  return {run, live, ended}
+}
+
+const empty = {bytes: 0, sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}
+
+/** What is known when a run is over. */
+export interface Ending {
+  endedBy: string | null
+  stdout: RunRecord['stdout']
+  stderr: RunRecord['stderr']
+  chunks: {sha256: string}[]
+  truncated: boolean
+  limit: string | null
+}
+
+/** Writes the end record, gives the lock back, settles the request: one change, tried until it holds. */
+export async function endRun(parts: Parts, started: RunRecord, exit: Exit, ending: Ending): Promise<{run: RunRecord; at: {index: number; checkpoint: string} | undefined}> {
+  for (;;) {
+    const stored = await parts.store.find<RunRecord>('run', started.id)
+    if (!stored || stored.value.state !== 'started') return {run: stored?.value ?? started, at: undefined}
+    const now = parts.store.now()
+    const run: RunRecord = {
+      ...stored.value,
+      state: 'unknown' in exit ? 'unknown' : 'ended',
+      endedAt: now.toISOString(),
+      exit,
+      endedBy: ending.endedBy,
+      stdout: ending.stdout,
+      stderr: ending.stderr,
+      outputChunks: ending.chunks.length,
+      truncated: ending.truncated,
+      limit: ending.limit,
+    }
+    const put: Put[] = [putRun(run, stored.version)]
+    const request = await parts.store.find<RequestRecord>('request', run.request)
+    if (request?.value.state === 'started') put.push(putRequest({...request.value, state: 'done'}, request.version))
+    const {put: release} = await releasing(parts, run.lock, run.id)
+    if (release) put.push(release)
+    const saved = await retried(() =>
+      parts.store.commit({
+        put,
+        events: [
+          {
+            type: 'run.ended',
+            by: 'broker',
+            subject: run.id,
+            correlation: run.correlation,
+            data: {
+              request: run.request,
+              tool: run.tool,
+              class: run.class,
+              target: run.target.name,
+              exit,
+              endedBy: run.endedBy,
+              limit: run.limit,
+              stdout: run.stdout,
+              stderr: run.stderr,
+              truncated: run.truncated,
+              chunks: ending.chunks.map(chunk => chunk.sha256),
+              durationMs: Math.max(0, now.getTime() - Date.parse(run.startedAt)),
+            },
+            personal: {person: run.principal.person || `${run.principal.iss}#${run.principal.sub}`, name: run.principal.name},
+          },
+        ],
+      }),
+    )
+    if (saved.ok) return {run, at: {index: saved.indices[0] as number, checkpoint: saved.checkpoint}}
+  }
+}
+
+const retrySeconds = [0.1, 0.5, 1, 2, 5, 5, 5, 5]
+
+/** An end record is tried again while the store is away: what ran has run. */
+async function retried<T>(write: () => Promise<T>): Promise<T> {
+  for (const seconds of retrySeconds) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!(error instanceof ProdError) || error.code !== 'STORE_UNAVAILABLE') throw error
+      await new Promise(resolve => setTimeout(resolve, seconds * 1000))
+    }
+  }
+  return write()
+}

@@ -1,0 +1,37 @@
+import type {Review, Session} from '@prod/sdk'
+import type {Put} from '../stores/store.ts'
+
+/** A session as the store keeps it. */
+export interface SessionRecord extends Session {
+  instance: string
+  correlation: string
+  columns: number
+  rows: number
+}
+
+/** A session as the store writes it. */
+export function putSession(session: SessionRecord, version: number): Put {
+  return {
+    kind: 'session',
+    id: session.id,
+    version,
+    value: session,
+    index: {state: session.state, owner: `${session.principal.iss}#${session.principal.sub}`, ...(session.state === 'closed' ? {} : {dueAt: session.expiresAt})},
+  }
+}
+
+/** A review as the store writes it. */
+export function putReview(review: Review, version: number): Put {
+  return {
+    kind: 'review',
+    id: review.id,
+    version,
+    value: review,
+    index: {state: review.state, owner: `${review.principal.iss}#${review.principal.sub}`, ...(review.state === 'open' ? {dueAt: review.dueAt} : {})},
+  }
+}
+
+/** What people see of a session. */
+export function showSession({instance: _, correlation: __, columns: ___, rows: ____, ...session}: SessionRecord): Session {
+  return session
+}

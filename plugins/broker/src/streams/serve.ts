@@ -1,0 +1,83 @@
+/** One stream, from its first message on: to the feature that serves it. */
+import {ProdError} from '@prod/sdk/errors'
+import type {FirstMessage} from '@prod/sdk/wire'
+import type {WebSocket} from 'ws'
+import type {StreamHello} from '../http/server.ts'
+import type {Caller, Parts} from '../parts.ts'
+import {serveAttach, serveExec} from '../runs/serve.ts'
+import {serveShell} from '../sessions/serve.ts'
+import {serveWatch} from '../sessions/watch.ts'
+import {serveFollow} from '../requests/follow.ts'
+import {type Link, openLink} from './link.ts'
+import type {LiveSet} from './live-set.ts'
+
+/** What serving a stream needs: the link, who is calling (as fresh as their last proof), how to ask for a fresh proof. */
+export interface Serving {
+  parts: Parts
+  set: LiveSet
+  link: Link
+  caller(): Caller
+  /** Asks the client for a proof with a nonce of ours: due for `change` and above (TM-Q3). */
+  challenge(): Promise<void>
+}
+
+/** Serves one WebSocket until it is closed. Never rejects. */
+export async function serveStream(parts: Parts, set: LiveSet, socket: WebSocket, hello: StreamHello): Promise<void> {
+  const {link, first} = openLink(socket)
+  let caller = hello.caller
+  const serving: Serving = {
+    parts,
+    set,
+    link: withRenewal(link, async (token, proof) => {
+      caller = await hello.refreshCaller(token, proof)
+      arm()
+    }),
+    caller: () => caller,
+    challenge: () => hello.challenge(),
+  }
+  let expiry: NodeJS.Timeout | undefined
+  const arm = () => {
+    clearTimeout(expiry)
+    const left = Date.parse(caller.tokenExpiresAt) - parts.store.now().getTime()
+    expiry = setTimeout(() => link.fail(new ProdError('LOGIN_EXPIRED', 'the login of this stream has expired', 'prod login, then prod attach'), caller.correlation), Math.max(0, left))
+  }
+  arm()
+  void link.closed.then(() => clearTimeout(expiry))
+  try {
+    await dispatch(serving, await first)
+  } catch (error) {
+    if (!(error instanceof ProdError)) parts.alarm('a stream failed', {error: error instanceof Error ? (error.stack ?? error.message) : String(error), correlation: caller.correlation})
+    link.fail(error, caller.correlation)
+  }
+}
+
+/** A link whose `auth` messages are taken here, all others by whoever serves it. */
+function withRenewal(link: Link, renew: (token: string, proof: string) => Promise<void>): Link {
+  let onMessage: Link['onMessage'] = () => {}
+  link.onMessage = message => {
+    if (message.type === 'auth') renew(message.token, message.proof).catch(error => link.fail(error, ''))
+    else onMessage(message)
+  }
+  return Object.defineProperty(Object.create(link) as Link, 'onMessage', {
+    get: () => onMessage,
+    set: (next: Link['onMessage']) => {
+      onMessage = next
+    },
+  })
+}
+
+function dispatch(serving: Serving, first: FirstMessage): Promise<void> {
+  if (serving.parts.draining() && first.type !== 'attach') throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
+  switch (first.type) {
+    case 'exec':
+      return serveExec(serving, first)
+    case 'attach':
+      return serveAttach(serving, first)
+    case 'shell':
+      return serveShell(serving, first)
+    case 'watch':
+      return serveWatch(serving, first)
+    case 'follow':
+      return serveFollow(serving, first)
+  }
+}
