@@ -20,7 +20,7 @@ export interface Endpoint<A = unknown, S extends JSONSchema = JSONSchema> {
   readonly answer?: A
 }
 
-type Answered<E> = E extends Endpoint<infer A, JSONSchema> ? A : never
+type Answered<E> = E extends {readonly answer?: infer A} ? A : never
 type InputOf<E> = E extends {readonly input: infer S extends JSONSchema} ? FromSchema<S> : never
 export type {Answered, InputOf}
 

@@ -1,16 +1,15 @@
 /** Calls to a broker (api.ts). Streams are not here (stream-client.ts). got loads at the first call, never at start-up. */
 import type {Agents, Got, RequestError, Response} from 'got'
-import type {JSONSchema} from 'json-schema-to-ts'
 import type {Answered, Endpoint, InputOf} from './api.ts'
 import {isTokenRefused, refusal, unreachable} from './broker-errors.ts'
 import {type LoginKey, proof} from './dpop.ts'
 import {ProdError} from './errors.ts'
 import {type Broker, type Session, trust} from './session.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: any endpoint, whatever it answers
-type AnyEndpoint = Endpoint<any, JSONSchema>
+/** Any entry of api.ts. Its schema stays `unknown` here: to compare it with all that JSON Schema may be takes the compiler too deep. */
+export type AnyEndpoint = Pick<Endpoint, 'method' | 'path' | 'caller'> & {readonly input: unknown}
 /** The input of a call: may be left out where the endpoint takes none. */
-export type CallInput<E extends AnyEndpoint> = Record<never, never> extends InputOf<E> ? [input?: InputOf<E>] : [input: InputOf<E>]
+export type CallInput<E extends AnyEndpoint> = E['input'] extends {readonly required: readonly string[]} ? [input: InputOf<E>] : [input?: InputOf<E>]
 
 export interface BrokerClient {
   readonly broker: Broker
@@ -130,7 +129,7 @@ function shape(broker: Broker, endpoint: AnyEndpoint, input: Record<string, unkn
 /** A GET, or a POST that carries its idempotency key (TM-N3); a refresh token gets the same successor again. */
 function isRepeatable({method, path, input}: AnyEndpoint): boolean {
   if (method === 'GET' || path === '/v1/login/refresh') return true
-  return typeof input === 'object' && input.required?.includes('key') === true
+  return (input as {required?: readonly string[]}).required?.includes('key') === true
 }
 
 async function connect(broker: Broker): Promise<Got> {

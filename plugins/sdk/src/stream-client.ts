@@ -224,6 +224,7 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
       case frame.close: return events.push({type: 'close', channel: payload[0] ?? 0})
       case frame.end:
         ended = true
+        ack()
         return events.push({type: 'end', jws: payload.toString('ascii')})
       default: throw new ProdError('LINK_LOST', 'the broker sent a frame that this version does not know', 'prod doctor')
     }
@@ -254,7 +255,8 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
     signal: name => send({type: 'signal', name}),
     wrote(stream, bytes) {
       written[stream] += bytes
-      if (written.stdout - acked.stdout + (written.stderr - acked.stderr) >= ackBytes) ack()
+      // after the end the broker waits for the last bytes to be taken
+      if (ended || written.stdout - acked.stdout + (written.stderr - acked.stderr) >= ackBytes) ack()
     },
     close,
     [Symbol.asyncIterator]: () => events,
