@@ -54,6 +54,14 @@ export interface FoundTarget {
   labels: Record<string, string>
 }
 
+/** What whoever starts a primitive tells it about the machine it works on. */
+export interface StartOptions {
+  /** `--dev` alone: programs may belong to, and run as, the caller's own user */
+  development: boolean
+  /** absolute paths to keep from what runs here (keys, store, recordings), where the platform can */
+  hide: string[]
+}
+
 /**
  * A way in. The broker calls it; in offline break-glass the CLI does. It knows no terminal, no HTTP, no process exit.
  * @typeParam T what names one target after `id:`
@@ -69,7 +77,7 @@ export interface Primitive<T = unknown> {
   /** Opens the channel; heavy packages load here. Throws TARGET_UNREACHABLE, TOOL_UNAVAILABLE. */
   open(target: T, use: Use, access: Access, signal: AbortSignal): Promise<Channel>
   /** Called once before the broker serves; what it returns is called when the broker stops. */
-  start?(): Promise<() => Promise<void>>
+  start?(options?: StartOptions): Promise<() => Promise<void>>
   /**
    * What `program` is on the target now: its real path and SHA-256, so that what people approve is what runs (TM-W1).
    * Absent where the far side cannot say. Throws TOOL_UNAVAILABLE.
