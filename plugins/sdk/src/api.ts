@@ -150,8 +150,8 @@ export const api = {
 
   showRun: endpoint<Run & {receipt: Receipt | null}>()({method: 'GET', path: '/v1/runs/:id', summary: 'one run, with its receipt', caller: 'person', input: withId}),
   listRuns: endpoint<{runs: Run[]}>()({method: 'GET', path: '/v1/runs', summary: 'my runs, latest first', caller: 'person', input: none}),
-  runOutput: endpoint<{stdout: string; stderr: string; truncated: boolean}>()({
-    method: 'GET', path: '/v1/runs/:id/output', summary: 'stored output, base64, by the retention rule; the read is recorded', caller: 'person', input: withId,
+  runOutput: endpoint<{chunks: string[]; truncated: boolean}>()({
+    method: 'GET', path: '/v1/runs/:id/output', summary: 'stored output by the retention rule: sealed chunks, base64 age files; the read is recorded', caller: 'person', input: withId,
   }),
 
   listSessions: endpoint<{sessions: Session[]}>()({method: 'GET', path: '/v1/sessions', summary: 'sessions I may see, latest first', caller: 'person', input: none}),
@@ -194,7 +194,7 @@ export const api = {
       type: 'object', additionalProperties: false, required: ['events'],
       properties: {
         events: {
-          type: 'array', maxItems: 500,
+          type: 'array', maxItems: 500 as number,
           items: {
             type: 'object', additionalProperties: false, required: ['command', 'durationMs', 'exit', 'at'],
             properties: {

@@ -1,0 +1,26 @@
+/** After a broker died: what it ran is over and nobody saw how. It is said so, never run again (kill points 4 to 6). */
+import type {Parts} from '../parts.ts'
+import {endSession} from '../sessions/end.ts'
+import type {SessionRecord} from '../sessions/record.ts'
+import {type LockRecord, putLock} from './locks.ts'
+import type {RunRecord} from './record.ts'
+import {endRun} from './start.ts'
+
+const nothing = {bytes: 0, sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}
+
+/** Ends in the store what this instance left open. Called once, before anything is served. */
+export async function recover(parts: Parts, instance: string): Promise<{runs: number; sessions: number}> {
+  const runs = (await parts.store.list<RunRecord>({kind: 'run', state: 'started'})).filter(one => one.value.instance === instance)
+  for (const {value} of runs) {
+    await endRun(parts, value, {unknown: 'the broker was lost before the end was recorded'}, {endedBy: 'broker loss', stdout: nothing, stderr: nothing, chunks: [], truncated: true, limit: null})
+  }
+  const sessions = (await parts.store.list<SessionRecord>({kind: 'session', state: ['opening', 'open']})).filter(one => one.value.instance === instance)
+  for (const {value} of sessions) await endSession(parts, value, {unknown: 'the broker was lost before the end was recorded'}, 'broker loss', [])
+  for (const {value, version} of await parts.store.list<LockRecord>({kind: 'lock', state: 'held'})) {
+    const holder = value.holder === null ? undefined : await parts.store.find<RunRecord>('run', value.holder)
+    if (holder?.value.state === 'started') continue
+    await parts.store.commit({put: [putLock({...value, holder: null}, version)], events: []})
+  }
+  return {runs: runs.length, sessions: sessions.length}
+}
+
