@@ -2,6 +2,7 @@
  * The value types: one entry each, and the only place to touch for a new one. An entry says which fields of
  * {@link ValueSpec} it takes, what its values are, how to say so, and what policy sees.
  */
+import {findDurationSeconds} from './duration.ts'
 import type {Leading, ValueSpec, ValueType} from './grammar.ts'
 import {findPatternFault, matchesPattern} from './pattern.ts'
 
@@ -88,11 +89,11 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
     fields: ['min', 'max'],
     cedar: 'Long',
     test: (value, spec) => {
-      const seconds = durationSeconds(value)
+      const seconds = findDurationSeconds(value)
       return seconds !== undefined && seconds >= (spec.min ?? 0) && seconds <= (spec.max ?? Number.MAX_SAFE_INTEGER)
     },
     describe: ({min, max}) => `a duration such as 90s, 10m, 1h30m or 2d${min === undefined ? '' : `, at least ${min}s`}${max === undefined ? '' : `, at most ${max}s`}`,
-    cedarValue: value => durationSeconds(value) ?? 0,
+    cedarValue: value => findDurationSeconds(value) ?? 0,
     findFault: ({min = 0, max = Number.MAX_SAFE_INTEGER}) => (min >= 0 && min <= max ? undefined : '`min` and `max` are seconds, and `min` is the smaller'),
   },
   // systemd.unit(5): one whole name, no glob
@@ -280,14 +281,6 @@ function begins(value: string, spec: ValueSpec, afterDashes: boolean): boolean {
 
 function findLeadingFault(spec: ValueSpec): string | undefined {
   return spec.leading && new Set(spec.leading).size !== spec.leading.length ? '`leading` names each beginning once' : undefined
-}
-
-/** `1h30m` in seconds; undefined when it is none. */
-export function durationSeconds(value: string): number | undefined {
-  if (value.length > 32 || !/^(?:[0-9]+[smhd])+$/.test(value)) return undefined
-  const unit: Record<string, number> = {s: 1, m: 60, h: 3600, d: 86400}
-  const seconds = [...value.matchAll(/([0-9]+)([smhd])/g)].reduce((sum, [, count, name]) => sum + Number(count) * (unit[name as string] as number), 0)
-  return Number.isSafeInteger(seconds) ? seconds : undefined
 }
 
 function isHostName(value: string): boolean {

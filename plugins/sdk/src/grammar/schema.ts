@@ -1,0 +1,122 @@
+/** Plain JSON Schema of what a tool's file says of argv: its `options` and `commands`. What a schema cannot say is in check.ts. */
+
+const texts = {type: 'array', minItems: 1, maxItems: 1000, items: {type: 'string', minLength: 1, maxLength: 4096}} as const
+const text = {type: 'string', minLength: 1, maxLength: 4096} as const
+const attribute = {type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$', maxLength: 64} as const
+
+const valueType = {
+  anyOf: [
+    {type: 'string', minLength: 1, maxLength: 64},
+    {
+      type: 'object',
+      required: ['type'],
+      additionalProperties: false,
+      properties: {
+        type: {type: 'string', minLength: 1, maxLength: 64},
+        values: texts,
+        value: text,
+        min: {type: 'integer'},
+        max: {type: 'integer'},
+        pattern: {type: 'string', minLength: 1, maxLength: 1024},
+        below: texts,
+        hosts: texts,
+        schemes: texts,
+        maxLength: {type: 'integer', minimum: 1, maximum: 65_536},
+        leading: {type: 'array', minItems: 1, maxItems: 6, items: {enum: ['-', '+', '@', '|', '!', 'scheme']}},
+        lines: {type: 'boolean'},
+        // a type, or a list of types: judged by check.ts, since a type may hold types
+        of: {},
+        separator: {type: 'string', minLength: 1, maxLength: 8},
+        secret: {type: 'boolean'},
+      },
+    },
+  ],
+} as const
+
+const option = {
+  type: 'object',
+  required: ['value'],
+  additionalProperties: false,
+  properties: {
+    value: valueType,
+    aliases: texts,
+    attach: {type: 'array', minItems: 1, maxItems: 4, items: {enum: ['separate', 'equals', 'attached', 'short-equals']}},
+    optional: {type: 'boolean'},
+    many: {type: 'integer', minimum: 2, maximum: 1000},
+    repeat: {type: 'boolean'},
+    required: {type: 'boolean'},
+    excludes: texts,
+    requires: texts,
+    attribute,
+    summary: text,
+  },
+} as const
+
+const options = {
+  type: 'object',
+  maxProperties: 500,
+  // `-n`, `-name`, `--lines`, `+short`, a bare word, or a symbol of find
+  propertyNames: {pattern: '^(?:--?[A-Za-z0-9?#@][A-Za-z0-9_.-]*|\\+[a-z][a-z0-9-]*|[A-Za-z][A-Za-z0-9_-]*|[()!,])$', maxLength: 64},
+  additionalProperties: {anyOf: [...valueType.anyOf, option]},
+} as const
+
+const operand = {
+  type: 'object',
+  required: ['name', 'type'],
+  additionalProperties: false,
+  properties: {
+    name: {type: 'string', pattern: '^[a-z][a-z0-9_-]*$', maxLength: 64},
+    type: valueType,
+    min: {type: 'integer', minimum: 0, maximum: 4096},
+    max: {type: 'integer', minimum: 1, maximum: 4096},
+    afterDashes: {type: 'boolean'},
+    lock: {type: 'boolean'},
+    attribute,
+    summary: text,
+  },
+} as const
+
+const command = {
+  type: 'object',
+  required: ['path', 'class'],
+  additionalProperties: false,
+  properties: {
+    path: {type: 'array', maxItems: 8, items: {type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_.:@+-]*$', maxLength: 64}},
+    name: {type: 'string', pattern: '^[a-z][a-z0-9_-]*$', maxLength: 64},
+    summary: text,
+    class: {enum: ['read', 'change', 'admin', 'shell']},
+    options,
+    operands: {type: 'array', maxItems: 50, items: operand},
+    requireOne: {type: 'array', maxItems: 20, items: texts},
+    dashes: {enum: ['refused', 'allowed', 'required']},
+    optionsStand: {enum: ['before', 'anywhere', 'after']},
+    bundles: {type: 'boolean'},
+    stdin: {
+      anyOf: [
+        {type: 'boolean'},
+        {type: 'object', required: ['maxBytes'], additionalProperties: false, properties: {maxBytes: {type: 'integer', minimum: 1, maximum: 16_777_216}}},
+      ],
+    },
+    adds: texts,
+    approvals: {type: 'integer', minimum: 0, maximum: 10},
+    limit: {
+      type: 'object',
+      required: ['per'],
+      additionalProperties: false,
+      properties: {perTarget: {type: 'integer', minimum: 1}, perPerson: {type: 'integer', minimum: 1}, per: {type: 'string', maxLength: 32}},
+    },
+    examples: texts,
+  },
+} as const
+
+/** The fields `options` and `commands` of a tool's file. */
+export const grammarSchema = {
+  type: 'object',
+  required: ['commands'],
+  additionalProperties: false,
+  properties: {
+    tool: {type: 'string'},
+    options,
+    commands: {type: 'array', minItems: 1, maxItems: 500, items: command},
+  },
+} as const
