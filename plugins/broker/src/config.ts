@@ -1,4 +1,13 @@
 /** The broker's configuration: one JSON or YAML file, schema-checked; unknown or doubled keys stop the start (TM-G5). */
+import {constants} from 'node:fs'
+import {open} from 'node:fs/promises'
+import {dirname, resolve} from 'node:path'
+import {canonical, sha256} from '@prod/sdk/document'
+import {ProdError} from '@prod/sdk/errors'
+import {Ajv, type ValidateFunction} from 'ajv'
+import ipaddr from 'ipaddr.js'
+import {parseDocument} from 'yaml'
+
 export interface Config {
   /** data folder: store, keys, recordings, outputs */
   dir: string
@@ -27,4 +36,135 @@ export interface Config {
   requestSeconds: number
   approvalSeconds: number
   retentionDays: {output: number; recordings: number}
+}
+
+const text = {type: 'string', minLength: 1, maxLength: 4096}
+const name = {type: 'string', pattern: '^[a-z][a-z0-9-]{0,62}$'}
+const port = {type: 'integer', minimum: 0, maximum: 65535}
+const seconds = (maximum: number) => ({type: 'integer', minimum: 1, maximum})
+
+/** The file's form; docs/operating.md describes each key. */
+export const configSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['dir', 'origin', 'identity', 'catalogDir', 'policyDir', 'channels', 'alertChannels', 'places', 'recordingRecipients'],
+  properties: {
+    dir: text,
+    listen: {type: 'object', additionalProperties: false, properties: {host: text, port, metricsPort: port}},
+    origin: {type: 'string', pattern: '^https://[^/?#@]+$'},
+    tls: {type: 'object', additionalProperties: false, required: ['certFile', 'keyFile'], properties: {certFile: text, keyFile: text}},
+    name: text,
+    trustedProxies: {type: 'array', items: text},
+    identity: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['kind', 'issuer', 'clientId', 'personClaim'],
+      properties: {
+        kind: {const: 'oidc'},
+        issuer: {type: 'string', pattern: '^https://'},
+        clientId: text,
+        clientSecretFile: text,
+        scopes: {type: 'array', items: text},
+        groupsClaim: text,
+        personClaim: text,
+      },
+    },
+    store: {type: 'object', additionalProperties: false, required: ['kind'], properties: {kind: {const: 'sqlite'}}},
+    catalogDir: text,
+    policyDir: text,
+    plugins: {type: 'array', items: text, uniqueItems: true},
+    channels: {type: 'array', items: {type: 'object', additionalProperties: false, required: ['name', 'notifier', 'config'], properties: {name, notifier: name, config: {type: 'object'}}}},
+    alertChannels: {type: 'array', items: name, uniqueItems: true, minItems: 2},
+    places: {type: 'array', items: text},
+    recordingRecipients: {type: 'array', items: {type: 'string', pattern: '^age1'}, minItems: 1},
+    breakGlass: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {freshLoginSeconds: seconds(3600), maxSeconds: seconds(3600), reviewDueHours: {type: 'integer', minimum: 1, maximum: 720}, incidentPattern: text},
+    },
+    requestSeconds: seconds(86_400),
+    approvalSeconds: seconds(86_400),
+    retentionDays: {type: 'object', additionalProperties: false, properties: {output: {type: 'integer', minimum: 0}, recordings: {type: 'integer', minimum: 1}}},
+  },
+} as const
+
+/** What a configuration has where the file is silent. */
+export const defaults = {
+  trustedProxies: [],
+  store: {kind: 'sqlite'},
+  plugins: ['@prod/host', '@prod/webhook'],
+  breakGlass: {freshLoginSeconds: 900, maxSeconds: 3600, reviewDueHours: 72, incidentPattern: '[A-Z]{2,10}-[0-9]{1,8}'},
+  requestSeconds: 3600,
+  approvalSeconds: 900,
+  retentionDays: {output: 30, recordings: 365},
+} satisfies Partial<Config>
+
+const check: ValidateFunction = new Ajv({allErrors: true}).compile(configSchema)
+const maxConfigBytes = 1024 * 1024
+
+/** Reads a configuration file; relative paths in it are relative to it. Throws CONFIG_INVALID with every finding. */
+export async function readConfig(path: string): Promise<Config> {
+  const base = dirname(resolve(path))
+  const said = await readClosed(path)
+  const document = parseDocument(said, {schema: 'core', uniqueKeys: true, merge: false})
+  const faults = document.errors.map(error => error.message.split('\n')[0] as string)
+  const value: unknown = faults.length > 0 ? undefined : document.toJS({maxAliasCount: 0})
+  if (faults.length === 0 && !check(value)) {
+    for (const error of check.errors ?? []) {
+      const extra = error.keyword === 'additionalProperties' ? `: ${(error.params as {additionalProperty: string}).additionalProperty}` : ''
+      faults.push(`${error.instancePath || 'the file'} ${error.message}${extra}`)
+    }
+  }
+  if (faults.length > 0) throw new ProdError('CONFIG_INVALID', `${path}: ${faults.join('; ')}`, 'see docs/operating.md')
+  // biome-ignore lint/suspicious/noExplicitAny: the schema has been checked
+  const given = value as any
+  const config: Config = {
+    ...defaults,
+    ...given,
+    name: given.name ?? new URL(given.origin).hostname,
+    development: false,
+    dir: resolve(base, given.dir),
+    catalogDir: resolve(base, given.catalogDir),
+    policyDir: resolve(base, given.policyDir),
+    listen: {host: '127.0.0.1', port: 8443, metricsPort: 9464, ...given.listen},
+    tls: given.tls ? {certFile: resolve(base, given.tls.certFile), keyFile: resolve(base, given.tls.keyFile)} : null,
+    identity: {
+      clientSecretFile: null,
+      scopes: ['openid', 'profile', 'email', 'groups', 'offline_access'],
+      groupsClaim: 'groups',
+      ...given.identity,
+      ...(given.identity.clientSecretFile ? {clientSecretFile: resolve(base, given.identity.clientSecretFile)} : {}),
+    },
+    breakGlass: {...defaults.breakGlass, ...given.breakGlass},
+    retentionDays: {...defaults.retentionDays, ...given.retentionDays},
+  }
+  for (const place of config.places) {
+    if (!ipaddr.isValidCIDR(place)) throw new ProdError('CONFIG_INVALID', `${path}: ${place} is no CIDR range`, 'places: ["10.1.2.0/24"]')
+  }
+  for (const channel of config.alertChannels) {
+    if (!config.channels.some(one => one.name === channel)) throw new ProdError('CONFIG_INVALID', `${path}: the alert channel ${channel} is not among the channels`, 'channels: [{name: …}]')
+  }
+  return config
+}
+
+/** A file of this user or root that nobody else may write, not a link. */
+async function readClosed(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(error => {
+    throw new ProdError('CONFIG_INVALID', `${path} cannot be opened: ${error.code}`, 'prod broker start --config FILE')
+  })
+  try {
+    const info = await file.stat()
+    if (!info.isFile() || info.size > maxConfigBytes) throw new ProdError('CONFIG_INVALID', `${path} is no configuration file`, 'see docs/operating.md')
+    if ((info.mode & 0o022) !== 0 || (info.uid !== 0 && info.uid !== process.getuid?.())) {
+      throw new ProdError('CONFIG_INVALID', `${path} can be written by others`, `chmod 600 ${path}`)
+    }
+    return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
+}
+
+/** SHA-256 of what a broker runs with, for the log (TM-G5). It names files of secrets, never their content. */
+export function configDigest(config: Config): string {
+  return sha256(canonical(config))
 }

@@ -1,0 +1,58 @@
+import {Flags} from '@oclif/core/flags'
+import {ProdCommand} from '@prod/sdk/cli/command'
+import {say, writeResult} from '@prod/sdk/cli/output'
+import type {Ready} from '../../main.ts'
+
+/** Starts the broker and serves until SIGTERM or Ctrl-C, which drain it. */
+export default class BrokerStart extends ProdCommand {
+  static override summary = 'start the broker'
+  static override description = 'With --dev it needs nothing else on the machine: a store, an identity provider with three people, a starter catalog and policy. Never for production.'
+  static override flags = {
+    config: Flags.string({description: 'the configuration file', helpValue: 'FILE', exclusive: ['dev']}),
+    dev: Flags.boolean({description: 'a development broker, on loopback alone'}),
+    dir: Flags.string({description: 'data folder of the development broker; a temporary one if left out', helpValue: 'DIR', dependsOn: ['dev']}),
+    port: Flags.integer({description: 'port to listen on; a free one if left out in development', min: 0, max: 65535, helpValue: 'N'}),
+  }
+  static override examples = ['<%= config.bin %> <%= command.id %> --dev', '<%= config.bin %> <%= command.id %> --config /etc/prod/broker.yaml']
+
+  async run(): Promise<Ready> {
+    const {flags} = await this.parse(BrokerStart)
+    const {startBroker} = await import('@prod/broker/main')
+    const broker = await startBroker({
+      ...(flags.config === undefined ? {} : {configFile: flags.config}),
+      ...(flags.dir === undefined ? {} : {dir: flags.dir}),
+      ...(flags.port === undefined ? {} : {port: flags.port}),
+      development: flags.dev,
+      alarm: line => process.stderr.write(`${line}\n`),
+    })
+    const {ready} = broker
+    if (this.jsonEnabled()) writeResult(JSON.stringify(ready))
+    else {
+      writeResult(flags.dev ? developmentWords(ready) : [`serving at ${ready.url}`])
+    }
+    await untilStopped()
+    say('stopping: nothing new starts, what runs is ended and recorded')
+    await broker.stop()
+    return ready
+  }
+}
+
+function developmentWords({url, dir, people = []}: Ready): string[] {
+  return [
+    'DEVELOPMENT BROKER. NOT FOR PRODUCTION.',
+    `serving at ${url}; its files are in ${dir}`,
+    '',
+    'In another terminal:',
+    `  prod login --broker ${url} --as ${people[0] ?? 'alice'}`,
+    '  prod tools',
+    '  prod exec --reason "looking around" web status',
+    '',
+    `People: ${people.join(', ')}. Two people on one machine are two HOMEs. Stop with Ctrl-C.`,
+  ]
+}
+
+function untilStopped(): Promise<void> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => resolve())
+  })
+}

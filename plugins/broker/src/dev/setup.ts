@@ -1,0 +1,55 @@
+/** What `--dev` brings: a folder with a starter catalog and policy, keys, two alert receivers, and the demo's service. */
+import {randomBytes} from 'node:crypto'
+import {access, mkdtemp} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join, resolve} from 'node:path'
+import {generateX25519Identity, identityToRecipient} from 'age-encryption'
+import {type Config, defaults} from '../config.ts'
+import {openFolder, openSecret} from '../keys.ts'
+import {startDemoService, writeDevStarter} from '../policy/starter.ts'
+import {startReceiver} from './alerts.ts'
+
+/** File in DIR that opens the recordings of a development broker. */
+export const recordingKeyFile = 'recording-key.txt'
+
+/** A development configuration on loopback, and what runs beside it. */
+export async function setUpDevelopment({dir: given, port}: {dir?: string; port?: number}): Promise<{config: Config; stop(): Promise<void>}> {
+  const dir = given === undefined ? await mkdtemp(join(tmpdir(), 'prod-dev-')) : resolve(given)
+  openFolder(dir)
+  const there = await access(join(dir, 'catalog')).then(
+    () => true,
+    () => false,
+  )
+  if (!there) await writeDevStarter(dir)
+  const made = await generateX25519Identity()
+  const identity = openSecret(join(dir, recordingKeyFile), () => Buffer.from(`${made}\n`)).toString().trim()
+  openFolder(join(dir, 'keys'))
+  const secret = (name: string) => openSecret(join(dir, 'keys', `alerts-${name}.secret`), () => Buffer.from(`whsec_${randomBytes(32).toString('base64')}`)).toString()
+  const receivers = await Promise.all(['a', 'b'].map(name => startReceiver(dir, name, secret(name))))
+  const service = await startDemoService(dir, {node: process.execPath})
+  const config: Config = {
+    ...defaults,
+    dir,
+    development: true,
+    name: 'development broker',
+    listen: {host: '127.0.0.1', port: port ?? 0, metricsPort: 0},
+    origin: `http://127.0.0.1:${port ?? 0}`,
+    tls: null,
+    identity: {kind: 'dev', clientId: 'prod-cli', issuerPort: 0},
+    catalogDir: join(dir, 'catalog'),
+    policyDir: join(dir, 'policy'),
+    channels: receivers.map(({url}, at) => {
+      const name = at === 0 ? 'a' : 'b'
+      return {name, notifier: 'webhook', config: {url, secretFile: join(dir, 'keys', `alerts-${name}.secret`)}}
+    }),
+    alertChannels: ['a', 'b'],
+    places: ['127.0.0.0/8', '::1/128'],
+    recordingRecipients: [await identityToRecipient(identity)],
+  }
+  return {
+    config,
+    async stop() {
+      await Promise.all([...receivers.map(receiver => receiver.close()), service.stop()])
+    },
+  }
+}

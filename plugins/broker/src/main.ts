@@ -1,0 +1,238 @@
+/** Chooses the parts by the configuration and starts them: the one file that loads implementations. */
+import {hostname} from 'node:os'
+import {join} from 'node:path'
+import type {GrantProvider, NoticeChannel, Plugin, Primitive} from '@prod/sdk'
+import {ProdError} from '@prod/sdk/errors'
+import {storeFile} from '@prod/sdk/log/folder'
+import {auditRoutes} from './audit/routes.ts'
+import {catalogRoutes} from './catalog/routes.ts'
+import {type Config, configDigest, readConfig} from './config.ts'
+import {recordingKeyFile, setUpDevelopment} from './dev/setup.ts'
+import {groupProvider} from './grants/group.ts'
+import {reconcileAll, reconcileDue} from './grants/reconcile.ts'
+import {grantRoutes} from './grants/routes.ts'
+import {startOperations} from './http/operations.ts'
+import {startServer} from './http/server.ts'
+import {newId} from './ids.ts'
+import {openIdentity} from './identity-providers/open.ts'
+import {identityRoutes} from './identity/routes.ts'
+import {openFolder, openKeys} from './keys.ts'
+import {doctorRoutes} from './metrics/doctor.ts'
+import {metricsRoutes} from './metrics/routes.ts'
+import {renderPrometheus} from './metrics/prometheus.ts'
+import {deliverDue} from './outbox/deliver.ts'
+import type {Parts} from './parts.ts'
+import {BundleRefused, showFinding, watchBundle} from './policy/index.ts'
+import {requestRoutes} from './requests/routes.ts'
+import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
+import {recover} from './runs/recover.ts'
+import {runRoutes} from './runs/routes.ts'
+import {sessionRoutes} from './sessions/routes.ts'
+import {openSqliteStore} from './stores/sqlite/sqlite-store.ts'
+import {createLiveSet} from './streams/live-set.ts'
+import {mayGoOn} from './streams/may-go-on.ts'
+import {serveStream} from './streams/serve.ts'
+
+const tickMilliseconds = 500
+const reconcileMilliseconds = 120_000
+const forgetMilliseconds = 60_000
+const drainMilliseconds = 10_000
+
+/** The ready line (`--json`). */
+export interface Ready {
+  url: string
+  ready: true
+  dir: string
+  metricsUrl: string
+  issuer: string
+  /** development: who can log in with `--as` */
+  people?: string[]
+}
+
+/** A broker that serves. `stop` drains: nothing new starts, what runs is ended and recorded. */
+export interface Broker {
+  ready: Ready
+  stop(): Promise<void>
+}
+
+/** What `prod broker start` was told. */
+export interface StartChoice {
+  configFile?: string
+  development?: boolean
+  dir?: string
+  port?: number
+  /** gets one JSON line for each alarm */
+  alarm: (line: string) => void
+}
+
+/** Starts a broker. Throws CONFIG_INVALID, POLICY_INVALID, STORE_IN_USE, PORT_IN_USE; nothing is left running then. */
+export async function startBroker(choice: StartChoice): Promise<Broker> {
+  const undo: (() => Promise<void> | void)[] = []
+  const stopAll = async () => {
+    for (const step of undo.reverse()) await Promise.resolve(step()).catch(() => {})
+  }
+  try {
+    return await start(choice, undo, stopAll)
+  } catch (error) {
+    await stopAll()
+    if (error instanceof BundleRefused) throw new ProdError('POLICY_INVALID', error.findings.map(showFinding).join('\n'), 'prod policy check', {cause: error})
+    throw error
+  }
+}
+
+async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], stopAll: () => Promise<void>): Promise<Broker> {
+  // The runner is forked first, while this process is small: primitives start before the store and Cedar load.
+  const development = choice.development ? await setUpDevelopment({...(choice.dir === undefined ? {} : {dir: choice.dir}), ...(choice.port === undefined ? {} : {port: choice.port})}) : undefined
+  if (development) undo.push(() => development.stop())
+  if (!development && !choice.configFile) throw new ProdError('USAGE', 'a broker needs a configuration', 'prod broker start --config FILE, or --dev to try it')
+  const config: Config = development ? development.config : await readConfig(choice.configFile as string)
+  if (!development && choice.port !== undefined) config.listen.port = choice.port
+  openFolder(config.dir)
+
+  const plugins = await loadPlugins(config.plugins)
+  const primitives = new Map<string, Primitive>()
+  const hide = [storeFile, 'keys', 'recordings', 'outputs', 'alerts', 'dev-provider.sqlite', recordingKeyFile].map(name => join(config.dir, name))
+  for (const {primitive} of plugins) {
+    if (!primitive) continue
+    primitives.set(primitive.id, primitive)
+    const stop = await primitive.start?.({development: config.development, hide})
+    if (stop) undo.push(stop)
+  }
+
+  const keys = openKeys(config.dir, new URL(config.origin).hostname)
+  const instance = `${hostname()}`
+  const store = await openSqliteStore({file: join(config.dir, storeFile), log: {name: keys.log.name, privateKey: keys.log.privateKey}, instance})
+  undo.push(() => store.close())
+  const {identity, people, stop: stopIdentity} = await openIdentity(config)
+  undo.push(stopIdentity)
+
+  const grantProviders = new Map<string, GrantProvider>([['group', groupProvider(store) as GrantProvider]])
+  for (const {grantProvider} of plugins) if (grantProvider) grantProviders.set(grantProvider.id, grantProvider)
+  const channels = new Map<string, NoticeChannel>()
+  for (const {name, notifier, config: channelConfig} of config.channels) {
+    const found = plugins.find(plugin => plugin.notifier?.id === notifier)?.notifier
+    if (!found) throw new ProdError('CONFIG_INVALID', `no plugin of this broker notifies by ${notifier}`, 'plugins: ["@prod/webhook"]')
+    channels.set(name, found.channel(name, {...channelConfig, development: config.development}))
+  }
+
+  let draining = false
+  let alarms = 0
+  const alarm: Parts['alarm'] = (what, detail) => {
+    alarms += 1
+    choice.alarm(JSON.stringify({at: new Date().toISOString(), level: 'alarm', what, ...detail}))
+  }
+  const bundles = await watchBundle(
+    {catalogDir: config.catalogDir, policyDir: config.policyDir, development: config.development, primitives, providers: grantProviders},
+    {
+      onSwap: (bundle, previous) => {
+        void store.commit({events: [{type: 'bundle.loaded', by: 'broker', subject: bundle.digest.slice(0, 16), data: {digest: bundle.digest, previous: previous.digest, warnings: bundle.warnings.length}}]}).catch(() => {})
+        judgeAll()
+      },
+      onRefused: (findings, current) => {
+        alarm('a changed bundle was refused; the old one stays', {findings: findings.map(showFinding), bundle: current.digest})
+        void store.commit({events: [{type: 'bundle.refused', by: 'broker', subject: current.digest.slice(0, 16), data: {findings: findings.length}}]}).catch(() => {})
+      },
+    },
+  )
+  undo.push(() => bundles.close())
+
+  const parts: Parts = {config, store, identity, keys, bundle: bundles.current, primitives, grantProviders, channels, newId, alarm, draining: () => draining}
+  const set = createLiveSet(() => parts, instance, mayGoOn)
+  const judgeAll = () => {
+    for (const {live} of set.all()) void set.endLost(live.principal).catch(() => {})
+  }
+  const recovered = await recover(parts, instance)
+  await reconcileAll(parts)
+  await store.commit({
+    events: [{type: 'broker.started', by: 'broker', subject: 'broker', data: {instance, development: config.development, bundle: bundles.current().digest, recovered, config: configDigest(config)}}],
+  })
+
+  const door = await startServer(parts, {
+    routes(app) {
+      identityRoutes(app, parts)
+      catalogRoutes(app, parts)
+      requestRoutes(app, parts)
+      grantRoutes(app, parts, principal => set.endLost(principal))
+      runRoutes(app, parts)
+      sessionRoutes(app, parts, set)
+      auditRoutes(app, parts)
+      metricsRoutes(app, parts)
+      doctorRoutes(app, parts)
+    },
+    stream: (socket, hello) => void serveStream(parts, set, socket, hello),
+  })
+  undo.push(() => door.close())
+  const operations = await startOperations(config.listen.metricsPort, () => renderPrometheus(parts, {live: set.all().length, alarms}))
+  undo.push(() => operations.close())
+
+  const stopping = new AbortController()
+  const work = startWork(parts, stopping.signal)
+  undo.push(() => {
+    stopping.abort()
+    return work
+  })
+  const unsubscribe = store.subscribe(changed => {
+    if (set.all().length > 0 && changed.some(({kind}) => kind === 'login' || kind === 'membership' || kind === 'grant')) judgeAll()
+  })
+  undo.push(unsubscribe)
+
+  const port = door.port
+  const url = config.development ? `http://127.0.0.1:${port}` : config.origin
+  return {
+    ready: {url, ready: true, dir: config.dir, metricsUrl: operations.url, issuer: identity.issuer, ...(people ? {people} : {})},
+    async stop() {
+      draining = true
+      await Promise.race([set.stop(), new Promise(resolve => setTimeout(resolve, drainMilliseconds).unref())])
+      await store.commit({events: [{type: 'broker.stopped', by: 'broker', subject: 'broker', data: {instance}}]}).catch(() => {})
+      await stopAll()
+    },
+  }
+}
+
+/** What a broker does by itself: grants begin and end, requests expire, notices leave. One loop; a pass that fails is told and done again. */
+async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
+  let wake: () => void = () => {}
+  const stop = parts.store.subscribe(() => wake())
+  signal.addEventListener('abort', () => wake())
+  let forgotten = Date.now()
+  let reconciled = Date.now()
+  while (!signal.aborted) {
+    const woken = new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, tickMilliseconds)
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    try {
+      await reconcileDue(parts)
+      await sweepRequests(parts)
+      while ((await deliverDue(parts, signal)) > 0 && !signal.aborted);
+      if (Date.now() - forgotten > forgetMilliseconds) {
+        forgotten = Date.now()
+        await sweepForgotten(parts)
+      }
+      if (Date.now() - reconciled > reconcileMilliseconds) {
+        reconciled = Date.now()
+        await reconcileAll(parts)
+      }
+    } catch (error) {
+      if (!signal.aborted) parts.alarm('a pass over what is due failed', {code: error instanceof ProdError ? error.code : 'INTERNAL', error: error instanceof Error ? error.message : ''})
+    }
+    await woken
+  }
+  stop()
+}
+
+/** The plugins that the configuration names: packages resolved from the broker's own installation, none else (TM-S1). */
+async function loadPlugins(names: string[]): Promise<Plugin[]> {
+  return Promise.all(
+    names.map(async name => {
+      try {
+        return (await import(name)) as Plugin
+      } catch (cause) {
+        throw new ProdError('CONFIG_INVALID', `the plugin ${name} cannot be loaded`, 'npm install it beside the broker', {cause})
+      }
+    }),
+  )
+}
