@@ -61,10 +61,11 @@ export function sealEvent(
   const openings: Record<string, Opening> = {}
   const commitments: Record<string, string> = {}
   try {
-    for (const [name, value] of Object.entries({...event.personal, by: event.by}).sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (value === undefined) continue
+    const fields = Object.entries({...event.personal, by: event.by}).filter(([, value]) => value !== undefined)
+    const salts = Buffer.from(random(16 * fields.length))
+    for (const [n, [name, value]] of fields.sort(([a], [b]) => (a < b ? -1 : 1)).entries()) {
       if (!/^[A-Za-z][A-Za-z0-9]{0,31}$/.test(name)) throw new TypeError(`${name} cannot name a personal field`)
-      const salt = Buffer.from(random(16)).toString('base64url')
+      const salt = salts.toString('base64url', n * 16, n * 16 + 16)
       const text = canonical(value)
       openings[name] = {salt, value: text}
       commitments[name] = commit(salt, text)

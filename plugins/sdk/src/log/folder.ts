@@ -3,6 +3,7 @@ import {copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync} from 'node:
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {DatabaseSync} from 'node:sqlite'
+import {pathToFileURL} from 'node:url'
 import {ProdError} from '../errors.ts'
 import type {Opening} from './envelope.ts'
 import {sameHash} from './merkle.ts'
@@ -55,7 +56,10 @@ async function withStore(file: string, use: (db: DatabaseSync) => void): Promise
   const attempt = (path: string): {failed: string; code: number} | undefined => {
     let db: DatabaseSync | undefined
     try {
-      db = new DatabaseSync(path, {readOnly: true, timeout: 5000})
+      // without a -wal file nobody writes: read the file alone, so that nothing is made beside it
+      const url = pathToFileURL(path)
+      if (!existsSync(`${path}-wal`)) url.searchParams.set('immutable', '1')
+      db = new DatabaseSync(url, {readOnly: true, timeout: 5000})
       db.exec('BEGIN')
       db.prepare('SELECT 1 FROM sqlite_schema').get()
     } catch (error) {

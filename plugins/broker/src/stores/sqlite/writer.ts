@@ -1,0 +1,200 @@
+/** The one writer of an SQLite store: runs in the store's own thread, since a durable commit waits for the disk. */
+import {createPublicKey, randomBytes} from 'node:crypto'
+import {DatabaseSync, type StatementSync} from 'node:sqlite'
+import {ProdError} from '@prod/sdk/errors'
+import {checkpointSigner, openCheckpoint} from '@prod/sdk/log/checkpoint'
+import {sealEvent} from '@prod/sdk/log/envelope'
+import {append, copyFrontier, frontier, type Frontier, leafHash, rootOf, sameHash} from '@prod/sdk/log/merkle'
+import {verifierKey} from '@prod/sdk/log/note'
+import {hashesFromTiles} from '@prod/sdk/log/tiles'
+import type {Expect} from '../store.ts'
+import type {Done, Group, GroupDone, Job, ThreadStart} from './jobs.ts'
+import {schema, schemaVersion} from './schema.ts'
+import {tileReader} from './tile-reader.ts'
+
+/** A writer. `run` is one transaction, durable when it returns without `failed`. */
+export interface Writer {
+  readonly size: number
+  readonly checkpoint: string
+  run(group: Group): GroupDone
+  close(): void
+}
+
+/** Entries between checkpoints that are kept for good; the newest one is kept always. */
+const keptEvery = 256
+/** Records at the end of the log that are hashed again at each start. */
+const tailChecked = 256
+
+/** Opens the file. Throws STORE_IN_USE beside another broker, STORE_UNAVAILABLE for a log that does not fit its checkpoint. */
+export function openWriter({file, name, privateKey, instance}: ThreadStart): Writer {
+  const lock = takeLock(file)
+  const db = new DatabaseSync(file, {timeout: 10_000})
+  try {
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864')
+    const version = Number(db.prepare('PRAGMA user_version').get()!['user_version'])
+    if (version > schemaVersion) throw new ProdError('STORE_UNAVAILABLE', `${file} was written by a newer prod`, 'prod --version')
+    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
+    const token = randomBytes(16).toString('hex')
+    db.prepare('INSERT INTO holder VALUES (1, ?) ON CONFLICT DO UPDATE SET token = excluded.token').run(token)
+
+    const sign = checkpointSigner({name, privateKey})
+    let tree = readTree(db, file, verifierKey(name, createPublicKey(privateKey)))
+    let checkpoint = tree.checkpoint ?? sign(0, rootOf(frontier()))
+    if (tree.checkpoint === undefined) db.prepare('INSERT INTO checkpoints VALUES (0, ?)').run(checkpoint)
+
+    const sql = statements(db)
+    return {
+      get size() {
+        return tree.size
+      },
+      get checkpoint() {
+        return checkpoint
+      },
+      run(group) {
+        const next = copyFrontier(tree)
+        try {
+          sql.begin.run()
+          if (sql.holder.get()?.['token'] !== token) throw new ProdError('STORE_IN_USE', `another broker took over ${file}`)
+          const done = group.jobs.map(job => runJob(sql, job, group.time, next, instance))
+          let signed = checkpoint
+          if (next.size > tree.size) {
+            signed = sign(next.size, rootOf(next))
+            if (Math.floor(tree.size / keptEvery) === Math.floor(next.size / keptEvery)) sql.dropCheckpoint.run(tree.size)
+            sql.addCheckpoint.run(next.size, signed)
+          }
+          sql.commit.run()
+          tree = next
+          checkpoint = signed
+          return {done, size: tree.size, checkpoint}
+        } catch (error) {
+          if (db.isTransaction) sql.rollback.run()
+          return {failed: describeFailure(error)}
+        }
+      },
+      close() {
+        db.close()
+        lock.close()
+      },
+    }
+  } catch (error) {
+    db.close()
+    lock.close()
+    throw error
+  }
+}
+
+/** An exclusive lock on a file beside the store, held by the kernel for this process: it ends with it, whatever ends it (TM-N8). */
+function takeLock(file: string): DatabaseSync {
+  const lock = new DatabaseSync(`${file}.lock`, {timeout: 250})
+  try {
+    lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+    return lock
+  } catch (error) {
+    lock.close()
+    if ((error as {errcode?: number}).errcode !== 5) throw error
+    throw new ProdError('STORE_IN_USE', `another broker is running on ${file}; an SQLite store serves one broker at a time`, 'prod broker start --dir OTHER', {cause: error})
+  }
+}
+
+/** The tree at its right edge, checked: size, tail and root must be those of the newest checkpoint, and that one signed by us. */
+function readTree(db: DatabaseSync, file: string, key: string): Frontier & {checkpoint?: string} {
+  const damaged = (why: string) => new ProdError('STORE_UNAVAILABLE', `the log in ${file} is damaged: ${why}`, 'prod audit verify --dir DIR')
+  const size = Number(db.prepare('SELECT ifnull(max(idx) + 1, 0) AS size FROM entries').get()!['size'])
+  const checkpoint = db.prepare('SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1').get()?.['note'] as string | undefined
+  if (checkpoint === undefined) {
+    if (size > 0) throw damaged('it has no checkpoint')
+    return frontier()
+  }
+  const signed = openCheckpoint(checkpoint, key)
+  if (signed.size !== size) throw damaged(`it has ${size} records and a checkpoint for ${signed.size}`)
+  for (const row of db.prepare('SELECT idx, envelope, leaf FROM entries WHERE idx >= ? ORDER BY idx').iterate(size - tailChecked)) {
+    if (!sameHash(leafHash(String(row['envelope'])), row['leaf'] as Uint8Array)) throw damaged(`record ${row['idx']} does not fit its hash`)
+  }
+  const tiles = tileReader(db)
+  const tree = frontier(size, hashesFromTiles(size, (level, index, width) => {
+    const tile = tiles(level, index, width)
+    if (!tile) throw damaged(`hash tile ${level}/${index} is not whole`)
+    return tile
+  }))
+  if (!sameHash(rootOf(tree), signed.root)) throw damaged(`its records do not give the root that was signed at ${size}`)
+  return {...tree, checkpoint}
+}
+
+type Statements = ReturnType<typeof statements>
+
+function statements(db: DatabaseSync) {
+  const prepare = (sql: string): StatementSync => db.prepare(sql)
+  return {
+    begin: prepare('BEGIN IMMEDIATE'),
+    commit: prepare('COMMIT'),
+    rollback: prepare('ROLLBACK'),
+    holder: prepare('SELECT token FROM holder'),
+    version: prepare('SELECT version FROM records WHERE kind = ? AND id = ?'),
+    insert: prepare('INSERT INTO records (kind, id, version, value, state, owner, due_at) VALUES (?, ?, 1, ?, ?, ?, ?)'),
+    update: prepare('UPDATE records SET version = version + 1, value = ?, state = ?, owner = ?, due_at = ? WHERE kind = ? AND id = ?'),
+    remove: prepare('DELETE FROM records WHERE kind = ? AND id = ?'),
+    entry: prepare('INSERT INTO entries (idx, envelope, openings, leaf) VALUES (?, ?, ?, ?)'),
+    node: prepare('INSERT INTO nodes (level, idx, hash) VALUES (?, ?, ?)'),
+    addCheckpoint: prepare('INSERT INTO checkpoints (size, note) VALUES (?, ?)'),
+    dropCheckpoint: prepare('DELETE FROM checkpoints WHERE size = ?'),
+    notice: prepare('INSERT INTO outbox (channel, notice, created_at, due_at) VALUES (?, ?, ?, ?)'),
+    take: prepare('SELECT id, channel, notice, tries, created_at FROM outbox WHERE dead = 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?'),
+    taken: prepare('UPDATE outbox SET tries = tries + 1, due_at = ? WHERE id = ?'),
+    delivered: prepare('DELETE FROM outbox WHERE id = ?'),
+    retry: prepare('UPDATE outbox SET due_at = ?, why = ? WHERE id = ?'),
+    dead: prepare('UPDATE outbox SET dead = 1, why = ? WHERE id = ?'),
+  }
+}
+
+function runJob(sql: Statements, job: Job, time: string, tree: Frontier, instance: string): Done {
+  if (job.do === 'take') {
+    const taken = sql.take.all(time, job.limit).map(row => ({
+      id: Number(row['id']), channel: String(row['channel']), notice: JSON.parse(String(row['notice'])), tries: Number(row['tries']), createdAt: String(row['created_at']),
+    }))
+    for (const {id} of taken) sql.taken.run(job.until, id)
+    return {taken}
+  }
+  if (job.do === 'settle') {
+    if ('delivered' in job.outcome) sql.delivered.run(job.id)
+    else if ('dead' in job.outcome) sql.dead.run(job.outcome.dead, job.id)
+    else sql.retry.run(job.outcome.retryAt, job.outcome.why, job.id)
+    return {settled: true}
+  }
+
+  // all checks come before the first write: a change that fails them has then written nothing and needs no savepoint
+  const holds = ({kind, id, version}: Expect) => Number(sql.version.get(kind, id)?.['version'] ?? 0) === version
+  if (!job.expect.every(holds) || !job.put.every(holds) || !job.remove.every(holds)) return {ok: false}
+  const sealed = []
+  try {
+    for (const [n, event] of job.events.entries()) sealed.push(sealEvent(event, {index: tree.size + n, time, instance, random: randomBytes}))
+  } catch (error) {
+    if (error instanceof ProdError) return {refused: {code: error.code, message: error.message}}
+    throw error
+  }
+
+  for (const {kind, id, version, value, index} of job.put) {
+    const columns = [value, index?.state ?? null, index?.owner ?? null, index?.dueAt ?? null] as const
+    if (version === 0) sql.insert.run(kind, id, ...columns)
+    else sql.update.run(...columns, kind, id)
+  }
+  for (const {kind, id, version} of job.remove) if (version > 0) sql.remove.run(kind, id)
+  for (const {channel, notice} of job.notices) sql.notice.run(channel, notice, time, time)
+  const indices: number[] = []
+  for (const {envelope, openings} of sealed) {
+    const leaf = leafHash(envelope)
+    indices.push(tree.size)
+    sql.entry.run(tree.size, envelope, JSON.stringify(openings), leaf)
+    append(tree, leaf, (level, index, hash) => {
+      if (level % 8 === 0) sql.node.run(level / 8, index, hash)
+    })
+  }
+  return {ok: true, indices}
+}
+
+/** What people are told of a failure: the database's words for one of the disk, the code alone for a bug. */
+export function describeFailure(error: unknown): {code: ProdError['code']; message: string; hint?: string} {
+  if (error instanceof ProdError) return {code: error.code, message: error.message, ...(error.hint === undefined ? {} : {hint: error.hint})}
+  const text = error instanceof Error ? error.message : String(error)
+  if ((error as {code?: string}).code === 'ERR_SQLITE_ERROR') return {code: 'STORE_UNAVAILABLE', message: `the store cannot be used: ${text}`, hint: 'prod doctor'}
+  return {code: 'INTERNAL', message: error instanceof Error ? (error.stack ?? text) : text}
+}
