@@ -8,6 +8,8 @@ export interface ServiceEntry {
   contacts: string[]
   channel: string | null
   tier: number
+  /** what its owners narrow for all that belongs to it; merged into roles, tools and approvals at load (TM-L2) */
+  limits: {maxSeconds: number | null; approvals: number | null}
 }
 
 export interface TargetEntry {

@@ -1,0 +1,184 @@
+/** From files to the catalog: schema-checked, cross-checked, numbers merged by the stricter value, frozen. */
+import type {GrantProvider, Limits, Primitive, ToolClass} from '@prod/sdk'
+import {ProdError} from '@prod/sdk/errors'
+import {cedarTypeName} from '@prod/sdk/grammar/cedar'
+import {checkGrammar, findGrammarFaults} from '@prod/sdk/grammar/check'
+import type {CommandGrammar, Grammar} from '@prod/sdk/grammar/grammar'
+import type {Catalog, RoleEntry, ServiceEntry, TargetEntry, ToolEntry} from './catalog.ts'
+import {checkForm} from './check-form.ts'
+import type {Finding} from './finding.ts'
+import {limitsOf} from './limits.ts'
+import type {BundleFile} from './read.ts'
+import {roleSchema, serviceSchema, targetSchema, toolSchema} from './schemas.ts'
+import {parseYaml, showPath, type YamlFile} from './yaml.ts'
+
+/** What a run may use where the catalog is silent (TM-H11). */
+export const defaultLimits: Limits = {
+  wallSeconds: 600,
+  cpuSeconds: 600,
+  memoryBytes: 1024 ** 3,
+  processes: 64,
+  fileBytes: 64 * 1024 ** 2,
+  outputBytes: 10 * 1024 ** 2,
+}
+
+/** The parts that names in the catalog are checked against. A missing map: those names are taken as they are (offline checks). */
+export interface KnownParts {
+  primitives?: ReadonlyMap<string, Primitive> | undefined
+  providers?: ReadonlyMap<string, GrantProvider> | undefined
+}
+
+type ToolFile = Pick<ToolEntry, 'name' | 'summary'> & {
+  service?: string
+  program: string | {path: string; sha256?: string}
+  version?: string
+  run: {primitive: string; target?: string; targets?: string[]; as?: string}
+  class?: ToolClass
+  approvals?: number
+  limit?: CommandGrammar['limit']
+  env?: Record<string, string>
+  limits?: Partial<Limits>
+  retention?: ToolEntry['retention']
+  detachSeconds?: number
+  options?: Grammar['options']
+  commands: (Omit<CommandGrammar, 'class'> & {class?: ToolClass})[]
+}
+type Partly<T, K extends keyof T> = Pick<T, K> & Partial<Omit<T, K>>
+
+/** Reads all catalog files. With findings, the catalog holds what could be read, for further checks. */
+export function loadCatalog(files: readonly BundleFile[], known: KnownParts, findings: Finding[]): Catalog {
+  const read = <F extends {name: string}>(folder: string, schema: object): Map<string, {file: YamlFile; data: F}> => {
+    const entries = new Map<string, {file: YamlFile; data: F}>()
+    for (const one of files.filter(({name}) => name.startsWith(`catalog/${folder}/`))) {
+      const file = parseYaml(one, findings)
+      const data = file && checkForm<F>(file, schema, findings)
+      if (!file || !data) continue
+      const other = entries.get(data.name)
+      if (other) findings.push({file: file.file, path: 'name', ...file.at(['name']), message: `${data.name} is also named in ${other.file.file}`})
+      else entries.set(data.name, {file, data})
+    }
+    return entries
+  }
+  const services = read<Partly<ServiceEntry, 'name' | 'owner'>>('services', serviceSchema)
+  const targets = read<Partly<TargetEntry, 'name' | 'address' | 'environment'>>('targets', targetSchema)
+  const roles = read<Partly<RoleEntry, 'name' | 'summary' | 'provider' | 'parameters' | 'maxSeconds'>>('roles', roleSchema)
+  const tools = read<ToolFile>('tools', toolSchema)
+
+  const refuse = (file: YamlFile, path: (string | number)[], message: string, mend?: string): void => {
+    findings.push({file: file.file, path: showPath(path), ...file.at(path), message, ...(mend ? {mend} : {})})
+  }
+  const names = (map: ReadonlyMap<string, unknown>): string => `known: ${[...map.keys()].sort().slice(0, 20).join(', ') || 'none'}`
+  for (const {file, data} of [...targets.values(), ...roles.values(), ...tools.values()]) {
+    if (data.service !== undefined && !services.has(data.service)) refuse(file, ['service'], `there is no service ${data.service}`, names(services))
+  }
+
+  const catalog: Catalog = {services: new Map(), targets: new Map(), roles: new Map(), tools: new Map()}
+  for (const {data} of services.values()) {
+    const limits = {maxSeconds: data.limits?.maxSeconds ?? null, approvals: data.limits?.approvals ?? null}
+    catalog.services.set(data.name, {name: data.name, owner: data.owner, contacts: data.contacts ?? [], channel: data.channel ?? null, tier: data.tier ?? 3, limits})
+  }
+
+  for (const {file, data} of targets.values()) {
+    const {name, address, environment} = data
+    const primitive = known.primitives?.get(address.slice(0, address.indexOf(':')))
+    if (known.primitives && !primitive) refuse(file, ['address'], `no primitive answers to ${address}`, names(known.primitives))
+    const fault = primitive && faultOf(() => primitive.parse(address.slice(address.indexOf(':') + 1)))
+    if (fault) refuse(file, ['address'], fault.message, fault.hint)
+    catalog.targets.set(name, {
+      name,
+      address,
+      environment,
+      service: data.service ?? null,
+      summary: data.summary ?? address,
+      labels: data.labels ?? {},
+      shellAs: data.shellAs ?? null,
+    })
+  }
+
+  for (const {file, data} of roles.values()) {
+    const provider = known.providers?.get(data.provider)
+    if (known.providers && !provider) refuse(file, ['provider'], `there is no grant provider ${data.provider}`, names(known.providers))
+    const fault = provider && faultOf(() => provider.parse(data.parameters))
+    if (fault) refuse(file, ['parameters'], fault.message, fault.hint)
+    const limits = limitsOf(catalog, [data.service])
+    const toolClass = data.class ?? 'change'
+    catalog.roles.set(data.name, {
+      name: data.name,
+      summary: data.summary,
+      provider: data.provider,
+      parameters: data.parameters,
+      class: toolClass,
+      service: data.service ?? null,
+      maxSeconds: Math.min(data.maxSeconds, limits.maxSeconds),
+      approvals: Math.max(data.approvals ?? 1, toolClass === 'admin' ? 2 : 1, limits.approvals),
+      allows: data.allows ?? [],
+    })
+  }
+
+  const spaces = new Map<string, string>()
+  for (const {file, data} of tools.values()) {
+    const on = data.run.targets ?? [data.run.target as string]
+    for (const [index, name] of on.entries()) {
+      const path = data.run.targets ? ['run', 'targets', index] : ['run', 'target']
+      const target: TargetEntry | undefined = catalog.targets.get(name)
+      if (!target) refuse(file, path, `there is no target ${name}`, names(targets))
+      else if (!target.address.startsWith(`${data.run.primitive}:`)) refuse(file, path, `${name} is ${target.address}, not reached by ${data.run.primitive}`)
+    }
+    const tool = toolEntry(data, on, catalog, (path, message, mend) => refuse(file, path, message, mend))
+    // one spelling for each: neither case nor a sign that Cedar's names lack may tell two tools apart
+    const space = tool.grammar.commands.length > 0 ? cedarTypeName(tool.grammar, 0).split('::')[0]?.toLowerCase() : undefined
+    const twin = space === undefined ? undefined : spaces.get(space)
+    if (twin !== undefined) refuse(file, ['name'], `policy could not tell ${data.name} from ${twin}`, 'give it another name')
+    else if (space !== undefined) spaces.set(space, data.name)
+    catalog.tools.set(data.name, tool)
+  }
+  return deepFreeze(catalog)
+}
+
+function toolEntry(data: ToolFile, targets: string[], catalog: Catalog, refuse: (path: (string | number)[], message: string, mend?: string) => void): ToolEntry {
+  const limits = limitsOf(catalog, [data.service, ...targets.map(name => catalog.targets.get(name)?.service)])
+  const commands = data.commands.map((command): CommandGrammar => {
+    const toolClass = command.class ?? data.class ?? 'change'
+    const approvals = command.approvals ?? data.approvals
+    const limit = command.limit ?? data.limit
+    const needed = Math.max(typeof approvals === 'number' ? approvals : 1, toolClass === 'admin' ? 2 : 1, limits.approvals)
+    return {...command, class: toolClass, approvals: needed, ...(limit ? {limit} : {})}
+  })
+  const written = {...(data.options ? {options: data.options} : {}), commands}
+  const faults = findGrammarFaults(written, data.name)
+  for (const {path, message, mend} of faults) refuse([...path], message, mend)
+  const grammar: Grammar = faults.length > 0 ? {tool: data.name, commands: []} : checkGrammar(written, data.name)
+
+  const wanted = {...defaultLimits, ...data.limits}
+  return {
+    name: data.name,
+    summary: data.summary,
+    service: data.service ?? null,
+    program: typeof data.program === 'string' ? {path: data.program, sha256: null} : {path: data.program.path, sha256: data.program.sha256 ?? null},
+    version: data.version ?? null,
+    targets,
+    primitive: data.run.primitive,
+    runAs: data.run.as ?? null,
+    env: data.env ?? {},
+    limits: {...wanted, wallSeconds: Math.min(wanted.wallSeconds, limits.maxSeconds)},
+    retention: data.retention ?? 'none',
+    detachSeconds: data.detachSeconds ?? 60,
+    grammar,
+  }
+}
+
+function faultOf(check: () => unknown): {message: string; hint?: string} | undefined {
+  try {
+    check()
+    return undefined
+  } catch (error) {
+    if (error instanceof ProdError) return error
+    throw error
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value instanceof Map) for (const one of value.values()) deepFreeze(one)
+  else if (typeof value === 'object' && value !== null) for (const one of Object.values(value)) deepFreeze(one)
+  return Object.freeze(value)
+}

@@ -1,0 +1,151 @@
+/** The forms of catalog and test files as JSON Schema, plain data. A tool's `commands` are judged by the grammar's own check. */
+
+/** Names of targets, services, roles, environments: lower case ASCII, so that each has one spelling (TM-L4). */
+export const namePattern = '^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$'
+
+const name = {type: 'string', pattern: namePattern}
+// argv[0] as people type it; the grammar's own check judges it further
+const toolName = {type: 'string', pattern: '^/?[A-Za-z0-9_][A-Za-z0-9_.+/-]{0,127}$'}
+const summary = {type: 'string', minLength: 3, maxLength: 200}
+const seconds = {type: 'integer', minimum: 1, maximum: 86_400}
+const approvals = {type: 'integer', minimum: 1, maximum: 5}
+const toolClass = {enum: ['read', 'change', 'admin', 'shell']}
+const bytes = {type: 'integer', minimum: 1}
+const group = {type: 'string', minLength: 1, maxLength: 200}
+
+/** Variables that change what a program loads or runs are set by nobody, the catalog included (TM-H8). */
+const variables = '^(?!LD_|DYLD_|(?:PATH|IFS|ENV|BASH_ENV|PS4|NODE_OPTIONS|PYTHONPATH|PYTHONSTARTUP|PERL5LIB|PERL5OPT|RUBYLIB|RUBYOPT|GCONV_PATH|LOCPATH|NLSPATH|TERMINFO|SSLKEYLOGFILE)$)[A-Z_][A-Z0-9_]{0,63}$'
+
+/** `catalog/services/NAME.yaml` */
+export const serviceSchema = {
+  type: 'object',
+  required: ['kind', 'name', 'owner'],
+  additionalProperties: false,
+  properties: {
+    kind: {const: 'Service'},
+    name,
+    owner: group,
+    contacts: {type: 'array', items: {type: 'string', maxLength: 200}, maxItems: 20},
+    channel: {type: 'string', maxLength: 200},
+    tier: {type: 'integer', minimum: 1, maximum: 5},
+    limits: {type: 'object', additionalProperties: false, properties: {maxSeconds: seconds, approvals}},
+  },
+} as const
+
+/** `catalog/targets/NAME.yaml` */
+export const targetSchema = {
+  type: 'object',
+  required: ['kind', 'name', 'address', 'environment'],
+  additionalProperties: false,
+  properties: {
+    kind: {const: 'Target'},
+    name,
+    address: {type: 'string', pattern: '^[a-z][a-z0-9-]*:[!-~]{1,500}$'},
+    environment: name,
+    service: name,
+    summary,
+    labels: {type: 'object', maxProperties: 50, propertyNames: {pattern: '^[A-Za-z][A-Za-z0-9._/-]{0,62}$'}, additionalProperties: {type: 'string', maxLength: 200}},
+    shellAs: {type: 'string', pattern: '^[a-z_][a-z0-9_-]{0,31}$'},
+  },
+} as const
+
+/** `catalog/roles/NAME.yaml` */
+export const roleSchema = {
+  type: 'object',
+  required: ['kind', 'name', 'summary', 'provider', 'parameters', 'maxSeconds'],
+  additionalProperties: false,
+  properties: {
+    kind: {const: 'Role'},
+    name,
+    summary,
+    provider: name,
+    parameters: {type: 'object'},
+    class: toolClass,
+    service: name,
+    maxSeconds: seconds,
+    approvals,
+    allows: {type: 'array', items: {type: 'string', pattern: '^[A-Za-z0-9-]+:[A-Za-z0-9*?]+$'}, maxItems: 500},
+  },
+} as const
+
+/** `catalog/tools/NAME.yaml` */
+export const toolSchema = {
+  type: 'object',
+  required: ['kind', 'name', 'summary', 'program', 'run', 'commands'],
+  additionalProperties: false,
+  properties: {
+    kind: {const: 'Tool'},
+    name: toolName,
+    summary,
+    service: name,
+    program: {
+      anyOf: [
+        {type: 'string', pattern: '^/[^\\u0000-\\u001f]{1,4000}$'},
+        {
+          type: 'object',
+          required: ['path'],
+          additionalProperties: false,
+          properties: {path: {type: 'string', pattern: '^/[^\\u0000-\\u001f]{1,4000}$'}, sha256: {type: 'string', pattern: '^[0-9a-f]{64}$'}},
+        },
+      ],
+    },
+    version: {type: 'string', maxLength: 100},
+    run: {
+      type: 'object',
+      required: ['primitive'],
+      additionalProperties: false,
+      properties: {
+        primitive: {type: 'string', pattern: '^[a-z][a-z0-9-]*$'},
+        target: name,
+        targets: {type: 'array', items: name, minItems: 1, maxItems: 1000, uniqueItems: true},
+        as: {type: 'string', minLength: 1, maxLength: 200},
+      },
+      oneOf: [{required: ['target']}, {required: ['targets']}],
+    },
+    class: toolClass,
+    approvals,
+    limit: {
+      type: 'object',
+      required: ['per'],
+      additionalProperties: false,
+      properties: {perTarget: {type: 'integer', minimum: 1}, perPerson: {type: 'integer', minimum: 1}, per: {type: 'string', pattern: '^[1-9][0-9]{0,5}(?:s|m|h|d)$'}},
+    },
+    env: {type: 'object', maxProperties: 50, propertyNames: {pattern: variables}, additionalProperties: {type: 'string', maxLength: 4096}},
+    limits: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {wallSeconds: seconds, cpuSeconds: seconds, memoryBytes: bytes, processes: {type: 'integer', minimum: 1, maximum: 10_000}, fileBytes: bytes, outputBytes: bytes},
+    },
+    retention: {enum: ['none', 'redacted', 'full']},
+    detachSeconds: {type: 'integer', minimum: 0, maximum: 3600},
+    options: {type: 'object'},
+    commands: {type: 'array', minItems: 1, maxItems: 500, items: {type: 'object'}},
+  },
+} as const
+
+/** `policy/tests/NAME.yaml`: a list of questions and the answers they must get. */
+export const testsSchema = {
+  type: 'array',
+  maxItems: 2000,
+  items: {
+    type: 'object',
+    required: ['principal', 'groups', 'expect'],
+    additionalProperties: false,
+    properties: {
+      name: {type: 'string', maxLength: 200},
+      principal: {type: 'string', minLength: 1, maxLength: 200},
+      groups: {type: 'array', items: group, maxItems: 200},
+      action: {enum: ['run', 'shell', 'forward', 'assume', 'request', 'approve', 'breakGlass', 'review', 'watch', 'readAudit', 'readRecording']},
+      use: {enum: ['run', 'shell', 'forward', 'assume']},
+      argv: {type: 'array', minItems: 1, items: {type: 'string'}},
+      target: name,
+      role: name,
+      address: {type: 'string', maxLength: 64},
+      incident: {type: 'boolean'},
+      expect: {enum: ['allow', 'request', 'deny']},
+      approvals: {type: 'integer', minimum: 1},
+      position: {type: 'integer', minimum: 0},
+      rule: {type: 'string'},
+    },
+  },
+} as const

@@ -1,0 +1,78 @@
+/** A bundle: catalog and policy read together, checked whole, swapped whole. */
+import type {GrantProvider, Primitive} from '@prod/sdk'
+import type {Catalog} from '../catalog/catalog.ts'
+import {BundleRefused, type Finding, showFinding} from '../catalog/finding.ts'
+import {loadCatalog} from '../catalog/load.ts'
+import {digestFiles, readBundleFiles} from '../catalog/read.ts'
+import {cedarSchema} from './cedar-schema.ts'
+import {Engine, validateRules} from './engine.ts'
+import type {Bundle} from './policy.ts'
+import {readRules} from './rules.ts'
+import {missingTests, readTests, runTests, type TestResult} from './tests.ts'
+
+/** Where a bundle lies and what its names are checked against. */
+export interface BundleOptions {
+  catalogDir: string
+  policyDir: string
+  /** missing tests are warnings, not findings; world-writable files pass */
+  development: boolean
+  /** absent: names of primitives and targets' addresses are taken as they are (offline checks) */
+  primitives?: ReadonlyMap<string, Primitive>
+  /** absent: names of grant providers and their parameters are taken as they are (offline checks) */
+  providers?: ReadonlyMap<string, GrantProvider>
+}
+
+/** All that is known after reading a bundle. `bundle` is there as soon as it could be built; it loads only without findings. */
+export interface CheckedBundle {
+  digest: string
+  findings: Finding[]
+  warnings: string[]
+  tests: TestResult[]
+  bundle?: Bundle
+}
+
+/** Loads a bundle. Throws {@link BundleRefused} with every finding: a fault in the files, in validation, a failing or missing test. */
+export async function loadBundle(options: BundleOptions): Promise<Bundle> {
+  const {bundle, findings} = await checkBundle(options)
+  if (!bundle || findings.length > 0) throw new BundleRefused(findings)
+  return bundle
+}
+
+/** Reads and checks a bundle and says everything that is wrong with it. */
+export async function checkBundle(options: BundleOptions): Promise<CheckedBundle> {
+  const {files, findings} = await readBundleFiles(options)
+  const digest = digestFiles(files)
+  const catalog = loadCatalog(files, options, findings)
+  const rules = readRules(files, new Set(catalog.services.keys()), findings)
+  const cases = readTests(files, findings)
+  const refused: CheckedBundle = {digest, findings, warnings: [], tests: []}
+  if (findings.length > 0) return refused
+
+  const schema = cedarSchema(catalog)
+  findings.push(...validateRules(rules, schema, catalog, new Map(files.map(({name, text}) => [name, text]))))
+  if (findings.length > 0) return refused
+
+  const engine = new Engine(rules, schema, catalog)
+  for (const services of servicesTogether(catalog)) engine.prepare(services)
+  const warnings: string[] = []
+  const bundle: Bundle = {
+    digest,
+    catalog,
+    loadedAt: new Date().toISOString(),
+    warnings,
+    ask: question => engine.ask(question),
+    approverGroups: resource => engine.approverGroups(resource),
+  }
+  const tests = runTests(bundle, cases)
+  for (const {file, line, message} of tests) if (message) findings.push({file, line, message})
+  const missing = missingTests(catalog, rules, tests)
+  if (options.development) warnings.push(...missing.map(showFinding))
+  else findings.push(...missing)
+  return {digest, findings, warnings, tests, bundle}
+}
+
+/** Every combination of services that a resource can have, so that no set is parsed at a first question. */
+function servicesTogether({targets, roles, tools}: Catalog): (string | null)[][] {
+  const of = (name: string): string | null => targets.get(name)?.service ?? null
+  return [[], ...[...targets.values(), ...roles.values()].map(({service}) => [service]), ...[...tools.values()].flatMap(tool => tool.targets.map(name => [tool.service, of(name)]))]
+}

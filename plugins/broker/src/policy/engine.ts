@@ -1,0 +1,225 @@
+/** Cedar: validated once at load, then asked with preparsed sets, one for the services a resource belongs to (global rules and theirs). */
+import {preparsePolicySet, preparseSchema, type EntityJson, type SchemaJson, statefulIsAuthorized, validate} from '@cedar-policy/cedar-wasm/nodejs'
+import {cedarTypeName, cedarValues} from '@prod/sdk/grammar/cedar'
+import ipaddr from 'ipaddr.js'
+import type {Catalog} from '../catalog/catalog.ts'
+import type {Finding} from '../catalog/finding.ts'
+import {actionResources} from './cedar-schema.ts'
+import {fold, oddName} from './names.ts'
+import type {Answer, Question, Resource} from './policy.ts'
+import {lineOf, offsetIn, placeIn, type Rule} from './rules.ts'
+
+type Uid = {type: string; id: string}
+
+/** Every validation finding of the rules, Cedar's warnings (a rule that can never apply) and unknown names among them. */
+export function validateRules(rules: readonly Rule[], schema: SchemaJson<string>, catalog: Catalog, files: ReadonlyMap<string, string>): Finding[] {
+  const findings: Finding[] = []
+  const refuse = (rule: Rule, offset: number, message: string, mend?: string): void => {
+    const path = rule.id.includes('#') ? `@id ${rule.id.slice(rule.id.indexOf('#') + 1)}` : undefined
+    findings.push({file: rule.file, ...(path ? {path} : {}), ...placeIn(files.get(rule.file) ?? '', rule.start + offset), message, ...(mend ? {mend} : {})})
+  }
+  // named by position: an id of ours may hold what Cedar would have to escape
+  const named = Object.fromEntries(rules.map((rule, index) => [`p${index}`, rule.text]))
+  const checked = validate({schema, policies: {staticPolicies: named}})
+  if (checked.type === 'failure') return checked.errors.map(error => ({file: 'policy', message: lineOf(error), ...(error.help ? {mend: error.help} : {})}))
+  const wrong = new Set(checked.validationErrors.map(({policyId}) => policyId))
+  const warnings = checked.validationWarnings.filter(({policyId}) => !wrong.has(policyId))
+  for (const {policyId, error} of [...checked.validationErrors, ...warnings]) {
+    const rule = rules[Number(policyId.slice(1))] as Rule
+    refuse(rule, offsetIn(rule.text, error), lineOf(error), error.help ?? undefined)
+  }
+
+  const known: Record<string, ReadonlySet<string>> = {
+    Tool: new Set(catalog.tools.keys()),
+    Target: new Set(catalog.targets.keys()),
+    Service: new Set(catalog.services.keys()),
+    Role: new Set(catalog.roles.keys()),
+    Environment: new Set([...catalog.targets.values()].map(({environment}) => environment)),
+    Log: new Set(['audit']),
+  }
+  const spellings = policyNames(rules, catalog)
+  for (const rule of rules) {
+    for (const {type, id} of literals(rule.json)) {
+      const offset = Math.max(0, rule.text.indexOf(`${type}::${JSON.stringify(id)}`))
+      const names = known[type]
+      if (names && !names.has(id)) refuse(rule, offset, `there is no ${type}::${JSON.stringify(id)} in the catalog`, `known: ${[...names].sort().slice(0, 20).join(', ') || 'none'}`)
+      const odd = type === 'Group' || type === 'Person' ? oddName(id, spellings) : undefined
+      if (odd) refuse(rule, offset, `the name ${JSON.stringify(id)} ${odd}`, 'spell it as the identity provider does')
+    }
+  }
+  return findings
+}
+
+/** Names of people and groups that decide something, by their folded form: policy's own, and those the catalog gives to roles. */
+function policyNames(rules: readonly Rule[], catalog: Catalog): Map<string, string> {
+  const names = new Map<string, string>()
+  const add = (id: string): unknown => names.has(fold(id)) || names.set(fold(id), id)
+  for (const {json} of rules) for (const {type, id} of literals(json)) if (type === 'Group' || type === 'Person') add(id)
+  for (const {parameters} of catalog.roles.values()) if (typeof parameters['group'] === 'string') add(parameters['group'])
+  return names
+}
+
+/** Every entity that a policy names, wherever it does. */
+function literals(value: unknown): Uid[] {
+  if (typeof value !== 'object' || value === null) return []
+  const {type, id} = value as Partial<Uid>
+  if (typeof type === 'string' && typeof id === 'string') return [{type, id}]
+  return Object.values(value).flatMap(literals)
+}
+
+const freeSlots: number[] = []
+let slots = 0
+/** Cedar keeps what it parsed under a name for ever: the names of a bundle that nobody holds any more are used again. */
+const slotOwners = new FinalizationRegistry<number>(slot => freeSlots.push(slot))
+
+/** Asks the rules of one bundle. */
+export class Engine {
+  readonly #slot = freeSlots.pop() ?? slots++
+  readonly #sets = new Set<string>()
+  readonly #rules: readonly Rule[]
+  readonly #spellings: ReadonlyMap<string, string>
+
+  /** `rules` and `schema` without findings. */
+  constructor(rules: readonly Rule[], schema: SchemaJson<string>, catalog: Catalog) {
+    slotOwners.register(this, this.#slot)
+    this.#rules = rules
+    this.#spellings = policyNames(rules, catalog)
+    const parsed = preparseSchema(this.#name('schema'), schema)
+    if (parsed.type === 'failure') throw new Error(`the schema does not parse: ${parsed.errors[0]?.message}`)
+  }
+
+  #name(part: string): string {
+    return `bundle-${this.#slot}/${part}`
+  }
+
+  #set(services: readonly string[]): string {
+    const id = this.#name(JSON.stringify(services))
+    if (this.#sets.has(id)) return id
+    const staticPolicies = Object.fromEntries(this.#rules.filter(({service}) => service === null || services.includes(service)).map(rule => [rule.id, rule.text]))
+    const parsed = preparsePolicySet(id, {staticPolicies})
+    if (parsed.type === 'failure') throw new Error(`the rules do not parse: ${parsed.errors[0]?.message}`)
+    this.#sets.add(id)
+    return id
+  }
+
+  /** Parses the set for these services now, not at the first question. */
+  prepare(services: readonly (string | null)[]): void {
+    this.#set(distinct(services))
+  }
+
+  /** One decision. Anything that is not as it must be, evaluation errors included, is `forbidden` (TM-L3). */
+  ask({principal, groups, action, resource, context}: Question): Answer {
+    const refuse = (...errors: string[]): Answer => ({decision: 'forbidden', rules: [], errors})
+    const id = principal.person || `${principal.iss}#${principal.sub}`
+    for (const name of [id, ...groups]) {
+      const odd = oddName(name, this.#spellings)
+      if (odd) return refuse(`the name ${JSON.stringify(name)} ${odd}`)
+    }
+    if (!actionResources[action].includes(resource.kind)) return refuse(`${action} is not asked about a ${resource.kind}`)
+    const address = context.address === undefined ? undefined : plainAddress(context.address)
+    if (context.address !== undefined && address === undefined) return refuse('the address is not an IP address')
+
+    const person: EntityJson = {uid: {type: 'Person', id}, attrs: {}, parents: groups.map(group => ({type: 'Group', id: group}))}
+    const entity = entityOf(resource)
+    const use = context.use === 'role' ? 'assume' : (context.use ?? useOf(resource))
+    const answer = statefulIsAuthorized({
+      principal: person.uid,
+      action: {type: 'Action', id: action},
+      resource: entity.uid,
+      context: {
+        use,
+        class: classOf(resource),
+        incident: context.incident ?? false,
+        reused: context.reused ?? false,
+        ...(address === undefined ? {} : {address: {__extn: {fn: 'ip', arg: address}}}),
+      },
+      preparsedSchemaName: this.#name('schema'),
+      validateRequest: true,
+      preparsedPolicySetId: this.#set(servicesOf(resource)),
+      entities: [person, entity],
+    })
+    if (answer.type === 'failure') return refuse(...answer.errors.map(lineOf))
+    const {decision, diagnostics} = answer.response
+    const errors = diagnostics.errors.map(({policyId, error}) => `${policyId}: ${lineOf(error)}`)
+    const rules = [...diagnostics.reason].sort()
+    if (errors.length > 0) return {decision: 'forbidden', rules, errors}
+    if (decision === 'allow') return {decision, rules, errors}
+    return {decision: rules.length > 0 ? 'forbidden' : 'default', rules, errors}
+  }
+
+  /** Groups that permits on `approve` name in their scope, where the scope reaches this resource. Conditions are not weighed. */
+  approverGroups(resource: Resource): string[] {
+    const {uid, parents} = entityOf(resource)
+    const self = uid as Uid
+    const within = [self, ...(parents as Uid[])]
+    const services = servicesOf(resource)
+    const groups = this.#rules
+      .filter(({service}) => service === null || services.includes(service))
+      .filter(({json}) => json.effect === 'permit')
+      .filter(({json: {action}}) => action.op === 'All' || literals(action).some(one => one.id === 'approve'))
+      .filter(({json: {resource: scope}}) => {
+        const names = literals(scope)
+        const isType = scope.op !== 'is' || scope.entity_type === self.type
+        return isType && (names.length === 0 || names.some(one => (scope.op === '==' ? [self] : within).some(uid => uid.type === one.type && uid.id === one.id)))
+      })
+      .flatMap(({json}) => literals(json.principal))
+      .filter(({type}) => type === 'Group')
+    return [...new Set(groups.map(({id}) => id))].sort()
+  }
+}
+
+/** The action by which a resource is used. Pure. */
+export function useOf(resource: Resource): 'run' | 'shell' | 'assume' {
+  return resource.kind === 'command' ? 'run' : resource.kind === 'role' ? 'assume' : 'shell'
+}
+
+/** The class of a use of it: policy never takes the asker's word for it. Pure. */
+export function classOf(resource: Resource): string {
+  if (resource.kind === 'command') return resource.structure.class
+  if (resource.kind === 'role') return resource.role.class
+  return resource.kind === 'target' ? 'shell' : 'read'
+}
+
+/** The services whose rules apply: the tool's and the target's. Sorted. Pure. */
+export function servicesOf(resource: Resource): string[] {
+  const owners =
+    resource.kind === 'command'
+      ? [resource.tool.service, resource.target.service]
+      : [resource.kind === 'target' ? resource.target.service : resource.kind === 'role' ? resource.role.service : null]
+  return distinct(owners)
+}
+
+function distinct(services: readonly (string | null)[]): string[] {
+  return [...new Set(services.filter(service => service !== null))].sort()
+}
+
+function entityOf(resource: Resource): EntityJson {
+  const services = servicesOf(resource).map(id => ({type: 'Service', id}))
+  switch (resource.kind) {
+    case 'command': {
+      const {tool, structure, target} = resource
+      return {
+        uid: {type: cedarTypeName(tool.grammar, structure.command), id: [tool.name, ...structure.path].join(' ')},
+        attrs: cedarValues(structure, tool.grammar),
+        parents: [{type: 'Tool', id: tool.name}, {type: 'Target', id: target.name}, {type: 'Environment', id: target.environment}, ...services],
+      }
+    }
+    case 'target':
+      return {
+        uid: {type: 'Target', id: resource.target.name},
+        attrs: {},
+        parents: [{type: 'Environment', id: resource.target.environment}, ...services],
+        tags: {...resource.target.labels},
+      }
+    case 'role':
+      return {uid: {type: 'Role', id: resource.role.name}, attrs: {}, parents: services}
+    case 'log':
+      return {uid: {type: 'Log', id: 'audit'}, attrs: {}, parents: []}
+  }
+}
+
+/** One spelling for each address: an IPv4 address in IPv6 clothes is the IPv4 address. */
+function plainAddress(text: string): string | undefined {
+  const bare = text.replace(/%.*$/, '')
+  return ipaddr.isValid(bare) ? ipaddr.process(bare).toString() : undefined
+}

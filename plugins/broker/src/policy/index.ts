@@ -1,0 +1,10 @@
+/** The policy engine and the catalog's loader: imported only where they are used, for they are heavy. */
+export {BundleRefused, type Finding, showFinding} from '../catalog/finding.ts'
+export {roleSchema, serviceSchema, targetSchema, testsSchema, toolSchema} from '../catalog/schemas.ts'
+export {type BundleOptions, type CheckedBundle, checkBundle, loadBundle} from './bundle.ts'
+export {approvalsFor, decideUse, explainDenial, mayApprove, type UseQuestion} from './decide.ts'
+export {explainArgv, explainLines, type ExplainQuestion, type PolicyExplanation} from './explain.ts'
+export type {Answer, Bundle, Question, Resource, UseDecision} from './policy.ts'
+export {startDemoService, writeDevStarter, writeStarter} from './starter.ts'
+export type {TestResult} from './tests.ts'
+export {watchBundle, type WatchHandlers} from './watch.ts'

@@ -1,0 +1,67 @@
+/** What `prod policy init` and `prod broker start --dev` begin with, and the demo's web service. */
+import {spawn} from 'node:child_process'
+import {chmod, cp, mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {createInterface} from 'node:readline'
+import {fileURLToPath} from 'node:url'
+import {ProdError} from '@prod/sdk/errors'
+
+const shipped = fileURLToPath(new URL('../../starter/', import.meta.url))
+
+/** Writes `DIR/catalog` and `DIR/policy` that allow nothing by themselves. Throws USAGE if either is there already. */
+export async function writeStarter(dir: string): Promise<{catalogDir: string; policyDir: string}> {
+  return copyProfile('init', dir)
+}
+
+/**
+ * Writes the development profile into DIR: catalog, policy, and the demo's programs in `DIR/bin`, which tools of the catalog
+ * name; the demo service keeps its state in `DIR/demo`. Both must be readable for tools. Throws USAGE if it is there already.
+ */
+export async function writeDevStarter(dir: string): Promise<{catalogDir: string; policyDir: string}> {
+  const made = await copyProfile('dev', dir)
+  await cp(join(shipped, 'bin'), join(dir, 'bin'), {recursive: true})
+  await chmod(join(dir, 'bin', 'web-service'), 0o755)
+  await mkdir(join(dir, 'demo'), {recursive: true, mode: 0o755})
+  return made
+}
+
+async function copyProfile(profile: string, dir: string): Promise<{catalogDir: string; policyDir: string}> {
+  const made = {catalogDir: join(dir, 'catalog'), policyDir: join(dir, 'policy')}
+  await mkdir(dir, {recursive: true})
+  for (const [folder, to] of [['catalog', made.catalogDir], ['policy', made.policyDir]] as const) {
+    const from = join(shipped, profile, folder)
+    await mkdir(to).catch(error => {
+      if (error.code !== 'EEXIST') throw error
+      throw new ProdError('USAGE', `${to} is there already`, `prod policy check --dir ${dir}`)
+    })
+    for (const entry of await readdir(from, {recursive: true, withFileTypes: true})) {
+      const path = join(to, join(entry.parentPath, entry.name).slice(from.length))
+      if (entry.isDirectory()) await mkdir(path, {recursive: true})
+      else {
+        await mkdir(join(path, '..'), {recursive: true})
+        const text = await readFile(join(entry.parentPath, entry.name), 'utf8')
+        await writeFile(path, text.replaceAll('{{dir}}', JSON.stringify(dir).slice(1, -1)), {mode: 0o644, flag: 'wx'})
+      }
+    }
+  }
+  return made
+}
+
+/** Starts the demo's web service for a DIR of {@link writeDevStarter}; it ends with `stop()`, or when this process does. */
+export async function startDemoService(dir: string, {node}: {node: string}): Promise<{stop(): Promise<void>}> {
+  const child = spawn(node, [join(dir, 'bin', 'web-supervisor.mjs'), join(dir, 'demo')], {stdio: ['pipe', 'pipe', 'inherit']})
+  const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
+  child.stdin.on('error', () => {}) // it may be gone before it is told to
+  const ready = await new Promise<boolean>(resolve => {
+    createInterface({input: child.stdout}).once('line', line => resolve(line === 'ready'))
+    child.once('error', () => resolve(false))
+    child.once('exit', () => resolve(false))
+  })
+  if (!ready) throw new ProdError('TOOL_UNAVAILABLE', 'the demo service does not start', 'prod doctor')
+  return {
+    stop() {
+      child.stdin.end()
+      return ended
+    },
+  }
+}
