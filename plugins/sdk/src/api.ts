@@ -2,7 +2,7 @@
  * Every call the broker answers, as data: method, path, who may call, JSON Schema of path parameters, query and body.
  * Streams are not here: they are one WebSocket each (wire.ts). Served, and described as OpenAPI 3.1, from this table.
  */
-import type {FromSchema, JSONSchema} from 'json-schema-to-ts'
+import type {JSONSchema} from 'json-schema-to-ts'
 import type {Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
 import type {CatalogView} from './catalog-view.ts'
 
@@ -21,7 +21,22 @@ export interface Endpoint<A = unknown, S extends JSONSchema = JSONSchema> {
 }
 
 type Answered<E> = E extends {readonly answer?: infer A} ? A : never
-type InputOf<E> = E extends {readonly input: infer S extends JSONSchema} ? FromSchema<S> : never
+type InputOf<E> = E extends {readonly input: infer S} ? Described<S> : never
+/** The type a schema of this table describes. Only what the table uses: the general case takes the compiler too deep. */
+type Described<S> = S extends {readonly enum: readonly (infer V)[]}
+  ? V
+  : S extends {readonly type: 'string'}
+    ? string
+    : S extends {readonly type: 'integer' | 'number'}
+      ? number
+      : S extends {readonly type: 'boolean'}
+        ? boolean
+        : S extends {readonly type: 'array'; readonly items: infer I}
+          ? Described<I>[]
+          : S extends {readonly type: 'object'; readonly properties: infer P}
+            ? {[K in keyof P & RequiredOf<S>]: Described<P[K]>} & {[K in Exclude<keyof P, RequiredOf<S>>]?: Described<P[K]>}
+            : unknown
+type RequiredOf<S> = S extends {readonly required: readonly (infer K)[]} ? K : never
 export type {Answered, InputOf}
 
 function endpoint<A>() {
