@@ -1,0 +1,243 @@
+/** The person's end of a run: waits with them, passes bytes both ways, comes back after a cut link, checks the end. */
+import type {Exit, Receipt, SignalName} from '@prod/sdk'
+import {say} from '@prod/sdk/cli/output'
+import {type Spinner, startSpinner} from '@prod/sdk/cli/spinner'
+import {ProdError} from '@prod/sdk/errors'
+import type {Broker, Session} from '@prod/sdk/session'
+import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
+import type {EndPayload, FirstMessage, ServerMessage} from '@prod/sdk/wire'
+import {type Outlet, openOutlet} from './outlet.ts'
+import {checkReceipt, openEnd, type Pins} from './proof.ts'
+import {clientInfo} from './client-info.ts'
+
+/** How long a cut link is tried to be taken up again: as long as the broker keeps the run. */
+const comeBackMilliseconds = 60_000
+
+export interface RunOptions {
+  broker: Broker
+  session: Session
+  pins: Pins
+  first: FirstMessage & {type: 'exec' | 'attach'}
+  json: boolean
+  raw: boolean
+  /** hands over what Ctrl-C does from now on */
+  onInterrupt(act: ((times: number) => void) | undefined): void
+}
+
+/** What came of a run. `status` is what our own process exits with. */
+export interface RunOutcome {
+  status: number
+  id: string
+  request: string
+  target: string
+  exit: Exit
+  endedBy: string | null
+  stdout: Outlet
+  stderr: Outlet
+  receipt: Receipt | null
+}
+
+/** `--nowait`: the request waits, nothing has run. */
+export interface Pending {
+  pending: string
+}
+
+/** Serves one run to its end. Throws what became of the request, LINK_LOST → OUTCOME_UNKNOWN when the link does not come back. */
+export async function followRun(options: RunOptions): Promise<RunOutcome | Pending> {
+  const run = new TerminalEnd(options)
+  try {
+    return await run.follow()
+  } finally {
+    run.close()
+  }
+}
+
+class TerminalEnd {
+  readonly #options: RunOptions
+  readonly #outlets: {stdout: Outlet; stderr: Outlet}
+  #connection: StreamConnection | undefined
+  #spinner: Spinner | undefined
+  #started: (ServerMessage & {type: 'started'}) | undefined
+  #request: string | undefined
+  #end: EndPayload | undefined
+  #receipt: Receipt | null = null
+  #sawAll = true
+  #interrupted = 0
+  #stdinOn = false
+
+  constructor(options: RunOptions) {
+    this.#options = options
+    this.#outlets = {
+      stdout: openOutlet('stdout', {keep: options.json, raw: options.raw}),
+      stderr: openOutlet('stderr', {keep: options.json, raw: options.raw}),
+    }
+  }
+
+  async follow(): Promise<RunOutcome | Pending> {
+    const {broker, session, first, onInterrupt} = this.#options
+    onInterrupt(times => this.#interrupt(times))
+    let lost: LinkLost | undefined
+    for (;;) {
+      try {
+        const next = lost ? await this.#comeBack(lost) : await openStream({broker, session, first})
+        this.#connection = next
+        if (this.#interrupted > 0) this.#passInterrupt()
+        const pending = await this.#read(next)
+        if (pending !== undefined) return {pending}
+        return await this.#finish()
+      } catch (error) {
+        if (!(error instanceof LinkLost)) throw error
+        if (this.#end) return await this.#finish()
+        lost = error
+      }
+    }
+  }
+
+  close(): void {
+    this.#options.onInterrupt(undefined)
+    this.#spinner?.stop()
+    this.#connection?.close()
+    if (this.#stdinOn) process.stdin.destroy()
+  }
+
+  /** A lost link is taken up again with what is known: the run, or the request that waits. */
+  async #comeBack(lost: LinkLost): Promise<StreamConnection> {
+    const id = this.#started?.id ?? this.#request
+    if (id === undefined) throw new ProdError('BROKER_UNREACHABLE', 'the connection was lost before anything was asked for', 'try again: a repeated request is not made twice', {cause: lost})
+    say(`connection lost; taking up ${id} again`)
+    const until = Date.now() + comeBackMilliseconds
+    for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
+      try {
+        return await openStream({
+          broker: this.#options.broker,
+          session: this.#options.session,
+          first: {type: 'attach', id, have: lost.have, stdin: this.#stdinOn, client: clientInfo()},
+          stdin: lost.stdin,
+        })
+      } catch (error) {
+        const again = error instanceof ProdError && (error.code === 'BROKER_UNREACHABLE' || error.code === 'LINK_LOST' || error.code === 'STORE_UNAVAILABLE')
+        if (!again || Date.now() > until) {
+          if (!again || !this.#started) throw error
+          throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost while ${id} ran; its outcome is unknown`, `prod attach ${id}`, {cause: error})
+        }
+      }
+      await new Promise(resolve => setTimeout(resolve, wait))
+    }
+  }
+
+  async #read(connection: StreamConnection): Promise<string | undefined> {
+    for await (const event of connection) {
+      if (event.type === 'output') {
+        if (event.stream === 'stdin') continue
+        const taken = await this.#outlets[event.stream].write(event.bytes)
+        connection.wrote(event.stream, event.bytes.byteLength)
+        if (!taken) connection.signal('SIGHUP')
+      } else if (event.type === 'end') {
+        this.#end = openEnd(this.#options.pins, event.jws)
+        // A receipt follows at once, unless the run is one that has none.
+      } else if (event.type === 'message') {
+        const pending = this.#take(event.message, connection)
+        if (pending !== undefined) return pending
+        if (event.message.type === 'receipt') return undefined
+      }
+    }
+    if (!this.#end) throw new LinkLost({...connection.written}, {read: 0, pending: [], ended: false}, 'closed before the end')
+    return undefined
+  }
+
+  #take(message: Exclude<ServerMessage, {type: 'challenge' | 'window' | 'error'}>, connection: StreamConnection): string | undefined {
+    switch (message.type) {
+      case 'waiting':
+        this.#wait(message)
+        break
+      case 'queued':
+        this.#show(`waits for ${message.behind} other ${message.behind === 1 ? 'run' : 'runs'} on ${message.target}`)
+        break
+      case 'stdin-wanted':
+        this.#sendStdin(connection)
+        break
+      case 'started':
+        this.#spinner?.stop()
+        this.#spinner = undefined
+        if (!this.#started && message.stdout + message.stderr > 0) this.#sawAll = false
+        this.#started = message
+        if (this.#interrupted > 0) this.#passInterrupt()
+        break
+      case 'pending':
+        return message.request
+      case 'notice':
+        say(message.text)
+        break
+      case 'receipt':
+        this.#receipt = message.receipt
+        break
+    }
+    return undefined
+  }
+
+  #wait(message: ServerMessage & {type: 'waiting'}): void {
+    const news = this.#request === undefined
+    this.#request = message.request
+    const since = new Date(message.since)
+    if (message.approvals.length >= message.approvalsNeeded && message.approvalsNeeded > 0) {
+      this.#show(`${message.request} is approved by ${message.approvals.join(', ')}`)
+      return
+    }
+    const who = message.approvers.length > 0 ? message.approvers.join(', ') : 'nobody known'
+    const count = message.approvalsNeeded > 1 ? ` (${message.approvals.length} of ${message.approvalsNeeded})` : ''
+    if (news) say([`${message.summary} needs approval${count}: prod request approve ${message.request}`])
+    this.#show(`waiting since ${since.toTimeString().slice(0, 8)} for one of: ${who}${message.approvals.length > 0 ? `; approved by ${message.approvals.join(', ')}` : ''}`)
+  }
+
+  #show(text: string): void {
+    if (this.#spinner) this.#spinner.update(text)
+    else this.#spinner = startSpinner(text)
+  }
+
+  #sendStdin(connection: StreamConnection): void {
+    if (this.#stdinOn) return
+    this.#stdinOn = true
+    void (async () => {
+      for await (const chunk of process.stdin) await (this.#connection ?? connection).sendStdin(chunk as Uint8Array)
+      await (this.#connection ?? connection).endStdin()
+    })().catch(() => {})
+  }
+
+  #interrupt(times: number): void {
+    this.#interrupted = times
+    if (times >= 3) {
+      this.#spinner?.stop()
+      process.exit(130)
+    }
+    if (this.#connection) this.#passInterrupt()
+    else process.exit(130)
+  }
+
+  /** Before the start Ctrl-C cancels the request; while it runs the first goes to the program, the second ends it. */
+  #passInterrupt(): void {
+    const name: SignalName = 'SIGINT'
+    if (!this.#started) this.#connection?.send({type: 'cancel'})
+    else if (this.#interrupted === 1) this.#connection?.signal(name)
+    else this.#connection?.send({type: 'cancel'})
+  }
+
+  async #finish(): Promise<RunOutcome> {
+    const {stdout, stderr} = this.#outlets
+    await Promise.all([stdout.end(), stderr.end()])
+    const end = this.#end
+    const started = this.#started
+    if (!end || !started) throw new ProdError('OUTCOME_UNKNOWN', 'the end of the run was not seen', 'prod attach ID')
+    if (this.#receipt) checkReceipt(this.#options.pins, this.#receipt, end, this.#sawAll ? {stdout: stdout.digest(), stderr: stderr.digest()} : undefined)
+    return {status: statusOf(end), id: end.id, request: started.request, target: started.target, exit: end.exit, endedBy: end.endedBy, stdout, stderr, receipt: this.#receipt}
+  }
+}
+
+const signals: Record<string, number> = {SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15, SIGXCPU: 24, SIGXFSZ: 25, SIGSYS: 31}
+
+/** Our exit status: the program's own; 128+n for a signal; 130, 248 or 249 where prod has a word of its own. Pure. */
+export function statusOf({exit, endedBy}: Pick<EndPayload, 'exit' | 'endedBy'>): number {
+  if ('unknown' in exit) return 248
+  if (endedBy === 'cancelled') return 130
+  if (endedBy !== null) return 249
+  return 'status' in exit ? exit.status : 128 + (signals[exit.signal] ?? 0)
+}

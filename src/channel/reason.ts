@@ -1,0 +1,22 @@
+/** The reason that every use of production takes: given, asked for, or the last one again. */
+import {join} from 'node:path'
+import {askReason} from '@prod/sdk/cli/ask'
+import {places, readPrivate, writePrivate} from '@prod/sdk/cli/places'
+import {ProdError} from '@prod/sdk/errors'
+import {checkReason} from '@prod/sdk/reason'
+
+const reusableMilliseconds = 20 * 60_000
+
+/** The reason to send; `reused` for `-`. Remembers it for the next `--reason -`. Throws REASON_INVALID, NO_TERMINAL. */
+export async function takeReason(flag: string | undefined): Promise<{reason: string; reused: boolean}> {
+  const path = join(places().state, 'last-reason.json')
+  if (flag === '-') {
+    const kept = readPrivate(path)
+    const {reason, at} = kept === undefined ? {reason: '', at: 0} : (JSON.parse(kept) as {reason: string; at: number})
+    if (reason === '' || Date.now() - at > reusableMilliseconds) throw new ProdError('REASON_INVALID', 'there is no reason of the last 20 minutes to use again', '--reason "why, in your words"')
+    return {reason, reused: true}
+  }
+  const reason = checkReason(flag ?? (await askReason()))
+  writePrivate(path, JSON.stringify({reason, at: Date.now()}))
+  return {reason, reused: false}
+}

@@ -1,0 +1,46 @@
+import {Args} from '@oclif/core/args'
+import {Flags} from '@oclif/core/flags'
+import type {Session} from '@prod/sdk'
+import {ProdCommand} from '@prod/sdk/cli/command'
+import {ProdError} from '@prod/sdk/errors'
+import {clientInfo} from '../channel/client-info.ts'
+import {followRun} from '../channel/exec.ts'
+import {openStreams} from '../channel/login.ts'
+import {writeReceipt} from '../channel/receipt-file.ts'
+import {followShell} from '../channel/shell.ts'
+import {showOutcome} from './exec.ts'
+
+/** Takes up a run, a session or an approved request again. */
+export default class Attach extends ProdCommand {
+  static override summary = 'take up a run, a session or an approved request again; nothing is lost'
+  static override args = {id: Args.string({required: true, description: 'run_…, ses_… or req_…'})}
+  static override flags = {
+    receipt: Flags.string({description: 'write the signed receipt to this file', helpValue: 'FILE'}),
+    raw: Flags.boolean({description: 'pass output to a terminal as it is, control characters too'}),
+  }
+  static override examples = ['<%= config.bin %> <%= command.id %> run_01k9x7h2d6b5x1v0m3q8r4t6wz']
+
+  async run(): Promise<object> {
+    const {args, flags} = await this.parse(Attach)
+    if (!/^(req|run|ses)_[0-9a-z]{8,40}$/.test(args.id)) throw new ProdError('USAGE', `${args.id} is no id of a run, session or request`, 'prod request ls')
+    const streams = await openStreams(this.brokerFlag)
+    const onInterrupt = (act: ((times: number) => void) | undefined) => this.onInterrupt(act)
+    const size = {columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24}
+    if (args.id.startsWith('ses_')) {
+      const ended = await followShell({...streams, first: {type: 'attach', id: args.id, have: {stdout: 0, stderr: 0}, size, client: clientInfo()}, onInterrupt})
+      this.endWith(ended.status)
+      return ended satisfies {status: number; session: Session['id']}
+    }
+    const outcome = await followRun({
+      ...streams,
+      first: {type: 'attach', id: args.id, have: {stdout: 0, stderr: 0}, stdin: !process.stdin.isTTY, client: clientInfo()},
+      json: this.jsonEnabled(),
+      raw: flags.raw,
+      onInterrupt,
+    })
+    if ('pending' in outcome) return {request: outcome.pending}
+    if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
+    this.endWith(outcome.status)
+    return showOutcome(outcome)
+  }
+}

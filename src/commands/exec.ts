@@ -1,0 +1,95 @@
+import {Flags} from '@oclif/core/flags'
+import type {Exit, Receipt} from '@prod/sdk'
+import {ProdCommand} from '@prod/sdk/cli/command'
+import {parseMoment} from '@prod/sdk/cli/durations'
+import {say} from '@prod/sdk/cli/output'
+import {ProdError} from '@prod/sdk/errors'
+import {clientInfo} from '../channel/client-info.ts'
+import {followRun, type RunOutcome} from '../channel/exec.ts'
+import {openStreams} from '../channel/login.ts'
+import {takeReason} from '../channel/reason.ts'
+import {writeReceipt} from '../channel/receipt-file.ts'
+import {newKey} from '../channel/key.ts'
+import {pickTool} from '../catalog/pick.ts'
+
+/** What `exec --json` prints. */
+interface ExecResult {
+  run: string
+  request: string
+  target: string
+  exit: Exit
+  endedBy: string | null
+  stdout: {text: string} | {base64: string}
+  stderr: {text: string} | {base64: string}
+  truncated: boolean
+  receipt: Receipt | null
+}
+
+/** Runs a tool through the broker; exits with the tool's own status. */
+export default class Exec extends ProdCommand {
+  static override summary = 'run a tool in production through the broker'
+  static override description =
+    'Our options stop at TOOL: all after it is the tool’s. Waits for approval where policy asks for it. Exits with the tool’s own status; 240-249 are prod’s (docs/errors.md).'
+  static override strict = false
+  static override usage = 'exec [--reason R] [--on TARGET] [--wait|--nowait] TOOL [ARGS…]'
+  static override flags = {
+    reason: Flags.string({char: 'r', description: 'why; approvers and the log see it. - takes the last one (20 minutes at most, read-only commands)'}),
+    on: Flags.string({description: 'the target, where the tool runs on several', helpValue: 'TARGET', multiple: true, multipleNonGreedy: true}),
+    incident: Flags.string({description: 'the incident this belongs to', helpValue: 'ID'}),
+    wait: Flags.boolean({default: true, allowNo: false, description: 'wait for approval (the default)', exclusive: ['nowait']}),
+    nowait: Flags.boolean({description: 'do not wait for approval: print the request id and end with 245'}),
+    at: Flags.string({description: 'start at this time, once approved', helpValue: 'TIME'}),
+    receipt: Flags.string({description: 'write the signed receipt to this file', helpValue: 'FILE'}),
+    raw: Flags.boolean({description: 'pass output to a terminal as it is, control characters too'}),
+  }
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --reason "look at the disk alert" df -h',
+    '<%= config.bin %> <%= command.id %> -r "payments time out, INC-1234" web restart',
+    '<%= config.bin %> <%= command.id %> --json -r "nightly check of the queue" web status',
+  ]
+
+  async run(): Promise<ExecResult | {request: string}> {
+    const {flags, argv} = await this.parse(Exec)
+    let words = argv as string[]
+    if (words.some(word => word.includes('\ufffd'))) throw new ProdError('ARGV_INVALID', 'an argument is not well-formed UTF-8', 'prod exec --help', {position: words.findIndex(word => word.includes('\ufffd'))})
+    if (words.length === 0) words = [await pickTool(this.broker())]
+    this.usageTool = words[0]
+    const {reason, reused} = await takeReason(flags.reason)
+    const outcome = await followRun({
+      ...(await openStreams(this.brokerFlag)),
+      first: {
+        type: 'exec',
+        key: newKey(),
+        argv: words,
+        targets: flags.on ?? [],
+        reason,
+        ...(reused ? {reasonReused: true} : {}),
+        ...(flags.incident === undefined ? {} : {incident: flags.incident}),
+        wait: !flags.nowait,
+        ...(flags.at === undefined ? {} : {startAt: parseMoment(flags.at, new Date())}),
+        stdin: !process.stdin.isTTY,
+        client: clientInfo(),
+      },
+      json: this.jsonEnabled(),
+      raw: flags.raw,
+      onInterrupt: act => this.onInterrupt(act),
+    })
+    if ('pending' in outcome) {
+      this.log(outcome.pending)
+      this.endWith(245)
+      return {request: outcome.pending}
+    }
+    if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
+    this.endWith(outcome.status)
+    return showOutcome(outcome)
+  }
+}
+
+/** Says what the person must know beyond the output, and gives what `--json` prints. */
+export function showOutcome(outcome: RunOutcome): ExecResult {
+  const {id, request, target, exit, endedBy, stdout, stderr, receipt} = outcome
+  if ('unknown' in exit) say(`the outcome of ${id} is unknown: ${exit.unknown}`)
+  else if (endedBy !== null) say(`${id} was ended: ${endedBy}`)
+  if (process.stderr.isTTY && receipt) say(`receipt: ${id}, entry ${receipt.log.index} of the log`)
+  return {run: id, request, target, exit, endedBy, stdout: stdout.kept(), stderr: stderr.kept(), truncated: stdout.cut() || stderr.cut(), receipt}
+}

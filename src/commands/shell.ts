@@ -1,0 +1,54 @@
+import {Args} from '@oclif/core/args'
+import {Flags} from '@oclif/core/flags'
+import {ProdCommand} from '@prod/sdk/cli/command'
+import {say} from '@prod/sdk/cli/output'
+import {ProdError} from '@prod/sdk/errors'
+import {pickTarget} from '../catalog/pick.ts'
+import {clientInfo} from '../channel/client-info.ts'
+import {newKey} from '../channel/key.ts'
+import {openStreams} from '../channel/login.ts'
+import {takeReason} from '../channel/reason.ts'
+import {followShell, type ShellOutcome} from '../channel/shell.ts'
+
+/** A shell, the last resort. */
+export default class Shell extends ProdCommand {
+  static override summary = 'open a shell on a target: the last resort'
+  static override description =
+    'Where policy gives no shell, this is break-glass: it needs an incident, a fresh login and the target’s name typed by hand; two alerts must be accepted before it opens; all is recorded, and somebody else reviews it.'
+  static override args = {target: Args.string({description: 'name of a target, or primitive:where'})}
+  static override flags = {
+    reason: Flags.string({char: 'r', description: 'why, in your words'}),
+    incident: Flags.string({char: 'i', description: 'the incident this belongs to', helpValue: 'ID'}),
+    nowait: Flags.boolean({description: 'do not wait for a second person: print the request id and end with 245'}),
+  }
+  static override examples = ['<%= config.bin %> <%= command.id %> local --reason "the agent is wedged" --incident INC-1234']
+
+  async run(): Promise<ShellOutcome> {
+    const {args, flags} = await this.parse(Shell)
+    if (!process.stdin.isTTY || !process.stdout.isTTY) throw new ProdError('NO_TERMINAL', 'a shell needs a terminal', 'prod exec --help')
+    const target = args.target ?? (await pickTarget(this.broker()))
+    if (flags.reason === '-') throw new ProdError('REASON_INVALID', 'a shell takes a reason of its own', '--reason "why, in your words"')
+    const {reason} = await takeReason(flags.reason)
+    const ended = await followShell({
+      ...(await openStreams(this.brokerFlag)),
+      first: {
+        type: 'shell',
+        key: newKey(),
+        target,
+        reason,
+        ...(flags.incident === undefined ? {} : {incident: flags.incident}),
+        size: {columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24},
+        term: /^[A-Za-z0-9._+-]{1,64}$/.test(process.env['TERM'] ?? '') ? (process.env['TERM'] as string) : 'xterm-256color',
+        confirmed: null,
+        wait: !flags.nowait,
+        client: clientInfo(),
+      },
+      onInterrupt: act => this.onInterrupt(act),
+    })
+    if (ended.endedBy !== null) say(`${ended.session} was ended: ${ended.endedBy}`)
+    else if (ended.exit) say(`${ended.session} is closed; its review waits: prod review ls`)
+    if (ended.status === 245) this.log(ended.session)
+    this.endWith(ended.status)
+    return ended
+  }
+}
