@@ -60,8 +60,8 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
     return entries
   }
   const services = read<Partly<ServiceEntry, 'name' | 'owner'>>('services', serviceSchema)
-  const targets = read<Partly<TargetEntry, 'name' | 'address' | 'environment'>>('targets', targetSchema)
-  const roles = read<Partly<RoleEntry, 'name' | 'summary' | 'provider' | 'parameters' | 'maxSeconds'>>('roles', roleSchema)
+  const targets = read<Partly<TargetEntry & {service: string; shellAs: string}, 'name' | 'address' | 'environment'>>('targets', targetSchema)
+  const roles = read<Partly<RoleEntry & {service: string}, 'name' | 'summary' | 'provider' | 'parameters' | 'maxSeconds'>>('roles', roleSchema)
   const tools = read<ToolFile>('tools', toolSchema)
 
   const refuse = (file: YamlFile, path: (string | number)[], message: string, mend?: string): void => {

@@ -1,6 +1,6 @@
 /** A bundle: catalog and policy read together, checked whole, swapped whole. */
-import type {GrantProvider, Primitive} from '@prod/sdk'
-import type {Catalog} from '../catalog/catalog.ts'
+import type {GrantProvider, PolicyAction, Primitive} from '@prod/sdk'
+import type {Catalog, TargetEntry} from '../catalog/catalog.ts'
 import {BundleRefused, type Finding, showFinding} from '../catalog/finding.ts'
 import {loadCatalog} from '../catalog/load.ts'
 import {digestFiles, readBundleFiles} from '../catalog/read.ts'
@@ -62,6 +62,11 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
     warnings,
     ask: question => engine.ask(question),
     approverGroups: resource => engine.approverGroups(resource),
+    couldUse({tool, command, ...asked}) {
+      const places = tool.targets.map(name => ({tool, command, target: catalog.targets.get(name) as TargetEntry}))
+      const could = (action: PolicyAction): boolean => places.some(place => engine.couldBe(action, asked, place))
+      return could('run') ? 'now' : could('request') ? 'request' : 'no'
+    },
   }
   const tests = runTests(bundle, cases)
   for (const {file, line, message} of tests) if (message) findings.push({file, line, message})

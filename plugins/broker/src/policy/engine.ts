@@ -1,15 +1,15 @@
 /** Cedar: validated once at load, then asked with preparsed sets, one for the services a resource belongs to (global rules and theirs). */
-import {preparsePolicySet, preparseSchema, type EntityJson, type SchemaJson, statefulIsAuthorized, validate} from '@cedar-policy/cedar-wasm/nodejs'
-import {cedarTypeName, cedarValues} from '@prod/sdk/grammar/cedar'
+import {type Context, type EntityJson, isAuthorizedPartial, preparsePolicySet, preparseSchema, type SchemaJson, statefulIsAuthorized, validate} from '@cedar-policy/cedar-wasm/nodejs'
+import type {PolicyAction} from '@prod/sdk'
+import {cedarAttributes, cedarTypeName, cedarValues} from '@prod/sdk/grammar/cedar'
 import ipaddr from 'ipaddr.js'
-import type {Catalog} from '../catalog/catalog.ts'
+import type {Catalog, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 import type {Finding} from '../catalog/finding.ts'
 import {actionResources} from './cedar-schema.ts'
 import {fold, oddName} from './names.ts'
 import type {Answer, Question, Resource} from './policy.ts'
 import {lineOf, offsetIn, placeIn, type Rule} from './rules.ts'
-
-type Uid = {type: string; id: string}
+import {literals, reachesAction, reachesEntity} from './scope.ts'
 
 /** Every validation finding of the rules, Cedar's warnings (a rule that can never apply) and unknown names among them. */
 export function validateRules(rules: readonly Rule[], schema: SchemaJson<string>, catalog: Catalog, files: ReadonlyMap<string, string>): Finding[] {
@@ -57,14 +57,6 @@ function policyNames(rules: readonly Rule[], catalog: Catalog): Map<string, stri
   for (const {json} of rules) for (const {type, id} of literals(json)) if (type === 'Group' || type === 'Person') add(id)
   for (const {parameters} of catalog.roles.values()) if (typeof parameters['group'] === 'string') add(parameters['group'])
   return names
-}
-
-/** Every entity that a policy names, wherever it does. */
-function literals(value: unknown): Uid[] {
-  if (typeof value !== 'object' || value === null) return []
-  const {type, id} = value as Partial<Uid>
-  if (typeof type === 'string' && typeof id === 'string') return [{type, id}]
-  return Object.values(value).flatMap(literals)
 }
 
 const freeSlots: number[] = []
@@ -119,20 +111,14 @@ export class Engine {
     const address = context.address === undefined ? undefined : plainAddress(context.address)
     if (context.address !== undefined && address === undefined) return refuse('the address is not an IP address')
 
-    const person: EntityJson = {uid: {type: 'Person', id}, attrs: {}, parents: groups.map(group => ({type: 'Group', id: group}))}
+    const person = personOf(principal, groups)
     const entity = entityOf(resource)
     const use = context.use === 'role' ? 'assume' : (context.use ?? useOf(resource))
     const answer = statefulIsAuthorized({
       principal: person.uid,
       action: {type: 'Action', id: action},
       resource: entity.uid,
-      context: {
-        use,
-        class: classOf(resource),
-        incident: context.incident ?? false,
-        reused: context.reused ?? false,
-        ...(address === undefined ? {} : {address: {__extn: {fn: 'ip', arg: address}}}),
-      },
+      context: contextOf(context, use, classOf(resource), address),
       preparsedSchemaName: this.#name('schema'),
       validateRequest: true,
       preparsedPolicySetId: this.#set(servicesOf(resource)),
@@ -149,23 +135,54 @@ export class Engine {
 
   /** Groups that permits on `approve` name in their scope, where the scope reaches this resource. Conditions are not weighed. */
   approverGroups(resource: Resource): string[] {
-    const {uid, parents} = entityOf(resource)
-    const self = uid as Uid
-    const within = [self, ...(parents as Uid[])]
-    const services = servicesOf(resource)
-    const groups = this.#rules
-      .filter(({service}) => service === null || services.includes(service))
+    const entity = entityOf(resource)
+    const groups = this.#reaching('approve', entity, servicesOf(resource))
       .filter(({json}) => json.effect === 'permit')
-      .filter(({json: {action}}) => action.op === 'All' || literals(action).some(one => one.id === 'approve'))
-      .filter(({json: {resource: scope}}) => {
-        const names = literals(scope)
-        const isType = scope.op !== 'is' || scope.entity_type === self.type
-        return isType && (names.length === 0 || names.some(one => (scope.op === '==' ? [self] : within).some(uid => uid.type === one.type && uid.id === one.id)))
-      })
       .flatMap(({json}) => literals(json.principal))
       .filter(({type}) => type === 'Group')
     return [...new Set(groups.map(({id}) => id))].sort()
   }
+
+  /** Whether some arguments of a command would be allowed this action: its attributes are left open. Shown only, never relied on. */
+  couldBe(action: PolicyAction, {principal, groups, context}: Omit<Question, 'action' | 'resource'>, {tool, command, target}: CommandPlace): boolean {
+    const person = personOf(principal, groups)
+    const open = Object.keys(cedarAttributes(tool.grammar, command)).map(name => [name, {__extn: {fn: 'unknown', arg: name}}])
+    const entity = commandEntity({tool, command, target}, Object.fromEntries(open))
+    const rules = this.#reaching(action, entity, distinct([tool.service, target.service])).filter(({json}) => reachesEntity(json.principal, person))
+    if (!rules.some(({json}) => json.effect === 'permit')) return false
+    const toolClass = tool.grammar.commands[command]?.class ?? 'change'
+    const answer = isAuthorizedPartial({
+      principal: person.uid,
+      action: {type: 'Action', id: action},
+      resource: entity.uid,
+      context: contextOf(context, 'run', toolClass, context.address === undefined ? undefined : plainAddress(context.address)),
+      policies: {staticPolicies: Object.fromEntries(rules.map(rule => [rule.id, rule.text]))},
+      entities: [person, entity],
+    })
+    return answer.type === 'residuals' && answer.response.errored.length === 0 && answer.response.decision !== 'deny'
+  }
+
+  #reaching(action: PolicyAction, entity: EntityJson, services: readonly string[]): Rule[] {
+    return this.#rules.filter(
+      ({service, json}) => (service === null || services.includes(service)) && reachesAction(json, action) && reachesEntity(json.resource, entity),
+    )
+  }
+}
+
+/** A command, whatever its arguments, on a target. */
+export interface CommandPlace {
+  tool: ToolEntry
+  command: number
+  target: TargetEntry
+}
+
+function personOf(principal: Question['principal'], groups: readonly string[]): EntityJson {
+  return {uid: {type: 'Person', id: principal.person || `${principal.iss}#${principal.sub}`}, attrs: {}, parents: groups.map(id => ({type: 'Group', id}))}
+}
+
+function contextOf({incident, reused}: Question['context'], use: string, toolClass: string, address: string | undefined): Context {
+  const known: Context = {use, class: toolClass, incident: incident ?? false, reused: reused ?? false}
+  return address === undefined ? known : {...known, address: {__extn: {fn: 'ip', arg: address}}}
 }
 
 /** The action by which a resource is used. Pure. */
@@ -198,11 +215,7 @@ function entityOf(resource: Resource): EntityJson {
   switch (resource.kind) {
     case 'command': {
       const {tool, structure, target} = resource
-      return {
-        uid: {type: cedarTypeName(tool.grammar, structure.command), id: [tool.name, ...structure.path].join(' ')},
-        attrs: cedarValues(structure, tool.grammar),
-        parents: [{type: 'Tool', id: tool.name}, {type: 'Target', id: target.name}, {type: 'Environment', id: target.environment}, ...services],
-      }
+      return commandEntity({tool, command: structure.command, target}, cedarValues(structure, tool.grammar))
     }
     case 'target':
       return {
@@ -215,6 +228,19 @@ function entityOf(resource: Resource): EntityJson {
       return {uid: {type: 'Role', id: resource.role.name}, attrs: {}, parents: services}
     case 'log':
       return {uid: {type: 'Log', id: 'audit'}, attrs: {}, parents: []}
+  }
+}
+
+function commandEntity({tool, command, target}: CommandPlace, attrs: EntityJson['attrs']): EntityJson {
+  return {
+    uid: {type: cedarTypeName(tool.grammar, command), id: [tool.name, ...(tool.grammar.commands[command]?.path ?? [])].join(' ')},
+    attrs,
+    parents: [
+      {type: 'Tool', id: tool.name},
+      {type: 'Target', id: target.name},
+      {type: 'Environment', id: target.environment},
+      ...distinct([tool.service, target.service]).map(id => ({type: 'Service', id})),
+    ],
   }
 }
 

@@ -1,5 +1,6 @@
 /** Who may: the port of the policy engine, and the one question everybody asks (TM-K1). */
 import type {PolicyAction, Principal, ToolClass} from '@prod/sdk'
+import type {Usable} from '@prod/sdk/catalog-view'
 import type {Structure} from '@prod/sdk/grammar/grammar'
 import type {Catalog, RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 
@@ -46,6 +47,8 @@ export interface Bundle {
   ask(question: Question): Answer
   /** Group names that some permit on `approve` names for this resource: shown when no known person may. */
   approverGroups(resource: Resource): string[]
+  /** What the caller could do with some arguments of a command on some of its targets: for lists; a run asks again. */
+  couldUse(asked: Omit<Question, 'action' | 'resource'> & {tool: ToolEntry; command: number}): Usable
 }
 
 /** What a use needs, put together from `use` and `request` (DESIGN section 7): the one decision function. */

@@ -1,7 +1,7 @@
 /** What `prod policy init` and `prod broker start --dev` begin with, and the demo's web service. */
 import {spawn} from 'node:child_process'
-import {chmod, cp, mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {chmod, copyFile, mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
+import {dirname, join, resolve} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import {ProdError} from '@prod/sdk/errors'
@@ -14,13 +14,15 @@ export async function writeStarter(dir: string): Promise<{catalogDir: string; po
 }
 
 /**
- * Writes the development profile into DIR: catalog, policy, and the demo's programs in `DIR/bin`, which tools of the catalog
- * name; the demo service keeps its state in `DIR/demo`. Both must be readable for tools. Throws USAGE if it is there already.
+ * Writes the development profile into DIR: catalog, policy, and the demo's tool, `DIR/bin/web-service`; the demo service
+ * keeps its state in `DIR/demo`. Both folders must be readable for tools. Throws USAGE if it is there already.
  */
 export async function writeDevStarter(dir: string): Promise<{catalogDir: string; policyDir: string}> {
-  const made = await copyProfile('dev', dir)
-  await cp(join(shipped, 'bin'), join(dir, 'bin'), {recursive: true})
-  await chmod(join(dir, 'bin', 'web-service'), 0o755)
+  const made = await copyProfile('dev', resolve(dir))
+  const tool = join(dir, 'bin', 'web-service')
+  await mkdir(join(dir, 'bin'), {recursive: true, mode: 0o755})
+  await copyFile(join(shipped, 'bin', 'web-service'), tool)
+  await chmod(tool, 0o755)
   await mkdir(join(dir, 'demo'), {recursive: true, mode: 0o755})
   return made
 }
@@ -38,7 +40,7 @@ async function copyProfile(profile: string, dir: string): Promise<{catalogDir: s
       const path = join(to, join(entry.parentPath, entry.name).slice(from.length))
       if (entry.isDirectory()) await mkdir(path, {recursive: true})
       else {
-        await mkdir(join(path, '..'), {recursive: true})
+        await mkdir(dirname(path), {recursive: true})
         const text = await readFile(join(entry.parentPath, entry.name), 'utf8')
         await writeFile(path, text.replaceAll('{{dir}}', JSON.stringify(dir).slice(1, -1)), {mode: 0o644, flag: 'wx'})
       }
@@ -47,9 +49,9 @@ async function copyProfile(profile: string, dir: string): Promise<{catalogDir: s
   return made
 }
 
-/** Starts the demo's web service for a DIR of {@link writeDevStarter}; it ends with `stop()`, or when this process does. */
+/** Starts the demo's web service, which keeps its state in `DIR/demo`; it ends with `stop()`, or when this process does. */
 export async function startDemoService(dir: string, {node}: {node: string}): Promise<{stop(): Promise<void>}> {
-  const child = spawn(node, [join(dir, 'bin', 'web-supervisor.mjs'), join(dir, 'demo')], {stdio: ['pipe', 'pipe', 'inherit']})
+  const child = spawn(node, [join(shipped, 'bin', 'web-supervisor.mjs'), join(dir, 'demo')], {stdio: ['pipe', 'pipe', 'inherit']})
   const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
   child.stdin.on('error', () => {}) // it may be gone before it is told to
   const ready = await new Promise<boolean>(resolve => {
