@@ -1,0 +1,70 @@
+/** The keeper of one terminal: it moves the bytes between the broker's sockets and a shell, and ends with them. */
+import {spawn} from 'node:child_process'
+import {closeSync, constants, fchownSync, openSync} from 'node:fs'
+import {createRequire} from 'node:module'
+import {ReadStream} from 'node:tty'
+import {connect} from './links.ts'
+import type {FromTerminal, ToTerminal} from './messages.ts'
+
+/** What the compiled part of node-pty gives: a pair of descriptors, and their size. */
+interface Pty {
+  open(columns: number, rows: number): {master: number; slave: number; pty: string}
+  resize(master: number, columns: number, rows: number): void
+}
+
+const endOfInput = '\x04'
+const say = (message: FromTerminal) => {
+  if (process.connected) process.send?.(message)
+}
+let resize: (columns: number, rows: number) => void = () => {}
+
+process.on('SIGINT', () => {})
+process.on('SIGHUP', () => {})
+process.on('message', (message: ToTerminal) => {
+  const bounded = (value: number) => Math.min(Math.max(Math.trunc(value) || 1, 1), 10_000)
+  if (message.type === 'resize') return resize(bounded(message.size.columns), bounded(message.size.rows))
+  start({...message, size: {columns: bounded(message.size.columns), rows: bounded(message.size.rows)}}).catch((error: Error) => {
+    say({type: 'failed', message: error.message})
+    process.disconnect()
+  })
+})
+
+async function start({socket, tokens, bash, command, size, owner, identity}: Extract<ToTerminal, {type: 'start'}>): Promise<void> {
+  const {requireBinary} = createRequire(import.meta.url)('@lydell/node-pty/requireBinary.js') as {requireBinary(file: string): Pty}
+  const pty = requireBinary('pty.node')
+  const [input, output] = await Promise.all([connect(socket, tokens.stdin), connect(socket, tokens.stdout)])
+  const {master, slave, pty: name} = pty.open(size.columns, size.rows)
+  if (owner) fchownSync(slave, owner.uid, owner.gid)
+  // the shell gets its three descriptors and no more: ours of its side closes on execution, the other one must be closed
+  const shellSide = openSync(name, constants.O_RDWR | constants.O_NOCTTY)
+  closeSync(slave)
+  const child = spawn(bash, ['-p', '-c', `exec ${master}>&-; exec "$@"`, 'bash', command.file, ...command.args], {
+    ...(identity ?? {}),
+    env: command.env,
+    cwd: command.cwd,
+    stdio: [shellSide, shellSide, shellSide],
+  })
+  closeSync(shellSide)
+  child.once('error', error => say({type: 'failed', message: error.message}))
+  child.once('exit', (status, signal) => say({type: 'exit', status, signal}))
+  if (child.pid === undefined) return
+  resize = (columns, rows) => {
+    try {
+      pty.resize(master, columns, rows)
+    } catch {
+      // the shell is gone
+    }
+  }
+
+  const terminal = new ReadStream(master)
+  terminal.pipe(output)
+  input.pipe(terminal, {end: false})
+  input.once('end', () => terminal.write(endOfInput))
+  // the last one on the other side is gone (EIO): all there was has been read
+  const finish = () => output.end(() => process.exit(0))
+  terminal.once('error', finish)
+  terminal.once('end', finish)
+  // nobody listens any more: what the shell does to that is the runner's to see
+  output.once('close', () => process.exit(0))
+  say({type: 'started', pid: child.pid})
+}

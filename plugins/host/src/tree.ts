@@ -1,0 +1,163 @@
+import {readFileSync} from 'node:fs'
+import type {Exit, Limits} from '@prod/sdk'
+import {type Cage, untilGone} from './isolation.ts'
+import {descendants, isMarked, listProcesses, ownMemory, type Process, readProcess, signalProcess} from './processes.ts'
+import type {Limit} from './messages.ts'
+
+/** How long a tree may tidy up after SIGTERM, before SIGKILL. */
+export const graceMilliseconds = 2000
+const lookMilliseconds = 100
+const ticksPerSecond = 100
+
+/** One running program with all that came of it. */
+export interface Tree {
+  /** Signals the program's process group (`all`: everybody). Waits for the program to be there. */
+  signal(name: NodeJS.Signals, all?: boolean): void
+  /** Ends everybody: asked first, killed after the grace. Safe to repeat. */
+  end(): void
+  /** When nobody is left. Never rejects. */
+  readonly ended: Promise<{exit: Exit; limit: Limit | null}>
+}
+
+interface Watched {
+  look(table: Map<number, Process>): void
+}
+
+const live = new Set<Watched>()
+let timer: NodeJS.Timeout | undefined
+
+/** One look at the machine serves all trees. */
+function watch(tree: Watched): void {
+  live.add(tree)
+  timer ??= setInterval(() => {
+    const table = listProcesses()
+    for (const each of live) each.look(table)
+  }, lookMilliseconds)
+}
+
+function unwatch(tree: Watched): void {
+  live.delete(tree)
+  if (live.size > 0) return
+  clearInterval(timer)
+  timer = undefined
+}
+
+/**
+ * Watches a program that was just started.
+ * @param root the process we started; the tool is it, or below it
+ * @param exited how the root ended
+ * @param mark `NAME=value` in the environment of all members, where nothing better keeps them together
+ */
+export function watchTree(options: {root: number; exited: Promise<Exit>; cage: Cage; limits: Limits; mark: string | null; hangUp: boolean}): Tree {
+  const {root, cage, limits, mark} = options
+  const seen = new Map<number, Process>()
+  const strangers = new Map<number, number>()
+  let limit: Limit | null = null
+  let ending = false
+  let over = false
+  let init = cage.init
+
+  /** All members but ours, dead ones too, until somebody has buried them. */
+  const members = (table = listProcesses()): Process[] => {
+    // bubblewrap's own init is its one child
+    if (init === undefined && cage.ours === 2 && !over) init = descendants(table, [root]).find(({parent}) => parent === root)?.pid
+    const skip = new Set([root, ...(init === undefined ? [] : [init])])
+    const below = descendants(table, skip)
+    if (cage.ours === 0) {
+      skip.delete(root)
+      const self = table.get(root)
+      if (self && !over) below.push(self)
+    }
+    const found = new Map(below.filter(({pid}) => !skip.has(pid)).map(process => [process.pid, process]))
+    if (mark !== null) addMarked(table, found)
+    for (const [pid, process] of found) seen.set(pid, process)
+    return [...found.values()]
+  }
+
+  /** Without a namespace, whoever was once seen stays a member, and so does who shares the session or carries the mark. */
+  const addMarked = (table: Map<number, Process>, found: Map<number, Process>) => {
+    for (const process of table.values()) {
+      if (found.has(process.pid)) continue
+      if (strangers.get(process.pid) === process.began) continue
+      if (seen.get(process.pid)?.began === process.began || process.session === root || isMarked(process.pid, mark as string)) found.set(process.pid, process)
+      // one that has not executed anything yet still shows what it was copied from
+      else strangers.set(process.pid, process.began)
+    }
+    for (const process of descendants(table, found.keys())) found.set(process.pid, process)
+    for (const pid of strangers.keys()) if (!table.has(pid)) strangers.delete(pid)
+  }
+
+  const breach = (which: Limit) => {
+    if (limit !== null || over) return
+    limit = which
+    void kill()
+  }
+
+  const look: Watched = {
+    look: table => {
+      const all = members(table).filter(({state}) => state !== 'Z' && state !== 'X')
+      if (all.length > limits.processes) return breach('processes')
+      const ticks = all.reduce((sum, process) => sum + process.ticks, 0)
+      if (ticks > limits.cpuSeconds * ticksPerSecond) return breach('cpu')
+      // files that many map count for each of them: only when the cheap figure is over is the true one read
+      const resident = all.reduce((sum, process) => sum + process.residentPages * pageBytes, 0)
+      if (resident > limits.memoryBytes && all.reduce((sum, {pid}) => sum + ownMemory(pid), 0) > limits.memoryBytes) breach('memory')
+    },
+  }
+
+  /** Kills until nobody is left. */
+  const kill = async (): Promise<void> => {
+    if (cage.close) return cage.close()
+    for (;;) {
+      const left = members().filter(({state}) => state !== 'Z' && state !== 'X')
+      if (cage.ours === 2) {
+        if (!over) signalProcess(root, 'SIGKILL')
+        const first = init === undefined ? undefined : readProcess(init)
+        if (first && first.parent !== root) signalProcess(first.pid, 'SIGKILL')
+      }
+      for (const {pid, began} of left) if (readProcess(pid)?.began === began) signalProcess(pid, 'SIGKILL')
+      await untilGone(left)
+      if (left.length === 0) return
+    }
+  }
+
+  const signal = (name: NodeJS.Signals, all = false): void => {
+    const reached = members().filter(process => all || process.group === root)
+    // it is on its way: the root has not forked yet
+    if (reached.length === 0 && !over) setTimeout(() => over || signal(name, all), 5)
+    for (const {pid} of reached) signalProcess(pid, name)
+  }
+
+  const end = () => {
+    if (ending || over) return
+    ending = true
+    if (options.hangUp) signal('SIGHUP', true)
+    signal('SIGTERM', true)
+    signal('SIGCONT', true)
+    setTimeout(() => over || void kill(), graceMilliseconds)
+  }
+
+  const wall = setTimeout(() => breach('wall'), Math.min(limits.wallSeconds * 1000, 2 ** 31 - 1))
+  watch(look)
+  const ended = options.exited.then(async exit => {
+    over = true
+    clearTimeout(wall)
+    // the program is over, and so is whatever it left behind
+    await kill()
+    unwatch(look)
+    const kernel = 'signal' in exit ? ({SIGXCPU: 'cpu', SIGXFSZ: 'file'} as const)[exit.signal as 'SIGXCPU'] : undefined // signal(7)
+    return {exit, limit: limit ?? kernel ?? null}
+  })
+  return {signal, end, ended}
+}
+
+/** Bytes of one page, as the kernel tells it for our own memory. */
+const pageBytes = Number(/^KernelPageSize:\s+(\d+) kB/m.exec(readSmaps())?.[1] ?? 4) * 1024
+
+function readSmaps(): string {
+  try {
+    return readFileSync('/proc/self/smaps', 'latin1')
+  } catch {
+    return ''
+  }
+}
