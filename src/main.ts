@@ -1,7 +1,9 @@
 import {Config, type Plugin} from '@oclif/core/config'
 import {flush} from '@oclif/core/flush'
 import {getHelpFlagAdditions, loadHelpClass, normalizeArgv} from '@oclif/core/help'
-import {codes, describeError, type ErrorDescription, ProdError} from '@prod/sdk/errors'
+import {reportFailure} from '@prod/sdk/cli/failure'
+import {guardStreams} from '@prod/sdk/cli/output'
+import {ProdError} from '@prod/sdk/errors'
 import {stopAtTool} from './exec-argv.ts'
 
 /**
@@ -9,16 +11,15 @@ import {stopAtTool} from './exec-argv.ts'
  * in the user's folders names are never loaded; `plugins` replaces what package.json lists (the start from sources).
  */
 export async function start(argv: readonly string[], root: string, plugins?: Map<string, Plugin>): Promise<void> {
-  // What reads us may stop early: prod roles | head
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
+  guardStreams()
   try {
     const config = await Config.load({root, userPlugins: false, devPlugins: false, jitPlugins: false, ...(plugins && {plugins})})
     await run(argv, config)
     await flush()
   } catch (error) {
-    await end(error, argv)
+    process.exitCode = exitOf(error) ?? reportFailure(error, {json: beforeDashes(argv).includes('--json')})
+    await flush()
+    process.exit()
   }
 }
 
@@ -36,8 +37,7 @@ async function run(argv: readonly string[], config: Config): Promise<void> {
   const command = config.findCommand(id)
   const topic = command ? undefined : config.findTopic(id)
   const known = command || topic || id === '' || id.startsWith('-')
-  const ours = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
-  const asksHelp = getHelpFlagAdditions(config).some(flag => ours.includes(flag))
+  const asksHelp = getHelpFlagAdditions(config).some(flag => beforeDashes(words).includes(flag))
   if (!known) throw unknownCommand(id, config)
   if (asksHelp || topic || id === '') {
     const Help = await loadHelpClass(config)
@@ -46,6 +46,17 @@ async function run(argv: readonly string[], config: Config): Promise<void> {
   }
   if (!command) throw new ProdError('USAGE', `${id} stands before the command`, 'prod --help')
   await config.runCommand(id, rest, command)
+}
+
+/** The part of a command line that is ours: all after `--` is somebody else's. */
+function beforeDashes(words: readonly string[]): readonly string[] {
+  return words.includes('--') ? words.slice(0, words.indexOf('--')) : words
+}
+
+/** The status by which a command ended itself, having said why. */
+function exitOf(error: unknown): number | undefined {
+  const {code, oclif} = error as {code?: unknown; oclif?: {exit?: unknown}}
+  return code === 'EEXIT' && typeof oclif?.exit === 'number' ? oclif.exit : undefined
 }
 
 function unknownCommand(id: string, config: Config): ProdError {
@@ -65,30 +76,4 @@ function distance(a: string, b: string): number {
     row = next
   }
   return row[b.length] ?? 0
-}
-
-/** Errors that no command has shown: before there was one, or from the framework. A command's own end comes as ExitError. */
-async function end(error: unknown, argv: readonly string[]): Promise<void> {
-  const exit = exitOf(error)
-  if (exit === undefined) {
-    const description = describe(error)
-    process.exitCode = codes[description.code].exit
-    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({error: description}, null, 2)}\n`)
-    else process.stderr.write(`prod: ${description.message}\n${description.hint ? `prod: try: ${description.hint}\n` : ''}`)
-  } else process.exitCode = exit
-  await flush()
-  process.exit()
-}
-
-/** The status of an error by which a command ended itself. */
-function exitOf(error: unknown): number | undefined {
-  const {code, oclif} = error as {code?: unknown; oclif?: {exit?: unknown}}
-  return code === 'EEXIT' && typeof oclif?.exit === 'number' ? oclif.exit : undefined
-}
-
-function describe(error: unknown): ErrorDescription {
-  if (process.env.DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`)
-  const {message, oclif} = error as {message?: unknown; oclif?: {exit?: unknown}}
-  if (oclif?.exit === 2 && typeof message === 'string') return {code: 'USAGE', message, hint: 'prod --help'}
-  return describeError(error)
 }

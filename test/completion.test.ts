@@ -1,0 +1,139 @@
+import {spawnSync} from 'node:child_process'
+import {chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import type {CatalogView} from '@prod/sdk/catalog-view'
+import {expect, onTestFinished, test} from 'vitest'
+import {candidates, type Manifest} from '../src/completion/complete.ts'
+import {scripts} from '../src/completion/scripts.ts'
+import {afterBreak, splitLine} from '../src/completion/words.ts'
+
+const root = join(import.meta.dirname, '..')
+
+const packages: Manifest[] = [
+  {
+    commands: {
+      exec: {
+        args: {tool: {}},
+        flags: {reason: {type: 'option', char: 'r'}, on: {type: 'option', multiple: true}, wait: {type: 'boolean'}, secret: {type: 'boolean', hidden: true}},
+      },
+      'request:create': {args: {what: {}}},
+      'request:approve': {args: {request: {}}},
+      autocomplete: {args: {shell: {options: ['bash', 'zsh', 'fish']}}},
+      'review:done': {flags: {verdict: {type: 'option', options: ['ok', 'violation']}}},
+      hidden: {hidden: true},
+    },
+  },
+  {commands: {'broker:start': {flags: {dev: {type: 'boolean'}}}}},
+]
+const view: CatalogView = {
+  bundle: 'b',
+  tools: [
+    {
+      name: 'unit',
+      summary: 'services',
+      service: null,
+      targets: ['local'],
+      grammar: {tool: 'unit', commands: [{path: ['status'], class: 'read', options: {'--no-pager': 'flag'}}, {path: ['restart'], class: 'change'}]},
+      commands: [],
+    },
+    {name: '$(touch pwned)', summary: 'a name that a shell would run', service: null, targets: [], grammar: {tool: 'x', commands: []}, commands: []},
+  ],
+  targets: [{name: 'local', address: 'host:local', environment: 'production', summary: '', shell: 'no'}],
+  roles: [{name: 'web-operator', summary: '', provider: 'group', class: 'change', maxSeconds: 60, usable: 'request', active: null}],
+}
+const catalog = {broker: 'https://prod.example', savedAt: '2026-11-22T03:04:05.678Z', view, requests: ['req_7h2k']}
+
+function offered(line: string, broker?: string): string {
+  return candidates(['bash', line], {packages, catalog, broker}).join(' ')
+}
+
+test.for([
+  ['prod ', 'exec request autocomplete review broker'],
+  ['prod re', 'request review'],
+  ['prod request ', 'create approve'],
+  ['prod request a', 'approve'],
+  ['prod help request ', 'create approve'],
+  ['prod broker start --', '--help --dev'],
+  ['prod exec --', '--help --reason --on --wait'],
+  ['prod exec --wait --', '--help --reason --on'],
+  ['prod exec --reason ', ''],
+  ['prod exec --on ', 'local'],
+  ['prod exec --on=l', 'local'],
+  ['prod exec --on local --on ', 'local'],
+  ['prod exec --reason "why not" ', 'unit'],
+  ['prod exec -r why u', 'unit'],
+  ['prod exec -- u', 'unit'],
+  ['prod exec unit ', 'status restart'],
+  ['prod exec --reason x unit re', 'restart'],
+  ['prod exec unit status --', '--no-pager'],
+  ['prod exec nosuch ', ''],
+  ['prod request create ', 'web-operator local'],
+  ['prod request approve ', 'req_7h2k'],
+  ['prod autocomplete ', 'bash zsh fish'],
+  ['prod autocomplete bash ', ''],
+  ['prod review done --verdict ', 'ok violation'],
+  ['prod nosuch ', ''],
+])('after %j come %j', ([line = '', expected]) => {
+  expect(offered(line)).toBe(expected)
+})
+
+test('TM-R1: a name that a shell would act on is never offered', () => {
+  expect(offered('prod exec $')).toBe('')
+  expect(offered('prod exec ')).toBe('unit')
+})
+
+test('the catalog of another broker, or none that can be read, offers nothing', () => {
+  expect(offered('prod exec ', 'https://prod.example')).toBe('unit')
+  expect(offered('prod exec ', 'https://other.example')).toBe('')
+  for (const broken of [undefined, null, 7, {}, {view: {}}, {view: {tools: [], targets: 3, roles: []}}]) {
+    expect(candidates(['zsh', 'prod', 'exec', ''], {packages, catalog: broken, broker: undefined})).toEqual([])
+  }
+})
+
+test('a line is split as a POSIX shell would split it, and nothing is expanded', () => {
+  expect(splitLine(`prod  exec --reason "a \\"b\\" 'c'" 'd e' f\\ g ""`)).toEqual(['prod', 'exec', '--reason', `a "b" 'c'`, 'd e', 'f g', ''])
+  expect(splitLine('prod exec $(x) `y` ')).toEqual(['prod', 'exec', '$(x)', '`y`', ''])
+})
+
+test('bash is given what stands behind the last colon or equals sign', () => {
+  expect(afterBreak('ssm:eu-west-1/i-0a', 'ssm:eu')).toBe('eu-west-1/i-0a')
+  expect(afterBreak('--on=host:local', '--on=host:l')).toBe('local')
+  expect(afterBreak('unit', 'un')).toBe('unit')
+})
+
+/** What a real bash would put on the line: its own completion function, run without a terminal. */
+function askBash(line: string): string[] {
+  const home = mkdtempSync(join(tmpdir(), 'prod-completion-'))
+  onTestFinished(() => rmSync(home, {recursive: true, force: true}))
+  mkdirSync(join(home, 'bin'))
+  mkdirSync(join(home, '.cache/prod'), {recursive: true, mode: 0o700})
+  writeFileSync(join(home, '.cache/prod/catalog.json'), JSON.stringify(catalog), {mode: 0o600})
+  writeFileSync(join(home, 'bin/prod'), `#!/bin/sh\nexec '${process.execPath}' '${join(root, 'bin/run.js')}' "$@"\n`)
+  chmodSync(join(home, 'bin/prod'), 0o755)
+  const ask = `source <(prod autocomplete bash)
+    complete -p prod | grep -q -- '-F _prod' || exit 9
+    COMP_LINE=$1 COMP_POINT=\${#1}
+    _prod
+    printf '%s\\n' "\${COMPREPLY[@]}"`
+  const {status, stdout, stderr} = spawnSync('bash', ['--norc', '-c', ask, 'bash', line], {
+    encoding: 'utf8',
+    env: {HOME: home, PATH: `${join(home, 'bin')}:${process.env.PATH}`},
+  })
+  expect({status, stderr}).toEqual({status: 0, stderr: ''})
+  return stdout.split('\n').filter(Boolean)
+}
+
+test('a real bash completes commands, tools and what the grammar of a tool allows', () => {
+  expect(askBash('prod autoc')).toEqual(['autocomplete'])
+  expect(askBash('prod exec --reason "look at it" un')).toEqual(['unit'])
+  expect(askBash('prod exec unit res')).toEqual(['restart'])
+})
+
+test('every script is what its shell can read', () => {
+  for (const [shell, script] of Object.entries(scripts)) {
+    const {status, stderr, error} = spawnSync(shell, ['-n'], {input: script, encoding: 'utf8'})
+    if (error) continue // this shell is not on this machine
+    expect({shell, status, stderr}).toEqual({shell, status: 0, stderr: ''})
+  }
+})
