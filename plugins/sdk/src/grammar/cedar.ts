@@ -64,7 +64,9 @@ interface Attribute extends CedarAttribute {
 }
 
 function attributesOf(command: Command): Attribute[] {
-  const options = optionsOf(command).filter(option => option.attribute !== undefined || spellingKind(option.name) !== 'word' || /^[A-Za-z]/.test(option.name))
+  const options = optionsOf(command).filter(
+    option => option.attribute !== undefined || spellingKind(option.name) !== 'word' || /^[A-Za-z]/.test(option.name),
+  )
   return [...options, ...command.operands]
     .filter(thing => thing.type === undefined || !specOf(thing.type).secret)
     .map(thing => {

@@ -1,6 +1,17 @@
 import {ProdError} from '../errors.ts'
 import {cedarTypeName, findAttributeClash} from './cedar.ts'
-import {attachesOf, type Command, compile, isOptionGrammar, type Operand, type Option, optionsOf, readOperand, readOptions, spellingKind} from './compile.ts'
+import {
+  attachesOf,
+  type Command,
+  compile,
+  isOptionGrammar,
+  type Operand,
+  type Option,
+  optionsOf,
+  readOperand,
+  readOptions,
+  spellingKind,
+} from './compile.ts'
 import {findDurationSeconds} from './duration.ts'
 import type {CommandGrammar, Grammar, OptionGrammar} from './grammar.ts'
 import {grammarSchema} from './schema.ts'
@@ -16,17 +27,26 @@ type Report = (path: Path, message: string, mend?: string) => void
  */
 export function checkGrammar(value: unknown, tool: string): Grammar {
   const [fault] = findGrammarFaults(value, tool)
-  if (fault) throw new ProdError('CATALOG_INVALID', `${[tool, showPlace(fault.path)].filter(Boolean).join(': ')}: ${fault.message}`, fault.mend ?? 'prod policy check')
+  if (fault)
+    throw new ProdError(
+      'CATALOG_INVALID',
+      `${[tool, showPlace(fault.path)].filter(Boolean).join(': ')}: ${fault.message}`,
+      fault.mend ?? 'prod policy check',
+    )
   const {options, commands} = value as Grammar
   const tables = compile({tool, ...(options ? {options} : {}), commands})
   return {
     tool,
     ...(options ? {options: written(options, tables.options)} : {}),
-    commands: commands.map((command, index): CommandGrammar => ({
-      ...command,
-      ...(command.options ? {options: written(command.options, (tables.commands[index] as Command).options)} : {}),
-      ...(command.operands ? {operands: command.operands.map(operand => ({...operand, min: readOperand(operand).min, max: readOperand(operand).max}))} : {}),
-    })),
+    commands: commands.map(
+      (command, index): CommandGrammar => ({
+        ...command,
+        ...(command.options ? {options: written(command.options, (tables.commands[index] as Command).options)} : {}),
+        ...(command.operands
+          ? {operands: command.operands.map(operand => ({...operand, min: readOperand(operand).min, max: readOperand(operand).max}))}
+          : {}),
+      }),
+    ),
   }
 }
 
@@ -38,7 +58,8 @@ export function findGrammarFaults(value: unknown, tool: string): GrammarFault[] 
   const report: Report = (path, message, mend) => void faults.push({path, message, ...(mend === undefined ? {} : {mend})})
   const grammar: Grammar = {...(value as Grammar), tool}
 
-  if (!/^(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*|(?:\/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+)$/.test(tool)) report([], `${JSON.stringify(tool)} is no name of a tool`)
+  if (!/^(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*|(?:\/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+)$/.test(tool))
+    report([], `${JSON.stringify(tool)} is no name of a tool`)
   checkTypes(grammar, report)
   // what follows reads values by their types
   if (faults.length > 0) return faults
@@ -83,13 +104,18 @@ function checkTypes(grammar: Grammar, report: Report): void {
 function checkOptions(options: Option[], table: Map<string, Option>, place: Path, report: Report): void {
   for (const option of options) {
     const path = [...place, option.name]
-    if (!option.type && (option.attach || option.optional || option.many)) report(path, 'a flag takes no value', 'leave out attach, optional and many')
+    if (!option.type && (option.attach || option.optional || option.many))
+      report(path, 'a flag takes no value', 'leave out attach, optional and many')
     for (const spelling of option.spellings) {
-      if (!new RegExp(grammarSchema.properties.options.propertyNames.pattern).test(spelling)) report(path, `${JSON.stringify(spelling)} is no spelling of an option`)
-      else if (option.type && !option.optional && attachesOf(option, spelling).length === 0) report(path, `nothing says how ${spelling} gets its value`, 'add to `attach`')
+      if (!new RegExp(grammarSchema.properties.options.propertyNames.pattern).test(spelling))
+        report(path, `${JSON.stringify(spelling)} is no spelling of an option`)
+      else if (option.type && !option.optional && attachesOf(option, spelling).length === 0)
+        report(path, `nothing says how ${spelling} gets its value`, 'add to `attach`')
     }
-    if (option.optional && !option.spellings.some(spelling => attachesOf(option, spelling).length > 0)) report(path, 'an optional value is part of the same argument', 'add `equals` or `attached` to `attach`')
-    if (option.many !== undefined && (option.optional || !attachesOf(option, option.name).includes('separate'))) report(path, '`many` values are words of their own', 'add `separate` to `attach`')
+    if (option.optional && !option.spellings.some(spelling => attachesOf(option, spelling).length > 0))
+      report(path, 'an optional value is part of the same argument', 'add `equals` or `attached` to `attach`')
+    if (option.many !== undefined && (option.optional || !attachesOf(option, option.name).includes('separate')))
+      report(path, '`many` values are words of their own', 'add `separate` to `attach`')
     for (const name of [...(option.excludes ?? []), ...(option.requires ?? [])]) {
       const other = table.get(name)
       if (!other) report(path, `there is no option ${name}`)
@@ -109,7 +135,11 @@ function checkSpellings(grammar: Grammar, command: Command, place: Path, report:
   for (const option of [...readOptions(grammar.options), ...own]) {
     for (const spelling of option.spellings) {
       const owner = owners.get(spelling)
-      if (owner !== undefined) report(own.includes(option) ? [...place, option.name] : ['options', option.name], `${spelling} is a spelling of ${owner === option.name ? 'this option already' : owner}`)
+      if (owner !== undefined)
+        report(
+          own.includes(option) ? [...place, option.name] : ['options', option.name],
+          `${spelling} is a spelling of ${owner === option.name ? 'this option already' : owner}`,
+        )
       owners.set(spelling, option.name)
     }
   }
@@ -117,7 +147,8 @@ function checkSpellings(grammar: Grammar, command: Command, place: Path, report:
   const long = [...owners.keys()].filter(spelling => spellingKind(spelling) === 'long' && /^-[^-]/.test(spelling))
   for (const spelling of long) {
     const short = command.options.get(spelling.slice(0, 2))
-    if (short && (command.bundles || attachesOf(short, spelling.slice(0, 2)).includes('attached'))) report([...place, owners.get(spelling) as string], `${spelling} can also be read as ${spelling.slice(0, 2)} and more`)
+    if (short && (command.bundles || attachesOf(short, spelling.slice(0, 2)).includes('attached')))
+      report([...place, owners.get(spelling) as string], `${spelling} can also be read as ${spelling.slice(0, 2)} and more`)
   }
 }
 
@@ -131,13 +162,19 @@ function checkOperands(command: Command, place: Path, report: Report): void {
     if (operand.min > operand.max) report(path, '`min` is more than `max`')
     if (operand.lock && specOf(operand.type).secret) report(path, 'a secret cannot be what a run locks')
     const rest = operands.slice(index + 1).filter(other => other.afterDashes === operand.afterDashes)
-    if (operand.min < operand.max && !isToldApart(operand, rest)) report(path, `an operand that may be left out or repeated comes before one that is required`, 'make several commands of it, each with a `name`')
+    if (operand.min < operand.max && !isToldApart(operand, rest))
+      report(
+        path,
+        `an operand that may be left out or repeated comes before one that is required`,
+        'make several commands of it, each with a `name`',
+      )
   }
   const grouped = operands.some(operand => operand.afterDashes)
   const path = [...place, 'dashes']
   if (command.dashes !== 'refused' && operands.length === 0) report(path, 'nothing could follow `--`: there are no operands')
   if (grouped && command.dashes === 'refused') report(path, 'operands stand after `--`, and `--` is refused', 'dashes: allowed')
-  if (grouped && operands.findIndex(operand => operand.afterDashes) < operands.findLastIndex(operand => !operand.afterDashes)) report([...place, 'operands'], 'operands after `--` come last')
+  if (grouped && operands.findIndex(operand => operand.afterDashes) < operands.findLastIndex(operand => !operand.afterDashes))
+    report([...place, 'operands'], 'operands after `--` come last')
   if (command.dashes !== 'refused' && command.optionsStand === 'after') report(path, 'options after the operands cannot follow `--`')
 }
 
@@ -147,7 +184,12 @@ function isToldApart(operand: Operand, rest: Operand[]): boolean {
   if (required < 0) return true
   const values = listValues(operand.type)
   const closed = ['enum', 'literal'].includes(specOf(operand.type).type)
-  return closed && operand.min === 0 && operand.max === 1 && values.every(value => rest.slice(0, required + 1).every(other => !testValue(value, other.type, true)))
+  return (
+    closed &&
+    operand.min === 0 &&
+    operand.max === 1 &&
+    values.every(value => rest.slice(0, required + 1).every(other => !testValue(value, other.type, true)))
+  )
 }
 
 function checkRest(command: Command, place: Path, report: Report): void {
@@ -158,8 +200,10 @@ function checkRest(command: Command, place: Path, report: Report): void {
   for (const [index, word] of (adds ?? []).entries()) {
     if (!word.isWellFormed() || /[\p{Cc}\ufffd]/u.test(word)) report([...place, 'adds', index], 'is not well-formed text')
   }
-  if (limit && !findDurationSeconds(limit.per)) report([...place, 'limit', 'per'], `${JSON.stringify(limit.per)} is no duration`, 'write it as 90s, 10m, 1h30m or 2d')
-  if (command.operands.length > 0 && command.optionsStand !== 'after' && optionsOf(command).some(option => option.many !== undefined)) report(place, 'an option with `many` values leaves no operand after it', 'optionsStand: after')
+  if (limit && !findDurationSeconds(limit.per))
+    report([...place, 'limit', 'per'], `${JSON.stringify(limit.per)} is no duration`, 'write it as 90s, 10m, 1h30m or 2d')
+  if (command.operands.length > 0 && command.optionsStand !== 'after' && optionsOf(command).some(option => option.many !== undefined))
+    report(place, 'an option with `many` values leaves no operand after it', 'optionsStand: after')
 }
 
 function checkNames(grammar: Grammar, report: Report): void {

@@ -109,7 +109,8 @@ export function attachesOf(option: Option, spelling: string): Attach[] {
   if (!option.type) return []
   const kind = spellingKind(spelling)
   const single = kind === 'long' && /^-[^-]/.test(spelling)
-  const fits: Attach[] = kind === 'short' ? ['separate', 'attached', 'short-equals'] : kind === 'long' ? ['separate', 'equals'] : ['separate']
+  const fits: Attach[] =
+    kind === 'short' ? ['separate', 'attached', 'short-equals'] : kind === 'long' ? ['separate', 'equals'] : ['separate']
   // by default a single-dash long option is followed by its value, as in find and openssl
   const named = option.attach ?? (option.optional && kind === 'short' ? ['attached'] : single ? ['separate'] : ['separate', 'equals'])
   return fits.filter(attach => named.includes(attach) && !(attach === 'separate' && option.optional))

@@ -1,4 +1,4 @@
-import {attachesOf, compile, optionsOf} from './compile.ts'
+import {attachesOf, compile, type Option, optionsOf} from './compile.ts'
 import type {Grammar} from './grammar.ts'
 import {readCommand, readPath} from './read.ts'
 import {mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
@@ -17,7 +17,8 @@ export function completions(grammar: Grammar, argv: readonly string[]): string[]
   if ('position' in path) return []
   const {node, reading, next} = path
   const found: string[] = []
-  if (next === words.length && node.words.size > 0) found.push(...(reading.awaiting ? [] : node.words.keys()), ...(node.commands.length === 0 ? nextWords(reading, begun) : []))
+  if (next === words.length && node.words.size > 0)
+    found.push(...(reading.awaiting ? [] : node.words.keys()), ...(node.commands.length === 0 ? nextWords(reading, begun) : []))
   for (const command of node.commands) {
     const read = readCommand(command, reading, words, next)
     if (!('position' in read)) found.push(...nextWords(read, begun))
@@ -28,24 +29,38 @@ export function completions(grammar: Grammar, argv: readonly string[]): string[]
 function nextWords(reading: Reading, begun: string): string[] {
   const {command, given, awaiting, dashes} = reading
   if (awaiting?.type) return listValues(awaiting.type)
-  const operands = openOperands(reading).flatMap(({operand}) => listValues(operand.type).filter(value => testValue(value, operand.type, dashes)))
+  const operands = openOperands(reading).flatMap(({operand}) =>
+    listValues(operand.type).filter(value => testValue(value, operand.type, dashes)),
+  )
   if (!mayStandOption(reading)) return [...operands, ...(mayStandDashes(reading) ? ['--'] : [])]
   const equals = begun.indexOf('=')
   const options = optionsOf(command)
     .filter(option => option.repeat || !given.has(option.name))
     .filter(option => !conflicts(reading, option.name))
     .flatMap(option => {
-      if (equals < 0) return option.spellings.map(spelling => (attachesOf(option, spelling).includes('separate') || !option.type || option.optional ? spelling : `${spelling}=`))
+      if (equals < 0) return option.spellings.flatMap(spelling => begin(option, spelling))
       const head = begun.slice(0, equals)
-      return option.type && option.spellings.includes(head) ? listValues(option.type).map(value => `${head}=${value}`) : []
+      return option.type && option.spellings.includes(head) && begin(option, head).length > 0
+        ? listValues(option.type).map(value => `${head}=${value}`)
+        : []
     })
   return [...operands, ...options, ...(mayStandDashes(reading) ? ['--'] : [])]
+}
+
+/** The option as typed first: `--since`, or `--since=` where its value is part of the word. */
+function begin(option: Option, spelling: string): string[] {
+  const attaches = attachesOf(option, spelling)
+  if (!option.type || option.optional || attaches.includes('separate')) return [spelling]
+  return attaches.some(attach => attach !== 'attached') ? [`${spelling}=`] : []
 }
 
 function conflicts({command, given}: Reading, name: string): boolean {
   const option = command.options.get(name)
   return [...given.keys()].some(other => {
-    const names = [...(option?.excludes ?? []).map(excluded => [excluded, other]), ...(command.options.get(other)?.excludes ?? []).map(excluded => [excluded, name])]
+    const names = [
+      ...(option?.excludes ?? []).map(excluded => [excluded, other]),
+      ...(command.options.get(other)?.excludes ?? []).map(excluded => [excluded, name]),
+    ]
     return names.some(([excluded, met]) => command.options.get(excluded as string)?.name === met)
   })
 }

@@ -16,10 +16,17 @@ export function describeCommand(grammar: Grammar, commandIndex: number): string[
   return [
     usage(grammar, command),
     ...(summary === undefined ? [] : [`  ${summary}`]),
-    ...command.operands.map(operand => `  ${operandLabel(operand)}: ${describeValue(operand.type)}${count(operand)}${more(operand.summary)}`),
-    ...options.map(option => `  ${[optionLabel(option), ...option.spellings.slice(1)].join(', ')}${option.type ? `: ${describeValue(option.type)}` : ''}${bounds(option)}${more(option.summary)}`),
+    ...command.operands.map(
+      operand => `  ${operandLabel(operand)}: ${describeValue(operand.type)}${count(operand)}${more(operand.summary)}`,
+    ),
+    ...options.map(
+      option =>
+        `  ${[optionLabel(option), ...option.spellings.slice(1)].join(', ')}${option.type ? `: ${describeValue(option.type)}` : ''}${bounds(option)}${more(option.summary)}`,
+    ),
     ...(requireOne ?? []).map(names => `  at least one of ${names.join(', ')}`),
-    ...(options.length > 0 && command.operands.length > 0 ? [`  options stand ${command.optionsStand === 'anywhere' ? 'anywhere' : `${command.optionsStand} the operands`}`] : []),
+    ...(options.length > 0 && command.operands.length > 0
+      ? [`  options stand ${command.optionsStand === 'anywhere' ? 'anywhere' : `${command.optionsStand} the operands`}`]
+      : []),
     ...(command.bundles ? ['  short options may be bundled'] : []),
     ...(adds && adds.length > 0 ? [`  the broker adds: ${adds.join(' ')}`] : []),
     ...(stdin ? [`  reads stdin${typeof stdin === 'object' ? `, up to ${stdin.maxBytes} bytes` : ''}`] : []),
@@ -29,7 +36,9 @@ export function describeCommand(grammar: Grammar, commandIndex: number): string[
 }
 
 function usage(grammar: Grammar, command: Command): string {
-  const options = optionsOf(command).map(option => (option.required ? optionLabel(option) : `[${optionLabel(option)}]`) + (option.repeat ? '...' : ''))
+  const options = optionsOf(command).map(
+    option => (option.required ? optionLabel(option) : `[${optionLabel(option)}]`) + (option.repeat ? '...' : ''),
+  )
   const grouped = command.operands.some(operand => operand.afterDashes)
   const form = (operand: Operand): string => {
     const values = listValues(operand.type)

@@ -5,13 +5,17 @@ const units: Readonly<Record<string, number>> = {s: 1, m: 60, h: 3600, d: 86_400
 /** `90s`, `10m`, `1h30m`, `2d` in seconds; undefined for anything else. */
 export function findDurationSeconds(text: string): number | undefined {
   if (text.length > 32 || !/^(?:[0-9]+[smhd])+$/.test(text)) return undefined
-  const seconds = [...text.matchAll(/([0-9]+)([smhd])/g)].reduce((sum, [, count, unit]) => sum + Number(count) * (units[unit as string] as number), 0)
+  const seconds = [...text.matchAll(/([0-9]+)([smhd])/g)].reduce(
+    (sum, [, count, unit]) => sum + Number(count) * (units[unit as string] as number),
+    0,
+  )
   return Number.isSafeInteger(seconds) ? seconds : undefined
 }
 
 /** `90s`, `10m`, `1h30m`, `2d` in seconds. Throws DURATION_INVALID. */
 export function parseDuration(text: string): number {
   const seconds = findDurationSeconds(text)
-  if (seconds === undefined) throw new ProdError('DURATION_INVALID', `${JSON.stringify(text)} is no duration`, 'write it as 90s, 10m, 1h30m or 2d')
+  if (seconds === undefined)
+    throw new ProdError('DURATION_INVALID', `${JSON.stringify(text)} is no duration`, 'write it as 90s, 10m, 1h30m or 2d')
   return seconds
 }

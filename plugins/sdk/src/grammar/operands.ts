@@ -33,8 +33,12 @@ export function redactStructure(structure: Structure, grammar: Grammar): Structu
   const isSecret = (name: string): boolean => types.get(name)?.secret === true
   return {
     ...structure,
-    parts: structure.parts.map(part => ('value' in part && part.value !== null && isSecret(part.name) ? {...part, value: '[secret]'} : part)),
-    arguments: Object.fromEntries(Object.entries(structure.arguments).map(([name, values]) => [name, isSecret(name) ? values.map(() => '[secret]') : values])),
+    parts: structure.parts.map(part =>
+      'value' in part && part.value !== null && isSecret(part.name) ? {...part, value: '[secret]'} : part,
+    ),
+    arguments: Object.fromEntries(
+      Object.entries(structure.arguments).map(([name, values]) => [name, isSecret(name) ? values.map(() => '[secret]') : values]),
+    ),
   }
 }
 
@@ -63,5 +67,7 @@ function pathsIn(value: string, spec: ValueSpec): {value: string; below: string[
   if (spec.type === 'list' && first) return value.split(spec.separator ?? ',').flatMap(item => pathsIn(item, first))
   if (spec.type === 'any') return types.filter(type => testValue(value, type, true)).flatMap(type => pathsIn(value, type))
   const pieces = value.split(spec.separator ?? '')
-  return types.flatMap((type, index) => pathsIn(index < types.length - 1 ? (pieces[index] as string) : pieces.slice(index).join(spec.separator), type))
+  return types.flatMap((type, index) =>
+    pathsIn(index < types.length - 1 ? (pieces[index] as string) : pieces.slice(index).join(spec.separator), type),
+  )
 }

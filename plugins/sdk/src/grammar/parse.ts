@@ -1,5 +1,5 @@
 import {ProdError} from '../errors.ts'
-import {compile, type Command} from './compile.ts'
+import {type Command, compile} from './compile.ts'
 import type {Grammar, Refusal, Structure} from './grammar.ts'
 import {print} from './print.ts'
 import {findMissing, readCommand, readPath} from './read.ts'
@@ -34,8 +34,9 @@ export function checkArgv(argv: unknown): asserts argv is readonly string[] {
     if (!word.isWellFormed() || word.includes('\ufffd')) fail(position, `argument ${position} is not well-formed text`)
     if (control.test(word)) fail(position, `argument ${position} holds a control character`)
     // where a name stands, nothing may hide: the tool, and options up to their value
-    const name = position === 0 ? word : !dashes && /^[-+]/.test(word) ? word.slice(0, word.includes('=') ? word.indexOf('=') : 2) : ''
-    if (invisible.test(name) || (name.startsWith('--') && invisible.test(word.split('=')[0] as string))) fail(position, `argument ${position} holds an invisible character in a name`)
+    const isOption = position > 0 && !dashes && /^[-+]/.test(word)
+    const name = position === 0 ? word : !isOption ? '' : word.startsWith('--') ? (word.split('=', 1)[0] as string) : word.slice(0, 2)
+    if (invisible.test(name)) fail(position, `argument ${position} holds an invisible character in a name`)
     dashes ||= word === '--'
   }
 }
@@ -47,14 +48,25 @@ export function checkArgv(argv: unknown): asserts argv is readonly string[] {
  */
 export function parse(grammar: Grammar, argv: readonly string[]): {ok: true; structure: Structure} | {ok: false; refusal: Refusal} {
   const compiled = compile(grammar)
-  if (argv[0] !== grammar.tool) return no({position: 0, message: argv[0] === undefined ? 'the tool is missing' : `${quote(argv[0])} is not ${grammar.tool}`, allowed: [grammar.tool]})
+  if (argv[0] !== grammar.tool)
+    return no({
+      position: 0,
+      message: argv[0] === undefined ? 'the tool is missing' : `${quote(argv[0])} is not ${grammar.tool}`,
+      allowed: [grammar.tool],
+    })
   const path = readPath(compiled, argv)
   if ('position' in path) return no(path)
   const {node, reading, next} = path
   if (node.commands.length === 0) {
     const word = argv[next]
     const options = [...new Set(compiled.options.values())].filter(option => option.repeat || !reading.given.has(option.name))
-    const message = reading.awaiting ? `${reading.awaiting.name} needs a value` : word === undefined ? 'a subcommand is missing' : word.startsWith('-') ? `there is no option ${quote(word)} before the subcommand` : `there is no subcommand ${quote(word)}`
+    const message = reading.awaiting
+      ? `${reading.awaiting.name} needs a value`
+      : word === undefined
+        ? 'a subcommand is missing'
+        : word.startsWith('-')
+          ? `there is no option ${quote(word)} before the subcommand`
+          : `there is no subcommand ${quote(word)}`
     return no({position: next, message, allowed: atMost([...node.words.keys(), ...options.map(optionLabel)])})
   }
   const refusals: Refusal[] = []
@@ -67,7 +79,11 @@ export function parse(grammar: Grammar, argv: readonly string[]): {ok: true; str
   // the form that came furthest is the one that was meant
   const position = Math.max(...refusals.map(refusal => refusal.position))
   const furthest = refusals.filter(refusal => refusal.position === position)
-  return no({position, message: [...new Set(furthest.map(({message}) => message))].join('; or: '), allowed: atMost([...new Set(furthest.flatMap(({allowed}) => allowed))])})
+  return no({
+    position,
+    message: [...new Set(furthest.map(({message}) => message))].join('; or: '),
+    allowed: atMost([...new Set(furthest.flatMap(({allowed}) => allowed))]),
+  })
 }
 
 function finish(grammar: Grammar, command: Command, {parts, given}: Reading, argv: readonly string[]): ReturnType<typeof parse> {
@@ -82,7 +98,8 @@ function finish(grammar: Grammar, command: Command, {parts, given}: Reading, arg
   }
   // the promise of TM-M1, kept at run time too
   const printed = print(structure)
-  const position = printed.length === argv.length ? printed.findIndex((word, index) => word !== argv[index]) : Math.min(printed.length, argv.length)
+  const position =
+    printed.length === argv.length ? printed.findIndex((word, index) => word !== argv[index]) : Math.min(printed.length, argv.length)
   return position < 0 ? {ok: true, structure} : no({position, message: 'the argument cannot be read exactly', allowed: []})
 }
 

@@ -20,8 +20,16 @@ const maxPatternLength = 1024
 const maxStates = 4096
 const classes: Record<string, Ranges> = {
   d: [[48, 57]],
-  w: [[48, 57], [65, 90], [95, 95], [97, 122]],
-  s: [[9, 9], [32, 32]],
+  w: [
+    [48, 57],
+    [65, 90],
+    [95, 95],
+    [97, 122],
+  ],
+  s: [
+    [9, 9],
+    [32, 32],
+  ],
 }
 
 /** Why a pattern is refused, in words; undefined when it is fine. */
@@ -179,7 +187,14 @@ function parsePattern(pattern: string): Node {
       case '[':
         return {kind: 'set', ranges: set()}
       case '.':
-        return {kind: 'set', ranges: invert([[10, 10], [13, 13], [0x2028, 0x2029]])}
+        return {
+          kind: 'set',
+          ranges: invert([
+            [10, 10],
+            [13, 13],
+            [0x2028, 0x2029],
+          ]),
+        }
       case '\\':
         return {kind: 'set', ranges: escaped()}
       case '^':
@@ -226,7 +241,8 @@ function parsePattern(pattern: string): Node {
       if (at >= text.length) fail('`[` without its `]`')
       const to = text[at] === '\\' ? (at++, escaped()) : one(text[at++] as string)
       const [low, high] = [from[0]?.[0] ?? 0, to[0]?.[0] ?? 0]
-      if (from.length !== 1 || to.length !== 1 || from[0]?.[1] !== low || to[0]?.[1] !== high || low > high) fail('a range goes from a lower character to a higher')
+      if (from.length !== 1 || to.length !== 1 || from[0]?.[1] !== low || to[0]?.[1] !== high || low > high)
+        fail('a range goes from a lower character to a higher')
       ranges.push([low, high])
     }
     at++

@@ -3,17 +3,25 @@
  * come next. Both go through here, so that they never disagree.
  */
 import {attachesOf, type Command, type Compiled, type Option, type PathNode, spellingKind} from './compile.ts'
-import type {Attach, Refusal} from './grammar.ts'
+import type {Attach, Refusal, ValueSpec} from './grammar.ts'
 import {mayStandDashes, mayStandOption, openOperands, type Reading, startReading} from './reading.ts'
 import {allowedNext, operandLabel, optionLabel, quote} from './say.ts'
-import {describeValue, hasOwnDash, testValue} from './values.ts'
+import {describeValue, hasOwnDash, specOf, testValue} from './values.ts'
 
 /** Reads `words[from]` and what belongs to it: the index of the next word, or why not. */
 type Step = number | Refusal
 
 /** The subcommand path, with the tool's own options between: the node it leads to, and the first word that is not of it. */
 export function readPath(compiled: Compiled, words: readonly string[]): {node: PathNode; reading: Reading; next: number} | Refusal {
-  const command: Command = {index: -1, grammar: {path: [], class: 'read'}, options: compiled.options, operands: [], dashes: 'refused', optionsStand: 'anywhere', bundles: false}
+  const command: Command = {
+    index: -1,
+    grammar: {path: [], class: 'read'},
+    options: compiled.options,
+    operands: [],
+    dashes: 'refused',
+    optionsStand: 'anywhere',
+    bundles: false,
+  }
   const reading = startReading(command)
   let node = compiled.root
   let at = 1
@@ -36,7 +44,13 @@ export function readPath(compiled: Compiled, words: readonly string[]): {node: P
 
 /** Reads the words after the path by one command, up to the end or the first that is wrong. */
 export function readCommand(command: Command, before: Reading, words: readonly string[], from: number): Reading | Refusal {
-  const reading: Reading = {...before, command, parts: [...before.parts], given: new Map([...before.given].map(([name, values]) => [name, [...values]])), counts: command.operands.map(() => 0)}
+  const reading: Reading = {
+    ...before,
+    command,
+    parts: [...before.parts],
+    given: new Map([...before.given].map(([name, values]) => [name, [...values]])),
+    counts: command.operands.map(() => 0),
+  }
   let at = from
   while (at < words.length) {
     const step = readWord(reading, words, at)
@@ -59,7 +73,8 @@ export function findMissing(reading: Reading, position: number): Refusal | undef
   }
   for (const names of command.grammar.requireOne ?? []) {
     const choices = names.map(name => command.options.get(name)).filter(option => option !== undefined)
-    if (!choices.some(option => given.has(option.name))) return {position, message: `one of ${choices.map(({name}) => name).join(', ')} is required`, allowed: choices.map(optionLabel)}
+    if (!choices.some(option => given.has(option.name)))
+      return {position, message: `one of ${choices.map(({name}) => name).join(', ')} is required`, allowed: choices.map(optionLabel)}
   }
   const index = command.operands.findIndex((operand, at) => (reading.counts[at] ?? 0) < operand.min)
   const missing = command.operands[index]
@@ -70,7 +85,8 @@ export function findMissing(reading: Reading, position: number): Refusal | undef
 function readWord(reading: Reading, words: readonly string[], at: number): Step {
   const word = words[at] as string
   if (!reading.dashes && word === '--') {
-    if (!mayStandDashes(reading)) return refuse(reading, at, reading.command.dashes === 'refused' ? '`--` is not allowed' : '`--` stands before the operands')
+    if (!mayStandDashes(reading))
+      return refuse(reading, at, reading.command.dashes === 'refused' ? '`--` is not allowed' : '`--` stands before the operands')
     reading.dashes = true
     reading.more = undefined
     reading.parts.push({kind: 'dashes'})
@@ -89,7 +105,12 @@ function readMore(reading: Reading, word: string, at: number): Step | undefined 
   if (!option?.type || word.startsWith('-')) return undefined
   const values = reading.given.get(option.name) ?? []
   if (values.length >= (option.many ?? 1)) return undefined
-  if (!testValue(word, option.type)) return {position: at, message: `${quote(word)} is not a value of ${option.name}`, allowed: [describeValue(option.type), ...allowedNext(reading)]}
+  if (!testValue(word, option.type))
+    return {
+      position: at,
+      message: `${shownValue(word, option.type)} is not a value of ${option.name}`,
+      allowed: [describeValue(option.type), ...allowedNext(reading)],
+    }
   values.push(word)
   reading.parts.push({kind: 'value', name: option.name, value: word})
   return at + 1
@@ -105,7 +126,7 @@ function readOperand(reading: Reading, word: string, at: number): Step {
     reading.counts[index] = (reading.counts[index] ?? 0) + 1
     reading.more = undefined
     reading.parts.push({kind: 'operand', name: operand.name, value: word})
-    reading.given.set(operand.name, [...(reading.given.get(operand.name) ?? []), word])
+    addValue(reading, operand.name, word)
     return at + 1
   }
   if (dashed && word.length > 1) {
@@ -113,9 +134,11 @@ function readOperand(reading: Reading, word: string, at: number): Step {
     const known = [...command.options.keys()].some(spelling => spelling === word || word.startsWith(`${spelling}=`))
     return refuse(reading, at, known ? `${quote(word)} stands ${command.optionsStand} the operands` : `${quote(word)} begins with \`-\``)
   }
-  if (open.length === 0 && command.dashes === 'required' && !dashes && command.operands.length > 0) return refuse(reading, at, '`--` must come before the operands')
+  if (open.length === 0 && command.dashes === 'required' && !dashes && command.operands.length > 0)
+    return refuse(reading, at, '`--` must come before the operands')
   if (open.length === 0) return refuse(reading, at, `${quote(word)} is one argument too many`)
-  return refuse(reading, at, `${quote(word)} is not ${open.map(({operand}) => `a ${operandLabel(operand)}`).join(' or ')}`)
+  const shown = open.some(({operand}) => specOf(operand.type).secret) ? 'it' : quote(word)
+  return refuse(reading, at, `${shown} is not ${open.map(({operand}) => `a ${operandLabel(operand)}`).join(' or ')}`)
 }
 
 /** The option that this word is, with its value; undefined when the word is no option of the grammar. */
@@ -132,7 +155,8 @@ function readOption(reading: Reading, words: readonly string[], at: number): Ste
   if (named && head !== undefined) {
     const attach: Attach = spellingKind(head) === 'short' ? 'short-equals' : 'equals'
     if (attachesOf(named, head).includes(attach)) return takeValue(reading, named, head, word.slice(equals + 1), attach, at)
-    if (attach === 'equals') return refuse(reading, at, named.type ? `the value of ${head} is not given with \`=\`` : `${head} takes no value`)
+    if (attach === 'equals')
+      return refuse(reading, at, named.type ? `the value of ${head} is not given with \`=\`` : `${head} takes no value`)
   }
   if (/^-[^-]./.test(word)) return readShort(reading, words, at, bundles)
   return undefined
@@ -147,7 +171,8 @@ function readShort(reading: Reading, words: readonly string[], at: number, bundl
     const bundled = index > 1
     if (!option) return bundled ? refuse(reading, at, `there is no option ${quote(spelling)} in ${quote(word)}`) : undefined
     const rest = word.slice(index + 1)
-    if (option.type && rest !== '' && attachesOf(option, spelling).includes('attached')) return takeValue(reading, option, spelling, rest, 'attached', at, bundled)
+    if (option.type && rest !== '' && attachesOf(option, spelling).includes('attached'))
+      return takeValue(reading, option, spelling, rest, 'attached', at, bundled)
     if (rest === '') return takeOption(reading, option, spelling, words, at, bundled)
     if (option.type && !option.optional) return refuse(reading, at, `the value of ${spelling} is not attached to it`)
     if (!bundles) return undefined
@@ -168,7 +193,8 @@ function takeOption(reading: Reading, option: Option, spelling: string, words: r
     push(reading, option, '')
     return at + 1
   }
-  if (!attachesOf(option, spelling).includes('separate')) return refuse(reading, at, `the value of ${spelling} is part of the same argument`)
+  if (!attachesOf(option, spelling).includes('separate'))
+    return refuse(reading, at, `the value of ${spelling} is part of the same argument`)
   const value = words[at + 1]
   if (value !== undefined) return takeValue(reading, option, spelling, value, 'separate', at, bundled)
   const refusal = give(reading, option, at)
@@ -182,7 +208,11 @@ function takeValue(reading: Reading, option: Option, spelling: string, value: st
   if (refusal) return refusal
   const position = attach === 'separate' ? at + 1 : at
   if (!option.type || !testValue(value, option.type)) {
-    return {position, message: `${quote(value)} is not a value of ${spelling}`, allowed: option.type ? [describeValue(option.type)] : []}
+    return {
+      position,
+      message: `${option.type ? shownValue(value, option.type) : quote(value)} is not a value of ${spelling}`,
+      allowed: option.type ? [describeValue(option.type)] : [],
+    }
   }
   reading.parts.push({kind: 'option', name: option.name, spelling, value, attach, ...(bundled ? {bundled} : {})})
   push(reading, option, value)
@@ -207,8 +237,19 @@ function excludes(command: Command, option: Option, other: Option): boolean {
 }
 
 function push(reading: Reading, option: Option, value: string): void {
-  reading.given.set(option.name, [...(reading.given.get(option.name) ?? []), value])
+  addValue(reading, option.name, value)
   if (reading.command.optionsStand === 'after') reading.closed = true
+}
+
+function addValue({given}: Reading, name: string, value: string): void {
+  const values = given.get(name)
+  if (values) values.push(value)
+  else given.set(name, [value])
+}
+
+/** The value as part of a sentence; a secret is not repeated. */
+function shownValue(value: string, type: ValueSpec): string {
+  return type.secret ? 'it' : quote(value)
 }
 
 function refuse(reading: Reading, position: number, message: string): Refusal {

@@ -94,7 +94,12 @@ const command = {
     stdin: {
       anyOf: [
         {type: 'boolean'},
-        {type: 'object', required: ['maxBytes'], additionalProperties: false, properties: {maxBytes: {type: 'integer', minimum: 1, maximum: 16_777_216}}},
+        {
+          type: 'object',
+          required: ['maxBytes'],
+          additionalProperties: false,
+          properties: {maxBytes: {type: 'integer', minimum: 1, maximum: 16_777_216}},
+        },
       ],
     },
     adds: texts,
@@ -103,7 +108,11 @@ const command = {
       type: 'object',
       required: ['per'],
       additionalProperties: false,
-      properties: {perTarget: {type: 'integer', minimum: 1}, perPerson: {type: 'integer', minimum: 1}, per: {type: 'string', maxLength: 32}},
+      properties: {
+        perTarget: {type: 'integer', minimum: 1},
+        perPerson: {type: 'integer', minimum: 1},
+        per: {type: 'string', maxLength: 32},
+      },
     },
     examples: texts,
   },

@@ -34,7 +34,17 @@ export function findShapeFaults(schema: Schema, value: unknown, path: (string | 
     const alike = schema.anyOf.filter(choice => choice.type === typeOf(value, choice.type))
     // of several mappings, the one whose fields are there
     const chosen = alike.find(choice => choice.required?.every(field => isMapping(value) && Object.hasOwn(value, field))) ?? alike[0]
-    return chosen ? findShapeFaults(chosen, value, path) : [{path, message: `must be ${schema.anyOf.map(choice => words[choice.type ?? '']).filter((word, index, all) => all.indexOf(word) === index).join(' or ')}`}]
+    return chosen
+      ? findShapeFaults(chosen, value, path)
+      : [
+          {
+            path,
+            message: `must be ${schema.anyOf
+              .map(choice => words[choice.type ?? ''])
+              .filter((word, index, all) => all.indexOf(word) === index)
+              .join(' or ')}`,
+          },
+        ]
   }
   if (schema.enum && !schema.enum.includes(value)) return [{path, message: `must be one of ${schema.enum.join(', ')}`}]
   if (schema.type && schema.type !== typeOf(value, schema.type)) return [{path, message: `must be ${words[schema.type]}`}]
@@ -58,21 +68,36 @@ export function findShapeFaults(schema: Schema, value: unknown, path: (string | 
 }
 
 function findFieldFaults(schema: Schema, value: Record<string, unknown>, path: (string | number)[]): GrammarFault[] {
-  const faults: GrammarFault[] = (schema.required ?? []).filter(field => !Object.hasOwn(value, field)).map(field => ({path, message: `${field} is missing`}))
+  const faults: GrammarFault[] = (schema.required ?? [])
+    .filter(field => !Object.hasOwn(value, field))
+    .map(field => ({path, message: `${field} is missing`}))
   const entries = Object.entries(value)
-  if (entries.length > (schema.maxProperties ?? Number.POSITIVE_INFINITY)) faults.push({path, message: `must have at most ${schema.maxProperties} entries`})
+  if (entries.length > (schema.maxProperties ?? Number.POSITIVE_INFINITY))
+    faults.push({path, message: `must have at most ${schema.maxProperties} entries`})
   for (const [field, item] of entries) {
     const at = [...path, field]
     const known = schema.properties && Object.hasOwn(schema.properties, field) ? schema.properties[field] : undefined
-    if (schema.propertyNames && findShapeFaults(schema.propertyNames, field).length > 0) faults.push({path: at, message: 'is not a name that is allowed here'})
+    if (schema.propertyNames && findShapeFaults(schema.propertyNames, field).length > 0)
+      faults.push({path: at, message: 'is not a name that is allowed here'})
     else if (known) faults.push(...findShapeFaults(known, item, at))
-    else if (schema.additionalProperties === false) faults.push({path: at, message: 'is not a field that is known here', mend: `there are ${Object.keys(schema.properties ?? {}).join(', ')}`})
+    else if (schema.additionalProperties === false)
+      faults.push({
+        path: at,
+        message: 'is not a field that is known here',
+        mend: `there are ${Object.keys(schema.properties ?? {}).join(', ')}`,
+      })
     else if (typeof schema.additionalProperties === 'object') faults.push(...findShapeFaults(schema.additionalProperties, item, at))
   }
   return faults
 }
 
-const words: Readonly<Record<string, string>> = {string: 'a text', integer: 'an integer', boolean: 'true or false', array: 'a list', object: 'a mapping'}
+const words: Readonly<Record<string, string>> = {
+  string: 'a text',
+  integer: 'an integer',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping',
+}
 
 function typeOf(value: unknown, wanted: string | undefined): string {
   if (Array.isArray(value)) return 'array'

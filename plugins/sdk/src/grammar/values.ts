@@ -82,7 +82,9 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
     describe: ({min = 0, max}) => (max === undefined ? `an integer from ${min}` : `an integer from ${min} to ${max}`),
     cedarValue: Number,
     findFault: ({min = 0, max = Number.MAX_SAFE_INTEGER}) =>
-      Number.isSafeInteger(min) && Number.isSafeInteger(max) && min <= max ? undefined : '`min` and `max` are integers, and `min` is the smaller',
+      Number.isSafeInteger(min) && Number.isSafeInteger(max) && min <= max
+        ? undefined
+        : '`min` and `max` are integers, and `min` is the smaller',
     ownDash: true,
   },
   duration: {
@@ -92,9 +94,11 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
       const seconds = findDurationSeconds(value)
       return seconds !== undefined && seconds >= (spec.min ?? 0) && seconds <= (spec.max ?? Number.MAX_SAFE_INTEGER)
     },
-    describe: ({min, max}) => `a duration such as 90s, 10m, 1h30m or 2d${min === undefined ? '' : `, at least ${min}s`}${max === undefined ? '' : `, at most ${max}s`}`,
+    describe: ({min, max}) =>
+      `a duration such as 90s, 10m, 1h30m or 2d${min === undefined ? '' : `, at least ${min}s`}${max === undefined ? '' : `, at most ${max}s`}`,
     cedarValue: value => findDurationSeconds(value) ?? 0,
-    findFault: ({min = 0, max = Number.MAX_SAFE_INTEGER}) => (min >= 0 && min <= max ? undefined : '`min` and `max` are seconds, and `min` is the smaller'),
+    findFault: ({min = 0, max = Number.MAX_SAFE_INTEGER}) =>
+      min >= 0 && min <= max ? undefined : '`min` and `max` are seconds, and `min` is the smaller',
   },
   // systemd.unit(5): one whole name, no glob
   'unit-name': {
@@ -115,11 +119,14 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
     fields: ['pattern', 'below', 'maxLength'],
     cedar: 'String',
     test: (value, spec) => isPath(value) && isBelow(value, spec.below),
-    describe: spec => `an absolute path${spec.below ? ` below ${orList(spec.below)}` : ''}, without \`..\` or doubled slashes${suchAs(spec)}`,
+    describe: spec =>
+      `an absolute path${spec.below ? ` below ${orList(spec.below)}` : ''}, without \`..\` or doubled slashes${suchAs(spec)}`,
     findFault: spec => {
       if (!spec.below || spec.below.length === 0) return 'a path has `below`: the directories it must lie in'
       const bad = spec.below.find(directory => !isPath(directory) || /^\/(?:proc|sys|dev)(?:\/|$)/.test(directory))
-      return bad === undefined ? undefined : `\`below\` names absolute directories outside /proc, /sys and /dev, without a slash at the end: not ${bad}`
+      return bad === undefined
+        ? undefined
+        : `\`below\` names absolute directories outside /proc, /sys and /dev, without a slash at the end: not ${bad}`
     },
   },
   'relative-path': {
@@ -132,7 +139,8 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
     fields: ['pattern', 'hosts', 'schemes', 'below', 'maxLength'],
     cedar: 'String',
     test: isUrl,
-    describe: spec => `a URL ${orList((spec.schemes ?? ['https']).flatMap(scheme => (spec.hosts ?? []).map(host => `${scheme}://${host}${spec.below ? orList(spec.below) : '/…'}`)))}`,
+    describe: spec =>
+      `a URL ${orList((spec.schemes ?? ['https']).flatMap(scheme => (spec.hosts ?? []).map(host => `${scheme}://${host}${spec.below ? orList(spec.below) : '/…'}`)))}`,
     findFault: spec => {
       if (!spec.hosts || spec.hosts.length === 0) return 'a url has `hosts`: the hosts it may name'
       if (spec.schemes?.some(scheme => !/^[a-z][a-z0-9+.-]*$/.test(scheme) || scheme === 'file')) return '`schemes` are names such as https'
@@ -149,7 +157,12 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
     },
     describe: spec => `a list, separated by \`${spec.separator ?? ','}\`, of at most ${spec.max ?? 50} of: ${describeValue(oneOf(spec))}`,
     cedarValue: (value, spec) => value.split(spec.separator ?? ','),
-    findFault: spec => (spec.of === undefined || Array.isArray(spec.of) ? 'a list is `of` one type' : spec.separator === '' ? 'the separator is empty' : undefined),
+    findFault: spec =>
+      spec.of === undefined || Array.isArray(spec.of)
+        ? 'a list is `of` one type'
+        : spec.separator === ''
+          ? 'the separator is empty'
+          : undefined,
   },
   // pieces in a fixed order; all but the last end at the first separator: `deployment/web`, `jsonpath={.items}`
   joined: {
@@ -158,9 +171,12 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
     test: (value, spec, afterDashes) => {
       const types = allOf(spec)
       const pieces = splitFirst(value, spec.separator ?? '', types.length)
-      return pieces !== undefined && pieces.every((piece, index) => testValue(piece, types[index] as ValueSpec, afterDashes || index > 0))
+      return pieces?.every((piece, index) => testValue(piece, types[index] as ValueSpec, afterDashes || index > 0)) ?? false
     },
-    describe: spec => `${allOf(spec).map(type => `(${describeValue(type)})`).join(spec.separator)}`,
+    describe: spec =>
+      `${allOf(spec)
+        .map(type => `(${describeValue(type)})`)
+        .join(spec.separator)}`,
     findFault: spec => (allOf(spec).length < 2 || !spec.separator ? 'joined is `of` two or more types, with a `separator`' : undefined),
   },
   any: {
@@ -196,7 +212,8 @@ export function testValue(value: string, type: ValueType, afterDashes = false): 
   const spec = specOf(type)
   const kind = valueKinds[spec.type]
   if (!kind || (value === '' && !listValues(spec).includes(''))) return false
-  if (value.length > (spec.maxLength ?? (spec.type === 'text' || spec.type === 'path' || spec.type === 'url' || spec.of ? 4096 : 256))) return false
+  if (value.length > (spec.maxLength ?? (spec.type === 'text' || spec.type === 'path' || spec.type === 'url' || spec.of ? 4096 : 256)))
+    return false
   return kind.test(value, spec, afterDashes) && (spec.pattern === undefined || matchesPattern(spec.pattern, value))
 }
 
@@ -233,9 +250,11 @@ export function allOf(spec: ValueSpec): ValueSpec[] {
 /** What is wrong with a type's definition, in words; undefined when it is fine. */
 export function findTypeFault(type: unknown, depth = 0): string | undefined {
   if (depth > 4) return 'types nested too deeply'
-  if (typeof type !== 'string' && (typeof type !== 'object' || type === null || Array.isArray(type))) return 'a type is a name, or a mapping with `type`'
+  if (typeof type !== 'string' && (typeof type !== 'object' || type === null || Array.isArray(type)))
+    return 'a type is a name, or a mapping with `type`'
   const spec = (typeof type === 'string' ? {type} : type) as ValueSpec
-  if (typeof spec.type !== 'string' || !Object.hasOwn(valueKinds, spec.type)) return `there is no type ${JSON.stringify(spec.type)}: there are ${Object.keys(valueKinds).join(', ')}`
+  if (typeof spec.type !== 'string' || !Object.hasOwn(valueKinds, spec.type))
+    return `there is no type ${JSON.stringify(spec.type)}: there are ${Object.keys(valueKinds).join(', ')}`
   const kind = valueKinds[spec.type] as ValueKind
   for (const [field, value] of Object.entries(spec)) {
     if (field === 'type') continue
@@ -246,13 +265,16 @@ export function findTypeFault(type: unknown, depth = 0): string | undefined {
   for (const inner of Array.isArray(spec.of) ? spec.of : spec.of === undefined ? [] : [spec.of]) {
     const fault = findTypeFault(inner, depth + 1)
     if (fault) return fault
-    if (allOf({type: '', of: inner}).some(({secret, type}) => secret || type === 'list')) return 'inside another type stands neither a list nor a secret'
+    if (allOf({type: '', of: inner}).some(({secret, type}) => secret || type === 'list'))
+      return 'inside another type stands neither a list nor a secret'
   }
   return kind.findFault?.(spec)
 }
 
 const texts = (value: unknown): string | undefined =>
-  Array.isArray(value) && value.length > 0 && value.length <= 1000 && value.every(item => typeof item === 'string') ? undefined : 'a list of texts'
+  Array.isArray(value) && value.length > 0 && value.length <= 1000 && value.every(item => typeof item === 'string')
+    ? undefined
+    : 'a list of texts'
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? undefined : 'a text')
 const number = (value: unknown): string | undefined => (Number.isSafeInteger(value) ? undefined : 'an integer')
 const truth = (value: unknown): string | undefined => (typeof value === 'boolean' ? undefined : 'true or false')
@@ -266,8 +288,10 @@ const fieldFaults: Record<Exclude<keyof ValueSpec, 'type'>, (value: unknown) => 
   below: texts,
   hosts: texts,
   schemes: texts,
-  maxLength: value => (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65536 ? undefined : 'an integer from 1 to 65536'),
-  leading: value => texts(value) ?? ((value as string[]).every(item => leadings.includes(item as Leading)) ? undefined : `of ${leadings.join(' ')}`),
+  maxLength: value =>
+    Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65536 ? undefined : 'an integer from 1 to 65536',
+  leading: value =>
+    texts(value) ?? ((value as string[]).every(item => leadings.includes(item as Leading)) ? undefined : `of ${leadings.join(' ')}`),
   lines: truth,
   of: () => undefined,
   separator: text,
@@ -290,7 +314,9 @@ function isHostName(value: string): boolean {
 
 function isOnHosts(host: string, hosts: string[]): boolean {
   if (!isHostName(host.replace(/:[0-9]{1,5}$/, ''))) return false
-  return hosts.some(allowed => (allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) && host.length > allowed.length - 1 : host === allowed))
+  return hosts.some(allowed =>
+    allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) && host.length > allowed.length - 1 : host === allowed,
+  )
 }
 
 function findHostsFault(hosts: string[] | undefined): string | undefined {
@@ -299,16 +325,29 @@ function findHostsFault(hosts: string[] | undefined): string | undefined {
 }
 
 function isPath(value: string): boolean {
-  return value.startsWith('/') && value.length > 1 && !hidden.test(value) && value.slice(1).split('/').every(part => part !== '' && part !== '.' && part !== '..')
+  return (
+    value.startsWith('/') &&
+    value.length > 1 &&
+    !hidden.test(value) &&
+    value
+      .slice(1)
+      .split('/')
+      .every(part => part !== '' && part !== '.' && part !== '..')
+  )
 }
 
 function isBelow(path: string, directories: string[] | undefined): boolean {
-  return directories === undefined || directories.some(directory => directory === '/' || path === directory || path.startsWith(`${directory}/`))
+  return (
+    directories === undefined || directories.some(directory => directory === '/' || path === directory || path.startsWith(`${directory}/`))
+  )
 }
 
 /** RFC 3986, narrowed: no user part, no fragment, no dot segments however written, nothing that a tool expands by itself. */
 function isUrl(value: string, spec: ValueSpec): boolean {
-  const [whole, scheme, host, path] = /^([a-z][a-z0-9+.-]*):\/\/([a-z0-9.-]+(?::[0-9]{1,5})?)(\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?$/.exec(value) ?? []
+  const [whole, scheme, host, path] =
+    /^([a-z][a-z0-9+.-]*):\/\/([a-z0-9.-]+(?::[0-9]{1,5})?)(\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?$/.exec(
+      value,
+    ) ?? []
   if (whole !== value || !scheme || !host || !path) return false
   if (/%(?![0-9A-Fa-f]{2})|%(?:00|0[ad]|2e|2f|5c)/i.test(value) || path.split('/').some(part => part === '.' || part === '..')) return false
   return (spec.schemes ?? ['https']).includes(scheme) && isOnHosts(host, spec.hosts ?? []) && isBelow(path, spec.below)
