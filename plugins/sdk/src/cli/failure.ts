@@ -30,6 +30,7 @@ export function reportFailure(error: unknown, {json = false, help = 'prod --help
   if (json) writeJson({error: description})
   say(description.message)
   if (description.hint !== undefined) say(`try: ${description.hint}`)
+  if (description.correlation !== undefined) say(`the broker's log has it under ${description.correlation}`)
   if (!(foreseen instanceof ProdError)) sayBug(error)
   else if (process.env['PROD_DEBUG'] === '1') sayStack(error)
   return codes[description.code].exit

@@ -1,0 +1,34 @@
+import {ProdCommand} from '@prod/sdk/cli/command'
+import {paint} from '@prod/sdk/cli/output'
+import {columns} from '@prod/sdk/text'
+import {checkLogin, checkReach} from '../doctor/broker-checks.ts'
+import {checkChoice, checkConfig, checkFolders, checkKeychain, checkNode, checkTerminal, type Finding} from '../doctor/checks.ts'
+
+/** Looks at this machine, the broker and the login, and says what to mend. */
+export default class Doctor extends ProdCommand {
+  static override summary = 'check this machine, the broker and the login'
+  static override description = 'Each line says what was looked at, whether it is well, and what to type where it is not. Ends with 1 when something is not well.'
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
+
+  async run(): Promise<{ok: boolean; version: string; checks: Finding[]}> {
+    await this.parse(Doctor)
+    const {finding, config} = checkConfig()
+    const checks = [checkNode(), ...checkFolders(), finding, checkTerminal()]
+    if (config) checks.push(await checkKeychain(config), ...(await this.#broker(config)))
+    const ok = checks.every(check => check.ok)
+
+    this.log(paint('bold', `prod ${this.config.version}`))
+    const width = Math.max(...checks.map(({name}) => columns(name)))
+    this.log(checks.flatMap(({name, ok: well, detail, next}) => [`${well ? paint('green', 'ok  ') : paint('red', 'FAIL')}  ${name.padEnd(width)}  ${detail}`, ...(next === undefined ? [] : [`      ${''.padEnd(width)}  try: ${next}`])]))
+    if (!ok) this.endWith(1)
+    return {ok, version: this.config.version, checks}
+  }
+
+  async #broker(config: NonNullable<ReturnType<typeof checkConfig>['config']>): Promise<Finding[]> {
+    const {finding, broker} = checkChoice(config, this.brokerFlag)
+    if (!broker) return [finding]
+    const reach = await checkReach(broker)
+    const answers = reach.every(({name, ok}) => ok || name === 'clock')
+    return [finding, ...reach, ...(answers ? await checkLogin(() => this.connect(), new Date()) : [])]
+  }
+}
