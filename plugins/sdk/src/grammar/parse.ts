@@ -9,7 +9,6 @@ import {atMost, optionLabel, quote} from './say.ts'
 const maxArguments = 4096
 const maxBytes = 128 * 1024
 // tab and line feed may be part of a text: the value's type decides
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const control = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/
 const invisible = /[[\p{C}\p{Z}\p{DI}\u2800\ufffc]--[ ]]/v
 

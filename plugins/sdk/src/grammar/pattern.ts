@@ -225,6 +225,11 @@ function parsePattern(pattern: string): Node {
     return one(character)
   }
 
+  function member(): Ranges {
+    const character = text[at++] as string
+    return character === '\\' ? escaped() : one(character)
+  }
+
   function set(): Ranges {
     const inverted = text[at] === '^'
     if (inverted) at++
@@ -232,14 +237,14 @@ function parsePattern(pattern: string): Node {
     while (text[at] !== ']') {
       if (at >= text.length) fail('`[` without its `]`')
       if (text[at] === '[') fail('`[` inside a set is \\[')
-      const from = text[at] === '\\' ? (at++, escaped()) : one(text[at++] as string)
+      const from = member()
       if (text[at] !== '-' || text[at + 1] === ']') {
         ranges.push(...from)
         continue
       }
       at++
       if (at >= text.length) fail('`[` without its `]`')
-      const to = text[at] === '\\' ? (at++, escaped()) : one(text[at++] as string)
+      const to = member()
       const [low, high] = [from[0]?.[0] ?? 0, to[0]?.[0] ?? 0]
       if (from.length !== 1 || to.length !== 1 || from[0]?.[1] !== low || to[0]?.[1] !== high || low > high)
         fail('a range goes from a lower character to a higher')
