@@ -34,5 +34,7 @@ export interface Caller {
   /** address of the peer (or, from configured proxies only, what they forward) */
   readonly address: string
   readonly correlation: string
+  /** what the client calls this call: a label alone (TM-I3) */
+  readonly label?: string
   readonly tokenExpiresAt: string
 }

@@ -64,6 +64,8 @@ export const codes = {
   BROKER_UNREACHABLE: {exit: 246, status: 502},
   CERTIFICATE_REFUSED: {exit: 246, status: 502},
   STORE_UNAVAILABLE: {exit: 246, status: 503},
+  /** the identity provider cannot be asked: nothing is wrong with the login */
+  IDENTITY_UNAVAILABLE: {exit: 246, status: 503},
   DRAINING: {exit: 246, status: 503},
   TARGET_UNREACHABLE: {exit: 247, status: 502},
   TOOL_UNAVAILABLE: {exit: 247, status: 502},

@@ -1,0 +1,25 @@
+/** Where a listener may be, and how it starts. */
+import type {Server} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {ProdError} from '@prod/sdk/errors'
+import type {Config} from '../config.ts'
+
+/** Whether an address names this machine literally, so that no name server can move it. Pure. */
+export function isLoopback(host: string): boolean {
+  return /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host) || host === '::1'
+}
+
+/** Listens and gives the port. Throws PORT_IN_USE. */
+export async function listen(server: Server, {host, port}: Pick<Config['listen'], 'host' | 'port'>): Promise<number> {
+  const {promise, resolve, reject} = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen({host, port, backlog: 1024}, resolve)
+  try {
+    await promise
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
+    throw new ProdError('PORT_IN_USE', `port ${port} of ${host} is taken`, 'prod broker start --port 0', {cause})
+  }
+  server.off('error', reject)
+  return (server.address() as AddressInfo).port
+}
