@@ -1,0 +1,34 @@
+/** An approval document as an approver sees it: rendered from its exact bytes alone, complete, nothing cut (TM-W6). */
+import type {ApprovalDocument} from '@prod/sdk'
+import {showDuration} from '@prod/sdk/cli/durations'
+import {sha256} from '@prod/sdk/document'
+import {showArgv, showArgument} from '@prod/sdk/text'
+
+/** What stands on the screen, and the digest of the bytes that it was made from. */
+export function showDocument(text: string): {lines: string[]; digest: string; document: ApprovalDocument} {
+  const document = JSON.parse(text) as ApprovalDocument
+  const {argv, program, env, stdin, role, targets, limits} = document
+  const where = targets.map(target => `${target.name} (${target.environment}, ${target.address})`)
+  const count = targets.length > 1 ? ` on ${targets.length} targets` : ''
+  const field = (name: string, value: string | null | undefined) => (value === null || value === undefined ? [] : [`${`${name}:`.padEnd(13)} ${value}`])
+  const lines = [
+    ...field(document.class === 'read' ? 'runs' : `${document.class}`, argv ? `${showArgv(argv)}${count}` : role ? `the role ${role.name}` : 'a shell'),
+    ...(argv ? argv.map((argument, index) => `  argument ${index}: ${showArgument(argument)}`) : []),
+    ...(where.length > 0 ? where.map(one => `where:        ${one}`) : []),
+    ...field('program', program ? `${program.path} sha256:${program.sha256 ?? 'not known'}` : null),
+    ...field('runs as', document.runAs),
+    ...field('role', role ? `${role.provider} ${JSON.stringify(role.parameters)}` : null),
+    ...field('stdin', stdin ? `${stdin.bytes} bytes sha256:${stdin.sha256}` : null),
+    ...Object.entries(env).map(([name, value]) => `environment:  ${name}=${showArgument(value)}`),
+    ...field('for', showDuration(document.durationSeconds)),
+    ...field('starts', document.startAt),
+    ...field('output kept', limits ? document.retention : null),
+    ...field('asked by', `${document.requester.name} (${document.requester.sub} at ${document.requester.iss})`),
+    ...field('incident', document.incident),
+    ...field('reason', document.reason),
+    ...field('break-glass', document.breakGlass ? 'YES' : null),
+    ...field('policy', document.bundle),
+    ...field('digest', sha256(text)),
+  ]
+  return {lines, digest: sha256(text), document}
+}

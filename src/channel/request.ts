@@ -1,0 +1,67 @@
+/** Waits with the person until a request of theirs is decided. */
+import type {Request} from '@prod/sdk'
+import {startSpinner} from '@prod/sdk/cli/spinner'
+import {Interrupted} from '@prod/sdk/cli/failure'
+import {ProdError} from '@prod/sdk/errors'
+import type {Broker, Session} from '@prod/sdk/session'
+import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
+import {clientInfo} from './client-info.ts'
+
+interface Following {
+  broker: Broker
+  session: Session
+  request: Request
+  onInterrupt(act: ((times: number) => void) | undefined): void
+  cancel(): Promise<unknown>
+}
+
+/** The request once it is approved. Throws REQUEST_DENIED, REQUEST_EXPIRED, REQUEST_CANCELLED; Ctrl-C cancels it. */
+export async function followRequest({broker, session, request, onInterrupt, cancel}: Following): Promise<Request> {
+  const since = new Date(request.createdAt).toTimeString().slice(0, 8)
+  const words = (now: Request) => {
+    const yes = now.approvals.map(one => one.by)
+    return `${request.id} waits since ${since} for one of: ${now.approvers.join(', ') || 'nobody known'}${yes.length > 0 ? `; approved by ${yes.join(', ')}` : ''}`
+  }
+  const spinner = startSpinner(words(request))
+  let connection: StreamConnection | undefined
+  let interrupted = false
+  onInterrupt(() => {
+    interrupted = true
+    cancel().then(
+      () => connection?.close(),
+      () => connection?.close(),
+    )
+  })
+  try {
+    for (;;) {
+      try {
+        connection = await openStream({broker, session, first: {type: 'follow', request: request.id, client: clientInfo()}})
+        for await (const event of connection) {
+          if (event.type !== 'message' || event.message.type !== 'request') continue
+          const now = event.message.request
+          if (now.state === 'approved' || now.state === 'started' || now.state === 'done') return now
+          if (now.state !== 'pending') throw refusalOf(now, interrupted)
+          spinner.update(words(now))
+        }
+        if (interrupted) throw new Interrupted()
+      } catch (error) {
+        const again = error instanceof LinkLost || (connection !== undefined && error instanceof ProdError && error.code === 'BROKER_UNREACHABLE')
+        if (!again) throw error
+        await new Promise(resolve => setTimeout(resolve, 1000))
+      }
+    }
+  } finally {
+    spinner.stop()
+    onInterrupt(undefined)
+    connection?.close()
+  }
+}
+
+function refusalOf(request: Request, interrupted: boolean): Error {
+  const show = `prod request show ${request.id}`
+  if (interrupted) return new Interrupted()
+  if (request.state === 'denied') return new ProdError('REQUEST_DENIED', `request ${request.id} was denied${request.note ? `: ${request.note}` : ''}`, show)
+  if (request.state === 'cancelled') return new ProdError('REQUEST_CANCELLED', `request ${request.id} was cancelled`, show)
+  if (request.state === 'expired') return new ProdError('REQUEST_EXPIRED', `request ${request.id} has expired`, 'ask again')
+  return new ProdError('APPROVAL_VOID', `request ${request.id} is void${request.note ? `: ${request.note}` : ''}`, 'ask again')
+}

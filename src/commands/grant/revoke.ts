@@ -1,0 +1,20 @@
+import {Args} from '@oclif/core/args'
+import {Flags} from '@oclif/core/flags'
+import type {Grant} from '@prod/sdk'
+import {api} from '@prod/sdk/api'
+import {ProdCommand} from '@prod/sdk/cli/command'
+
+/** Ends a grant now. */
+export default class GrantRevoke extends ProdCommand {
+  static override summary = 'end a grant now: my own is handed back, another’s is revoked'
+  static override args = {grant: Args.string({required: true, description: 'id of the grant'})}
+  static override flags = {note: Flags.string({char: 'n', description: 'why; the log sees it'})}
+  static override examples = ['<%= config.bin %> <%= command.id %> grant_01k9x7h2d6b5x1v0m3q8r4t6wz']
+
+  async run(): Promise<Grant & {endedRuns: number; endedSessions: number}> {
+    const {args, flags} = await this.parse(GrantRevoke)
+    const grant = await this.broker().call(api.revokeGrant, {id: args.grant, ...(flags.note === undefined ? {} : {note: flags.note})})
+    this.log(`${grant.id} is ${grant.state}; ended with it: ${grant.endedRuns} runs, ${grant.endedSessions} sessions`)
+    return grant
+  }
+}

@@ -1,0 +1,43 @@
+import {Flags} from '@oclif/core/flags'
+import type {Request} from '@prod/sdk'
+import {api} from '@prod/sdk/api'
+import {ProdCommand} from '@prod/sdk/cli/command'
+import {showWhen} from '@prod/sdk/cli/durations'
+import {table} from '@prod/sdk/cli/table'
+import {openStream} from '@prod/sdk/stream-client'
+import {clientInfo} from '../../channel/client-info.ts'
+import {openStreams} from '../../channel/login.ts'
+
+/** The requests that a person made or may decide. */
+export default class RequestLs extends ProdCommand {
+  static override summary = 'list my requests and those I may decide'
+  static override flags = {
+    state: Flags.string({description: 'only those in this state', options: ['pending', 'approved', 'started', 'done', 'denied', 'cancelled', 'expired', 'void']}),
+    mine: Flags.boolean({description: 'only my own'}),
+    watch: Flags.boolean({char: 'w', description: 'stay, and tell of each change'}),
+  }
+  static override examples = ['<%= config.bin %> <%= command.id %> --state pending', '<%= config.bin %> <%= command.id %> --watch']
+
+  async run(): Promise<Request[]> {
+    const {flags} = await this.parse(RequestLs)
+    const {requests} = await this.broker().call(api.listRequests, {...(flags.state === undefined ? {} : {state: flags.state}), ...(flags.mine ? {mine: 'true' as const} : {})})
+    const now = new Date()
+    const rows = requests.map(one => [one.id, one.state, one.principal.name, one.environment || one.kind, one.summary, showWhen(one.createdAt, now), one.reason])
+    this.log(table(['request', 'state', 'by', 'where', {head: 'what', prose: true}, 'asked', {head: 'reason', prose: true}], rows))
+    if (requests.length === 0) this.say('no requests')
+    if (flags.watch && !this.jsonEnabled()) await this.#watch()
+    return requests
+  }
+
+  async #watch(): Promise<void> {
+    const connection = await openStream({...(await openStreams(this.brokerFlag)), first: {type: 'follow', client: clientInfo()}})
+    this.onInterrupt(() => connection.close())
+    this.say('watching; Ctrl-C ends it')
+    for await (const event of connection) {
+      if (event.type !== 'message' || event.message.type !== 'request') continue
+      const {id, state, principal, summary, reason} = event.message.request
+      this.log([`${new Date().toTimeString().slice(0, 8)}  ${id}  ${state}  ${principal.name}  ${summary}  ${reason}`])
+      if (state === 'pending' && process.stdout.isTTY) process.stderr.write('\u0007')
+    }
+  }
+}

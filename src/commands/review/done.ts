@@ -1,0 +1,25 @@
+import {Args} from '@oclif/core/args'
+import {Flags} from '@oclif/core/flags'
+import type {Review} from '@prod/sdk'
+import {api} from '@prod/sdk/api'
+import {askText} from '@prod/sdk/cli/ask'
+import {ProdCommand} from '@prod/sdk/cli/command'
+
+/** Files the review of somebody else's break-glass session. */
+export default class ReviewDone extends ProdCommand {
+  static override summary = 'file the review of a break-glass session'
+  static override args = {review: Args.string({required: true, description: 'id of the review'})}
+  static override flags = {
+    verdict: Flags.string({options: ['ok', 'follow-up', 'violation'], required: true, description: 'what was found'}),
+    note: Flags.string({char: 'n', description: 'in words: what was done, and what must follow'}),
+  }
+  static override examples = ['<%= config.bin %> <%= command.id %> rev_01k9x7h2d6b5x1v0m3q8r4t6wz --verdict ok --note "restarted the agent, as the incident says"']
+
+  async run(): Promise<Review> {
+    const {args, flags} = await this.parse(ReviewDone)
+    const note = flags.note ?? (await askText({what: 'what was found', flag: '--note "…"'}))
+    const review = await this.broker().call(api.doneReview, {id: args.review, verdict: flags.verdict as 'ok' | 'follow-up' | 'violation', note})
+    this.log(`${review.id} of ${review.principal.name} is done: ${review.verdict}`)
+    return review
+  }
+}

@@ -1,0 +1,27 @@
+import {Args} from '@oclif/core/args'
+import {api} from '@prod/sdk/api'
+import type {CatalogView} from '@prod/sdk/catalog-view'
+import {ProdCommand} from '@prod/sdk/cli/command'
+import {ProdError} from '@prod/sdk/errors'
+import {describeCommand} from '@prod/sdk/grammar/describe'
+import {pickTool, usableWords} from '../../catalog/pick.ts'
+
+/** What the grammar of one tool allows, in words. */
+export default class ToolsShow extends ProdCommand {
+  static override summary = 'show what a tool allows, in words and examples'
+  static override args = {tool: Args.string({description: 'name of a tool'})}
+  static override examples = ['<%= config.bin %> <%= command.id %> web']
+
+  async run(): Promise<CatalogView['tools'][number]> {
+    const {args} = await this.parse(ToolsShow)
+    const name = args.tool ?? (await pickTool(this.broker()))
+    const {tools} = await this.broker().call(api.catalog)
+    const tool = tools.find(one => one.name === name)
+    if (!tool) throw new ProdError('TOOL_NOT_FOUND', `there is no tool ${name} that you may use`, 'prod tools')
+    this.log([`${tool.name}: ${tool.summary}`, `runs on ${tool.targets.join(', ')}`])
+    for (const [index, command] of tool.commands.entries()) {
+      this.log(['', `${[tool.name, ...command.path].join(' ')}  (${command.class}; ${usableWords[command.usable]})`, ...describeCommand(tool.grammar, index).map(line => `  ${line}`)])
+    }
+    return tool
+  }
+}
