@@ -1,5 +1,5 @@
-import {Args} from '@oclif/core/args'
-import {Flags} from '@oclif/core/flags'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import type {Session} from '@prod/sdk'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {ProdError} from '@prod/sdk/errors'

@@ -1,4 +1,4 @@
-import {Flags} from '@oclif/core/flags'
+import * as Flags from '@oclif/core/flags'
 import type {Exit, Receipt} from '@prod/sdk'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseMoment} from '@prod/sdk/cli/durations'

@@ -1,4 +1,4 @@
-import {Args} from '@oclif/core/args'
+import * as Args from '@oclif/core/args'
 import {api} from '@prod/sdk/api'
 import {filter} from '@prod/sdk/cli/ask'
 import type {CatalogView} from '@prod/sdk/catalog-view'

@@ -1,5 +1,5 @@
-import {Args} from '@oclif/core/args'
-import {Flags} from '@oclif/core/flags'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {say} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'

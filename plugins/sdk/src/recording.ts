@@ -73,7 +73,7 @@ export function toAsciicast(chunks: RecordingRecord[][]): string[] {
   const lines = [
     JSON.stringify({version: 2, width: header.columns ?? 80, height: header.rows ?? 24, timestamp: Math.floor(Date.parse(header.startedAt) / 1000), title: header.title ?? header.id}),
   ]
-  const decoders: Record<number, TextDecoder> = {}
+  const decoders: Record<number, InstanceType<typeof TextDecoder>> = {}
   for (const {at, stream, bytes} of chunks.flat()) {
     if (stream === recordStream.header) continue
     const seconds = at / 1_000_000

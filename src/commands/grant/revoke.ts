@@ -1,5 +1,5 @@
-import {Args} from '@oclif/core/args'
-import {Flags} from '@oclif/core/flags'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import type {Grant} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'

@@ -1,4 +1,4 @@
-import {Args} from '@oclif/core/args'
+import * as Args from '@oclif/core/args'
 import type {Request} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'

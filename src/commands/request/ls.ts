@@ -1,4 +1,4 @@
-import {Flags} from '@oclif/core/flags'
+import * as Flags from '@oclif/core/flags'
 import type {Request} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'

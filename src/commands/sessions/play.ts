@@ -1,6 +1,6 @@
 import {readFileSync, writeFileSync} from 'node:fs'
-import {Args} from '@oclif/core/args'
-import {Flags} from '@oclif/core/flags'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {passBytes} from '@prod/sdk/cli/output'

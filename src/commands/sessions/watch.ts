@@ -1,4 +1,4 @@
-import {Args} from '@oclif/core/args'
+import * as Args from '@oclif/core/args'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {clientInfo} from '../../channel/client-info.ts'
 import {openStreams} from '../../channel/login.ts'

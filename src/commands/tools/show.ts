@@ -1,4 +1,4 @@
-import {Args} from '@oclif/core/args'
+import * as Args from '@oclif/core/args'
 import {api} from '@prod/sdk/api'
 import type {CatalogView} from '@prod/sdk/catalog-view'
 import {ProdCommand} from '@prod/sdk/cli/command'

@@ -2,7 +2,10 @@
 import type {ApprovalDocument, Principal, TargetRef, ToolClass} from '@prod/sdk'
 import {sealDocument} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
+import type {Structure} from '@prod/sdk/grammar/grammar'
+import {hasSecret} from '@prod/sdk/grammar/operands'
 import {checkArgv, parse} from '@prod/sdk/grammar/parse'
+import {addArguments} from '@prod/sdk/grammar/print'
 import {showArgv} from '@prod/sdk/text'
 import type {TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 import type {Parts} from '../parts.ts'
@@ -87,6 +90,9 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
   }
 
   const {structure} = parsed
+  if (hasSecret(structure, tool.grammar)) {
+    throw new ProdError('ARGV_REFUSED', `a secret does not belong in the arguments of ${name}: approvers and the log would see it`, `prod tools show ${name}`)
+  }
   const command = tool.grammar.commands[structure.command]
   if (draft.stdin && !command?.stdin) throw new ProdError('STDIN_REFUSED', `${[name, ...structure.path].join(' ')} takes no stdin`, `prod tools show ${name}`)
   const maxStdin = typeof command?.stdin === 'object' ? command.stdin.maxBytes : undefined
@@ -120,6 +126,11 @@ export function question(plan: Plan, caller: {principal: Principal; groups: stri
   }
 }
 
+/** What reaches the program: what was typed, and what the catalog has the broker add. */
+function executedArgv(tool: ToolEntry, structure: Structure): string[] {
+  return addArguments(structure, tool.grammar.commands[structure.command]?.adds)
+}
+
 /** What is fixed when a request is made and stays so when its document is computed again at use. */
 export interface Fixed {
   id: string
@@ -139,7 +150,7 @@ export async function makeDocument(parts: Parts, bundle: Bundle, plan: Plan, fix
     version: 1,
     request: fixed.id,
     kind: draft.kind,
-    argv: draft.kind === 'exec' ? draft.argv : null,
+    argv: plan.resource.kind === 'command' ? executedArgv(plan.resource.tool, plan.resource.structure) : null,
     program: tool && target ? await inspectProgram(parts, tool, target) : null,
     env: tool?.env ?? {},
     cwd: null,

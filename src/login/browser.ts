@@ -1,0 +1,16 @@
+import {spawn} from 'node:child_process'
+
+/** How each platform opens a page, without a shell in between. */
+const openers: Partial<Record<NodeJS.Platform, [program: string, ...args: string[]]>> = {
+  darwin: ['open'],
+  win32: ['rundll32.exe', 'url.dll,FileProtocolHandler'],
+}
+
+/** Opens a page in the person's browser. Where that fails nothing is said: the address stands on the terminal as well. */
+export function openBrowser(url: string, platform: NodeJS.Platform = process.platform): void {
+  const [program, ...args] = openers[platform] ?? ['xdg-open']
+  // a session of its own: a text browser gets no hold of this terminal
+  const child = spawn(program, [...args, url], {stdio: 'ignore', detached: true})
+  child.on('error', () => undefined)
+  child.unref()
+}
