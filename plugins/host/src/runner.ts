@@ -137,7 +137,7 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
     const mark = cage.ours === 0 ? `PROD_RUN=${settings.instance}.${id}` : null
     const marked: Record<string, string> = mark === null ? {} : {PROD_RUN: mark.slice('PROD_RUN='.length)}
     const env = {...completeEnvironment(use.env, places.home), ...marked}
-    const plan = {env, cwd: places.cwd, limits: use.limits, account}
+    const plan = {env, cwd: use.kind === 'shell' ? places.home : places.cwd, limits: use.limits, account}
 
     let root: number
     let exited: Promise<Exit>

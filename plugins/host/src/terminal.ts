@@ -46,7 +46,14 @@ async function start({socket, tokens, bash, command, size, owner, identity}: Ext
   })
   closeSync(shellSide)
   child.once('error', error => say({type: 'failed', message: error.message}))
-  child.once('exit', (status, signal) => say({type: 'exit', status, signal}))
+  const told = new Promise<void>(resolve => {
+    child.once('exit', (status, signal) => {
+      if (!process.send) return resolve()
+      process.send({type: 'exit', status, signal} satisfies FromTerminal, () => resolve())
+    })
+  })
+  // the runner is gone: nobody else would end this one where there are no namespaces
+  process.once('disconnect', () => child.kill('SIGKILL'))
   if (child.pid === undefined) return
   resize = (columns, rows) => {
     try {
@@ -60,11 +67,12 @@ async function start({socket, tokens, bash, command, size, owner, identity}: Ext
   terminal.pipe(output)
   input.pipe(terminal, {end: false})
   input.once('end', () => terminal.write(endOfInput))
-  // the last one on the other side is gone (EIO): all there was has been read
-  const finish = () => output.end(() => process.exit(0))
-  terminal.once('error', finish)
-  terminal.once('end', finish)
-  // nobody listens any more: what the shell does to that is the runner's to see
-  output.once('close', () => process.exit(0))
+  // the last one on the other side is gone (EIO, or the end): all there was has been read
+  terminal.on('error', () => {})
+  const drained = new Promise<void>(resolve => terminal.once('close', () => output.end(() => resolve())))
+  // nobody listens any more: the shell is hung up on
+  output.once('close', () => terminal.destroy())
   say({type: 'started', pid: child.pid})
+  await Promise.all([told, drained])
+  process.exit(0)
 }
