@@ -137,17 +137,17 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
 
 function toolEntry(data: ToolFile, targets: string[], catalog: Catalog, refuse: (path: (string | number)[], message: string, mend?: string) => void): ToolEntry {
   const limits = limitsOf(catalog, [data.service, ...targets.map(name => catalog.targets.get(name)?.service)])
-  const commands = data.commands.map((command): CommandGrammar => {
-    const toolClass = command.class ?? data.class ?? 'change'
-    const approvals = command.approvals ?? data.approvals
-    const limit = command.limit ?? data.limit
-    const needed = Math.max(typeof approvals === 'number' ? approvals : 1, toolClass === 'admin' ? 2 : 1, limits.approvals)
-    return {...command, class: toolClass, approvals: needed, ...(limit ? {limit} : {})}
-  })
+  const own = limitsOf(catalog, [data.service])
+  const defaults = {...(data.approvals ? {approvals: data.approvals} : {}), ...(data.limit ? {limit: data.limit} : {})}
+  const commands = data.commands.map((command): CommandGrammar => ({class: data.class ?? 'change', ...defaults, ...command}))
   const written = {...(data.options ? {options: data.options} : {}), commands}
   const faults = findGrammarFaults(written, data.name)
   for (const {path, message, mend} of faults) refuse([...path], message, mend)
   const grammar: Grammar = faults.length > 0 ? {tool: data.name, commands: []} : checkGrammar(written, data.name)
+  for (const [index, {approvals, class: toolClass}] of grammar.commands.entries()) {
+    if (approvals === 0) refuse(['commands', index, 'approvals'], 'at least one person approves', 'a policy that permits the run needs none')
+    Object.assign(grammar.commands[index] as CommandGrammar, {approvals: Math.max(approvals ?? 1, toolClass === 'admin' ? 2 : 1, own.approvals)})
+  }
 
   const wanted = {...defaultLimits, ...data.limits}
   return {
