@@ -55,7 +55,7 @@ export async function verifyExport(
   } catch (error) {
     if (key !== undefined) throw error
   }
-  return {ok: false, size: check.count(), root: '', firstBad: {index: 0, why: 'the export names no key that could vouch for it'}, erased: 0, key: used ?? '', keyFrom}
+  return {ok: false, size: check.count(), root: '', firstBad: {index: 0, why: 'the export names no key that could vouch for it'}, vouched: 0, erased: 0, key: used ?? '', keyFrom}
 
   function readLine(line: string): void {
     const entry = parse(line) as KeptEntry | undefined

@@ -3,8 +3,8 @@
  * against signed checkpoints. Pure.
  *
  * What can be named: an entry that no longer fits its own leaf hash is named exactly. Whoever rewrites the leaf hash too
- * is found by the next kept checkpoint (one for each 256 entries and the newest), so the first bad record is named as the
- * first one that no matching checkpoint vouches for. What cannot be found: a log whose tail was cut off **together with**
+ * is found by the next kept checkpoint (one for each 256 entries and the newest): then the first record that no matching
+ * checkpoint vouches for is named. What cannot be found: a log whose tail was cut off **together with**
  * every later checkpoint is a true older state of the same log. Only somebody who has seen a later checkpoint (a receipt,
  * a witness, an earlier export) can tell.
  */
@@ -22,12 +22,17 @@ export interface KeptEntry {
   leaf?: string | Uint8Array
 }
 
-/** `root` is base64 as in the checkpoint; `erased` counts personal texts that are no longer there. */
+/**
+ * `root` is base64 as in the checkpoint. `firstBad` is the first record known to be wrong or missing. The records before
+ * `vouched` are proven by a signed checkpoint; those between it and `firstBad` look right, but nothing proves them.
+ * `erased` counts personal texts that are no longer there.
+ */
 export interface Verdict {
   ok: boolean
   size: number
   root: string
   firstBad?: {index: number; why: string}
+  vouched: number
   erased: number
 }
 
@@ -158,5 +163,6 @@ function checkTree(
     size: last?.size ?? count,
     root: last ? Buffer.from(last.root).toString('base64') : '',
     ...(firstBad ? {firstBad} : {}),
+    vouched,
   }
 }
