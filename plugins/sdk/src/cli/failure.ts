@@ -63,8 +63,8 @@ function ownMessage(message: string): string {
 /** Where in our code it was, so that it can be reported; no message, no argument, no configuration. */
 function sayBug(error: unknown): void {
   const {name} = error instanceof Error ? error : {name: typeof error}
-  const frame = error instanceof Error ? /\n\s+at (.+)/.exec(error.stack ?? '')?.[1] : undefined
-  const place = frame?.replace(/\(?(?:file:\/\/)?\/?(?:[^/()]*\/)*/, '').replace(/\)$/, '')
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  const place = /\n\s+at .*?([^/\\()\s]+:\d+:\d+)\)?(?:\n|$)/.exec(stack)?.[1]
   say(`this is a bug, please report it: ${name}${place ? ` at ${place}` : ''}, node ${process.versions.node}, ${process.platform}-${process.arch}`)
   if (process.env['PROD_DEBUG'] === '1') sayStack(error)
   else say('try: PROD_DEBUG=1 before the same command shows where')
