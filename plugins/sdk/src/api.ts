@@ -56,6 +56,8 @@ export interface LoginConfiguration {
   authorizationEndpoint: string
   clientId: string
   scopes: string[]
+  /** whether the provider always names itself in its answer (RFC 9207): an answer without `iss` is refused then */
+  issRequired?: boolean
   /** receipt key: JWK (Ed25519), pinned at login */
   receiptKey: Record<string, string>
   /** C2SP note verifier key of the log */

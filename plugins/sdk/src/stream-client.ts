@@ -109,7 +109,7 @@ function upgrade(options: StreamOptions, token: string, nonce: string | undefine
   socket.on('open', () => {
     socket.send(JSON.stringify(first))
     // listens at once: the broker's first message may be in the same packet
-    resolve({connection: connect(socket, options)})
+    resolve({connection: connect(socket, options, token)})
   })
   socket.on('error', error => reject(unreachable(broker, error)))
   socket.on('unexpected-response', (request, response) => {
@@ -138,7 +138,7 @@ async function readBody(response: IncomingMessage): Promise<string> {
   return body
 }
 
-function connect(socket: WebSocket, {broker, session, first, stdin: pending}: StreamOptions): StreamConnection {
+function connect(socket: WebSocket, {broker, session, first, stdin: pending}: StreamOptions, upgradeToken: string): StreamConnection {
   const events = new EventQueue<StreamEvent>()
   const written: ByteCounts = first.type === 'attach' ? {...first.have} : {stdout: 0, stderr: 0}
   const acked: ByteCounts = {...written}
@@ -164,12 +164,14 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
     send({type: 'ack', ...written})
   }
 
-  const prove = async (nonce: string): Promise<void> => send({type: 'proof', proof: streamProof(broker, session, await session.token(), nonce)})
+  /** the token this stream stands on: of the upgrade, or of the last `auth` */
+  let shown = upgradeToken
 
   const authorise = async (): Promise<void> => {
     try {
       const token = await session.token()
-      send({type: 'auth', token, proof: streamProof(broker, session, token)})
+      if (token !== shown) send({type: 'auth', token, proof: streamProof(broker, session, token)})
+      shown = token
       loginFault = undefined
     } catch (error) {
       if (!(error instanceof ProdError)) return fail(error)
@@ -209,7 +211,7 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
   }
 
   const take = (message: ServerMessage): void => {
-    if (message.type === 'challenge') prove(message.nonce).catch(fail)
+    if (message.type === 'challenge') send({type: 'proof', proof: streamProof(broker, session, shown, message.nonce)})
     else if (message.type === 'window') stdin.read(message.stdin)
     else if (message.type === 'error') fail(saidByBroker(message.error))
     else events.push({type: 'message', message})

@@ -2,6 +2,7 @@
 import {join} from 'node:path'
 import type {WhoAmI} from '../api.ts'
 import {showLine} from '../text.ts'
+import {chooseBroker, readConfig} from './config.ts'
 import {showWhen} from './durations.ts'
 import {places, readPrivate, removePrivate, writePrivate} from './places.ts'
 
@@ -23,11 +24,23 @@ export function whoamiText({principal, groups, loggedInAt, expiresAt, grants}: W
   ]
 }
 
-/** Keeps an answer for a minute, or until the login or one of the grants ends, whichever is first. */
+/**
+ * Keeps an answer for a minute, or until the login or one of the grants ends, whichever is first. Only of the broker that is meant where
+ * none is named: the fast path cannot tell.
+ */
 export function keepWhoami(who: WhoAmI, broker: string, now: Date = new Date()): void {
+  if (!isDefault(broker)) return
   const ends = [now.getTime() + holdsMs, Date.parse(who.expiresAt), ...who.grants.map(grant => Date.parse(grant.expiresAt))]
   const expiresAt = new Date(Math.min(...ends.filter(end => end > now.getTime()))).toISOString()
   writePrivate(path(), `${JSON.stringify({broker, text: whoamiText(who, broker, now).join('\n'), json: {...who, broker}, expiresAt})}\n`)
+}
+
+function isDefault(broker: string): boolean {
+  try {
+    return chooseBroker(readConfig(), undefined, {}).url === broker
+  } catch {
+    return false
+  }
 }
 
 /** What was kept for this broker, were it only a little while ago: to fill in what the answer to a renewal lacks. */
