@@ -91,6 +91,12 @@ export interface ErrorDescription {
 
 /** A failure we foresaw. `message`: what is so, lower case, no full stop. `hint`: the command to type next. */
 export class ProdError extends Error {
+  /** By shape, not by class: the bundled CLI and the broker that it loads each have a copy of this class. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== ProdError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return value instanceof Error && value.name === 'ProdError' && Object.hasOwn(codes, (value as {code?: unknown}).code as string)
+  }
+
   override readonly name = 'ProdError'
   readonly code: ErrorCode
   readonly hint?: string
