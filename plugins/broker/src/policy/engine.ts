@@ -6,7 +6,7 @@ import ipaddr from 'ipaddr.js'
 import type {Catalog, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 import type {Finding} from '../catalog/finding.ts'
 import {actionResources} from './cedar-schema.ts'
-import {fold, oddName} from './names.ts'
+import {fold, oddName, twinOf} from './names.ts'
 import type {Answer, Question, Resource} from './policy.ts'
 import {lineOf, offsetIn, placeIn, type Rule} from './rules.ts'
 import {literals, reachesAction, reachesEntity} from './scope.ts'
@@ -43,7 +43,7 @@ export function validateRules(rules: readonly Rule[], schema: SchemaJson<string>
       const offset = Math.max(0, rule.text.indexOf(`${type}::${JSON.stringify(id)}`))
       const names = known[type]
       if (names && !names.has(id)) refuse(rule, offset, `there is no ${type}::${JSON.stringify(id)} in the catalog`, `known: ${[...names].sort().slice(0, 20).join(', ') || 'none'}`)
-      const odd = type === 'Group' || type === 'Person' ? oddName(id, spellings) : undefined
+      const odd = type === 'Group' || type === 'Person' ? (oddName(id) ?? twinOf(id, spellings)) : undefined
       if (odd) refuse(rule, offset, `the name ${JSON.stringify(id)} ${odd}`, 'spell it as the identity provider does')
     }
   }
@@ -104,7 +104,7 @@ export class Engine {
     const refuse = (...errors: string[]): Answer => ({decision: 'forbidden', rules: [], errors})
     const id = principal.person || `${principal.iss}#${principal.sub}`
     for (const name of [id, ...groups]) {
-      const odd = oddName(name, this.#spellings)
+      const odd = twinOf(name, this.#spellings)
       if (odd) return refuse(`the name ${JSON.stringify(name)} ${odd}`)
     }
     if (!actionResources[action].includes(resource.kind)) return refuse(`${action} is not asked about a ${resource.kind}`)
