@@ -7,7 +7,8 @@ import {checkChoice, checkConfig, checkFolders, checkKeychain, checkNode, checkT
 /** Looks at this machine, the broker and the login, and says what to mend. */
 export default class Doctor extends ProdCommand {
   static override summary = 'check this machine, the broker and the login'
-  static override description = 'Each line says what was looked at, whether it is well, and what to type where it is not. Ends with 1 when something is not well.'
+  static override description =
+    'Each line says what was looked at, whether it is well, and what to type where it is not. Ends with 1 when something is not well.'
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
 
   async run(): Promise<{ok: boolean; version: string; checks: Finding[]}> {
@@ -19,7 +20,12 @@ export default class Doctor extends ProdCommand {
 
     this.log(paint('bold', `prod ${this.config.version}`))
     const width = Math.max(...checks.map(({name}) => columns(name)))
-    this.log(checks.flatMap(({name, ok: well, detail, next}) => [`${well ? paint('green', 'ok  ') : paint('red', 'FAIL')}  ${name.padEnd(width)}  ${detail}`, ...(next === undefined ? [] : [`      ${''.padEnd(width)}  try: ${next}`])]))
+    this.log(
+      checks.flatMap(({name, ok: well, detail, next}) => [
+        `${well ? paint('green', 'ok  ') : paint('red', 'FAIL')}  ${name.padEnd(width)}  ${detail}`,
+        ...(next === undefined ? [] : [`      ${''.padEnd(width)}  try: ${next}`]),
+      ]),
+    )
     if (!ok) this.endWith(1)
     return {ok, version: this.config.version, checks}
   }

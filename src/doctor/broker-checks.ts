@@ -1,8 +1,8 @@
 /** What `prod doctor` looks at in the broker: whether it answers, its clock, the login there, and its own findings. */
 import type {RequestOptions} from 'node:https'
 import {api} from '@prod/sdk/api'
-import type {BrokerClient} from '@prod/sdk/client'
 import {showWhen} from '@prod/sdk/cli/durations'
+import type {BrokerClient} from '@prod/sdk/client'
 import {type Broker, trust} from '@prod/sdk/session'
 import {type Finding, findingOf} from './checks.ts'
 
@@ -20,12 +20,15 @@ interface Answer {
 export async function checkReach(broker: Broker): Promise<Finding[]> {
   try {
     const {status, date, tookMs} = await ask(broker)
-    if (status !== 200) return [{name: 'broker answers', ok: false, detail: `${broker.url} answered ${status}; it may be no broker`, next: 'prod config ls'}]
+    if (status !== 200)
+      return [{name: 'broker answers', ok: false, detail: `${broker.url} answered ${status}; it may be no broker`, next: 'prod config ls'}]
     return [{name: 'broker answers', ok: true, detail: `in ${Math.round(tookMs)} ms`}, clock(date, tookMs)]
   } catch (error) {
     const {unreachable} = await import('@prod/sdk/broker-errors')
     const finding = findingOf('broker answers', unreachable(broker, error))
-    return [finding.next === 'prod doctor' ? {...finding, next: 'ask those who run the broker, or name another one with --broker'} : finding]
+    return [
+      finding.next === 'prod doctor' ? {...finding, next: 'ask those who run the broker, or name another one with --broker'} : finding,
+    ]
   }
 }
 
@@ -34,7 +37,12 @@ function clock(date: string | undefined, tookMs: number): Finding {
   if (Number.isNaN(theirs)) return {name: 'clock', ok: true, detail: 'the broker tells no time'}
   const skew = Math.round(Math.abs(Date.now() - tookMs / 2 - theirs - 500) / 1000) // the header is cut to seconds
   if (skew <= maxSkewSeconds) return {name: 'clock', ok: true, detail: `within ${Math.max(1, skew)} s of the broker's`}
-  return {name: 'clock', ok: false, detail: `${skew} s off the broker's; logins and calls are refused`, next: 'set this machine by a time server'}
+  return {
+    name: 'clock',
+    ok: false,
+    detail: `${skew} s off the broker's; logins and calls are refused`,
+    next: 'set this machine by a time server',
+  }
 }
 
 async function ask(broker: Broker): Promise<Answer> {
@@ -59,9 +67,21 @@ export async function checkLogin(connect: () => Promise<BrokerClient>, now: Date
   try {
     const client = await connect()
     const {principal, loggedInAt, expiresAt} = await client.call(api.whoami)
-    const login: Finding = {name, ok: true, detail: `${principal.name} (${principal.sub}), since ${showWhen(loggedInAt, now)}, ends ${showWhen(expiresAt, now)}`}
+    const login: Finding = {
+      name,
+      ok: true,
+      detail: `${principal.name} (${principal.sub}), since ${showWhen(loggedInAt, now)}, ends ${showWhen(expiresAt, now)}`,
+    }
     const {checks} = await client.call(api.doctor)
-    return [login, ...checks.map(({name: what, ok, detail}) => ({name: `broker: ${what}`, ok, detail, ...(ok ? {} : {next: 'tell those who run the broker'})}))]
+    return [
+      login,
+      ...checks.map(({name: what, ok, detail}) => ({
+        name: `broker: ${what}`,
+        ok,
+        detail,
+        ...(ok ? {} : {next: 'tell those who run the broker'}),
+      })),
+    ]
   } catch (error) {
     return [findingOf(name, error, 'prod login')]
   }

@@ -27,7 +27,9 @@ export function findingOf(name: string, error: unknown, next = 'prod doctor'): F
 export function checkNode(version: string = process.versions.node): Finding {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const fits = major > 24 || (major === 24 && minor >= 15)
-  return fits ? well('node', `${version} on ${process.platform}-${process.arch}`) : ill('node', `${version} is too old`, 'install Node 24.15 or newer')
+  return fits
+    ? well('node', `${version} on ${process.platform}-${process.arch}`)
+    : ill('node', `${version} is too old`, 'install Node 24.15 or newer')
 }
 
 /** Our folders: ours, no links, closed to others (TM-U1). */
@@ -71,7 +73,7 @@ export function checkChoice(config: Config, named: string | undefined): {finding
 /** Whether logins can be kept: in the keychain, or in a file by choice. */
 export async function checkKeychain(config: Config, env: NodeJS.ProcessEnv = process.env): Promise<Finding> {
   const name = 'credential store'
-  const choice = env['PROD_CREDENTIAL_STORE'] || config.credentialStore
+  const choice = env.PROD_CREDENTIAL_STORE || config.credentialStore
   if (choice === 'file') return well(name, 'a plain file (0600), as you chose')
   try {
     const {AsyncEntry} = await import('@napi-rs/keyring')
@@ -86,5 +88,8 @@ export async function checkKeychain(config: Config, env: NodeJS.ProcessEnv = pro
 export function checkTerminal(env: NodeJS.ProcessEnv = process.env): Finding {
   const ends = (['stdin', 'stdout', 'stderr'] as const).filter(end => process[end].isTTY)
   if (ends.length === 0) return well('terminal', 'none; nothing is asked')
-  return well('terminal', `${ends.join(', ')}; ${terminalWidth()} columns, colour ${hasColour('stdout') ? 'on' : 'off'}, TERM ${env['TERM'] ?? 'not set'}`)
+  return well(
+    'terminal',
+    `${ends.join(', ')}; ${terminalWidth()} columns, colour ${hasColour('stdout') ? 'on' : 'off'}, TERM ${env.TERM ?? 'not set'}`,
+  )
 }

@@ -6,7 +6,9 @@ import {createStreamSanitiser, showLine} from '@prod/sdk/text'
 
 const count = Number(process.argv[2] ?? 10_000_000)
 const acts = /[[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u2800\u3164]--[\n\t]]/v
-const seeds = ['\x1b[', '\r', '\n', 'prod:', '\u202e', '\u0301', '⚠\ufe0f', '\u{1f600}', '\u{e0041}', '\ufeff', 'a', ' ', '\x9b'].map(text => Buffer.from(text))
+const seeds = ['\x1b[', '\r', '\n', 'prod:', '\u202e', '\u0301', '⚠\ufe0f', '\u{1f600}', '\u{e0041}', '\ufeff', 'a', ' ', '\x9b'].map(
+  text => Buffer.from(text),
+)
 
 let state = 0x9e3779b9
 /** xorshift32: the same inputs in every run */
@@ -19,7 +21,8 @@ function random(below: number): number {
 
 function makeInput(): Buffer {
   const parts: Buffer[] = []
-  for (let left = random(6); left > 0; left -= 1) parts.push(random(2) ? (seeds[random(seeds.length)] as Buffer) : Buffer.from([random(256), random(256)]))
+  for (let left = random(6); left > 0; left -= 1)
+    parts.push(random(2) ? (seeds[random(seeds.length)] as Buffer) : Buffer.from([random(256), random(256)]))
   return Buffer.concat(parts)
 }
 
@@ -32,7 +35,13 @@ for (let i = 0; i < count; i += 1) {
   const input = makeInput()
   const whole = live(input, input.length)
   const line = showLine(input)
-  if (acts.test(whole) || acts.test(line) || line.includes('\n') || /^prod:/m.test(whole) || live(input, random(input.length + 1)) !== whole) {
+  if (
+    acts.test(whole) ||
+    acts.test(line) ||
+    line.includes('\n') ||
+    /^prod:/m.test(whole) ||
+    live(input, random(input.length + 1)) !== whole
+  ) {
     process.stderr.write(`broken by ${input.toString('hex')}\n`)
     process.exit(1)
   }

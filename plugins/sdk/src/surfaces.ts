@@ -60,10 +60,14 @@ function escapeInJson(character: string): string {
 
 /** Text in a Slack `mrkdwn` field: no mention, no link with a label, no code fence to close. */
 export function forSlackText(foreign: Foreign): string {
-  return showText(foreign).replace(/[&<>]/g, character => entities[character] as string).replaceAll('`', "'")
+  return showText(foreign)
+    .replace(/[&<>]/g, character => entities[character] as string)
+    .replaceAll('`', "'")
 }
 
 /** Text in a Markdown block (Teams, web notices): every sign that Markdown knows stands for itself. */
 export function forMarkdownFreeText(foreign: Foreign): string {
-  return showLine(foreign).replace(/[\\`*_{}[\]()#+\-.!|~>@:]/g, '\\$&').replace(/[&<]/g, character => entities[character] as string)
+  return showLine(foreign)
+    .replace(/[\\`*_{}[\]()#+\-.!|~>@:]/g, '\\$&')
+    .replace(/[&<]/g, character => entities[character] as string)
 }

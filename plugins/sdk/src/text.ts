@@ -18,8 +18,6 @@ const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\u{10800}-\u{10fff}
 /** As many combining marks as any living script puts on one letter. */
 const marksOnOneLetter = 4
 
-type Escape = (character: string) => string
-
 function hex(code: number, digits: number): string {
   return code.toString(16).padStart(digits, '0')
 }
@@ -43,7 +41,8 @@ interface Before {
 function escapeRun(run: string, before: Before, lenient: boolean): string {
   let out = ''
   for (const character of run) {
-    if (lenient && character === '\ufe0f' && before.pictograph) out += character // how an emoji is written; it hides nothing
+    if (lenient && character === '\ufe0f' && before.pictograph)
+      out += character // how an emoji is written; it hides nothing
     else if (!hidden.test(character) && before.marks !== undefined && before.marks < marksOnOneLetter) {
       out += character
       before.marks += 1
@@ -63,7 +62,13 @@ function sanitise(text: string, suspects: RegExp, at: Before): string {
   let state: Before | undefined
   let end = 0
   const out = text.replace(suspects, (run: string, offset: number) => {
-    state = offset === 0 ? at : {marks: /[\n\t]/.test(text[offset - 1] as string) ? undefined : 0, pictograph: pictographAtEnd.test(text.slice(Math.max(0, offset - 2), offset))}
+    state =
+      offset === 0
+        ? at
+        : {
+            marks: /[\n\t]/.test(text[offset - 1] as string) ? undefined : 0,
+            pictograph: pictographAtEnd.test(text.slice(Math.max(0, offset - 2), offset)),
+          }
     end = offset + run.length
     return escapeRun(run, state, lenient)
   })
@@ -110,8 +115,8 @@ function misleads(text: string): boolean {
   return rightToLeft.test(text) || text.normalize('NFC') !== text || looksLike(text) !== undefined
 }
 
-function escapeBeyondAscii(text: string, escape: Escape): string {
-  return text.replace(/[^\x20-\x7e]/gu, escape)
+function escapeBeyondAscii(text: string, escaped: (character: string) => string): string {
+  return text.replace(/[^\x20-\x7e]/gu, escaped)
 }
 
 /** Counts what a terminal advances by, of text already made safe: wide letters are 2, marks 0. */
@@ -122,7 +127,8 @@ export function columns(text: string): number {
   return width
 }
 
-const wide = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
+const wide =
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
 const noWidth = /[\p{Mn}\p{Me}\p{DI}]/v
 
 function widthOf(character: string): number {
@@ -170,7 +176,11 @@ export function boundedLines(shown: string, limits: {lines: number; columns: num
   const head = Math.ceil(limits.lines * 0.6)
   const tail = limits.lines - head
   const left = all.length - head - tail
-  return [...all.slice(0, head).map(show), `…[${left} more lines of ${all.length}, sha256 ${digest(shown)}]…`, ...all.slice(all.length - tail).map(show)]
+  return [
+    ...all.slice(0, head).map(show),
+    `…[${left} more lines of ${all.length}, sha256 ${digest(shown)}]…`,
+    ...all.slice(all.length - tail).map(show),
+  ]
 }
 
 /** Loaded at the moment something is cut: the CLI's start pays nothing for it. */
@@ -247,7 +257,8 @@ export function createStreamSanitiser({ownPrefix = 'prod:'}: {ownPrefix?: string
     const lineStart = text.lastIndexOf('\n') + 1
     const line = text.slice(lineStart, lineStart + ownPrefix.length)
     const begins = lineStart > 0 || atLineStart
-    if (begins && line !== '' && line.length < ownPrefix.length && ownPrefix.startsWith(line) && lineStart + line.length === text.length) return line.length
+    if (begins && line !== '' && line.length < ownPrefix.length && ownPrefix.startsWith(line) && lineStart + line.length === text.length)
+      return line.length
     return text.endsWith('\r') ? 1 : 0
   }
 
@@ -256,10 +267,10 @@ export function createStreamSanitiser({ownPrefix = 'prod:'}: {ownPrefix?: string
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
       const whole = bytes.length - unfinished(bytes)
       rest = bytes.slice(whole)
-      return take(decodeBytes(bytes.subarray(0, whole), decodedAsText), false)
+      return take(decodeBytes(bytes.subarray(0, whole)), false)
     },
     end() {
-      const out = take(decodeBytes(rest, decodedAsText), true)
+      const out = take(decodeBytes(rest), true)
       rest = new Uint8Array(0)
       return out
     },
@@ -278,10 +289,8 @@ function unfinished(bytes: Uint8Array): number {
 
 // ── bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const decodedAsText = (byte: number): string => `\\x${hex(byte, 2)}`
-
 function decoded(foreign: Foreign): string {
-  return typeof foreign === 'string' ? foreign : decodeBytes(foreign, decodedAsText)
+  return typeof foreign === 'string' ? foreign : decodeBytes(foreign)
 }
 
 function lengthFrom(first: number): number {
@@ -304,8 +313,8 @@ function sequenceAt(bytes: Uint8Array, from: number): number {
   return length
 }
 
-/** UTF-8 to text; each byte that belongs to no well-formed character goes through `escape`. */
-function decodeBytes(bytes: Uint8Array, escape: (byte: number) => string): string {
+/** UTF-8 to text; each byte that belongs to no well-formed character is shown as `\xff`. */
+function decodeBytes(bytes: Uint8Array): string {
   const {isUtf8} = process.getBuiltinModule('node:buffer')
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (isUtf8(view)) return view.toString('utf8')
@@ -318,7 +327,7 @@ function decodeBytes(bytes: Uint8Array, escape: (byte: number) => string): strin
       continue
     }
     if (i > start) parts.push(view.toString('utf8', start, i))
-    parts.push(escape(view[i] as number))
+    parts.push(`\\x${hex(view[i] as number, 2)}`)
     i += 1
     start = i
   }

@@ -18,7 +18,9 @@ test('without a terminal, or under --json, every question is an error that names
     expect(JSON.parse(stdout).error).toMatchObject({code: 'NO_TERMINAL', hint})
     expect(status).toBe(241)
   }
-  expect((await run(['reason'], {home})).stderr).toBe('prod: reason is missing, and there is no terminal to ask at\nprod: try: --reason "what for, in a sentence"\n')
+  expect((await run(['reason'], {home})).stderr).toBe(
+    'prod: reason is missing, and there is no terminal to ask at\nprod: try: --reason "what for, in a sentence"\n',
+  )
   const terminal = runAtTerminal(['reason', '--json'], {home, atEnd: onTestFinished})
   expect(await terminal.ended).toBe(241)
   expect(terminal.screen().join('\n')).toContain('--json asks nobody')
@@ -31,7 +33,12 @@ test('TM-I1: a reason is asked for until it says something', async ({onTestFinis
   await terminal.sees(/8 visible characters, 10 are needed/)
   terminal.type(', so a longer one\r')
   expect(await terminal.ended).toBe(0)
-  expect(terminal.screen().filter(line => line !== '').at(-1)).toBe('reason: too short, so a longer one')
+  expect(
+    terminal
+      .screen()
+      .filter(line => line !== '')
+      .at(-1),
+  ).toBe('reason: too short, so a longer one')
 })
 
 test('TM-R2: a picker narrows as one types, and shows names that mislead for what they are', async ({onTestFinished}) => {
@@ -42,7 +49,12 @@ test('TM-R2: a picker narrows as one types, and shows names that mislead for wha
   await terminal.sees(/payments-worker(?![\s\S]*ledger)/)
   terminal.type('\r')
   expect(await terminal.ended).toBe(0)
-  expect(terminal.screen().filter(line => line !== '').at(-1)).toBe('picked: payments-worker')
+  expect(
+    terminal
+      .screen()
+      .filter(line => line !== '')
+      .at(-1),
+  ).toBe('picked: payments-worker')
 })
 
 test('a picker can be walked with the arrows', async ({onTestFinished}) => {
@@ -108,5 +120,7 @@ test('filtering keeps what has the letters in order, the closest first', () => {
   expect(filter(names, 'PAY w', name => name)).toEqual(['payments-worker', 'api-gateway'])
   expect(filter(names, 'xyz', name => name)).toEqual([])
   expect(filter(names, '  ', name => name)).toEqual(names)
-  fc.assert(fc.property(fc.array(fc.string()), fc.string(), (items, term) => filter(items, term, item => item).every(item => items.includes(item))))
+  fc.assert(
+    fc.property(fc.array(fc.string()), fc.string(), (items, term) => filter(items, term, item => item).every(item => items.includes(item))),
+  )
 })

@@ -40,7 +40,10 @@ test('what cannot be parsed is usage, with the help to look at', async ({onTestF
 
 test('a failure that a flag meets keeps its own code and words', async ({onTestFinished}) => {
   const {status, stdout} = await run(['say', '--size', 'big', '--json'], {home: makeHome(onTestFinished)})
-  expect({status, ...JSON.parse(stdout)}).toEqual({status: 241, error: {code: 'DURATION_INVALID', message: 'big is no size', hint: 'prod try --size 3'}})
+  expect({status, ...JSON.parse(stdout)}).toEqual({
+    status: 241,
+    error: {code: 'DURATION_INVALID', message: 'big is no size', hint: 'prod try --size 3'},
+  })
 })
 
 test('TM-U2: a bug ends with 240 and a note of where, without its text, arguments or stack', async ({onTestFinished}) => {
@@ -48,7 +51,9 @@ test('TM-U2: a bug ends with 240 and a note of where, without its text, argument
   const {status, stdout, stderr} = await run(['bug', 'hunter2-hunter2', '--json'], {home})
   expect(status).toBe(240)
   expect(JSON.parse(stdout)).toEqual({error: {code: 'INTERNAL', message: 'something went wrong inside prod'}})
-  expect(stderr).toMatch(/^prod: something went wrong inside prod\nprod: this is a bug, please report it: TypeError at try\.ts:\d+:\d+, node 24\.[\d.]+, \w+-\w+\nprod: try: PROD_DEBUG=1/)
+  expect(stderr).toMatch(
+    /^prod: something went wrong inside prod\nprod: this is a bug, please report it: TypeError at try\.ts:\d+:\d+, node 24\.[\d.]+, \w+-\w+\nprod: try: PROD_DEBUG=1/,
+  )
   expect(stderr).not.toContain('hunter2')
   expect((await run(['bug', 'x'], {home, env: {PROD_DEBUG: '1'}})).stderr).toMatch(/prod: TypeError: cannot read x\nprod: {5}at .*try\.ts/)
 })
@@ -75,17 +80,21 @@ test('Ctrl-C ends with 130 and says nothing, or does what the command says', asy
     if (text.includes('waiting')) kill('SIGINT')
   }
   expect(await run(['wait'], {home, onStderr: interrupt})).toEqual({status: 130, stdout: '', stderr: 'prod: waiting\n'})
-  expect(await run(['cancel'], {home, onStderr: interrupt})).toEqual({status: 130, stdout: '', stderr: 'prod: waiting\nprod: cancelled after 1\n'})
+  expect(await run(['cancel'], {home, onStderr: interrupt})).toEqual({
+    status: 130,
+    stdout: '',
+    stderr: 'prod: waiting\nprod: cancelled after 1\n',
+  })
   expect(JSON.parse((await run(['wait', '--json'], {home, onStderr: interrupt})).stdout).error.code).toBe('INTERRUPTED')
 })
 
 test('a reader that stops early ends it quietly', async ({onTestFinished}) => {
   const home = makeHome(onTestFinished)
-  const head = await runInShell('prod lines --size 20000 | head -n 1; echo "${PIPESTATUS[@]}"', home)
-  expect(head.stdout).toBe(`line 0 ${'x'.repeat(200)}\n0 0\n`)
+  const head = await runInShell('set -o pipefail; prod lines --size 20000 | head -n 1; echo "$?"', home)
+  expect(head.stdout).toBe(`line 0 ${'x'.repeat(200)}\n0\n`)
   expect(head.stderr).toBe('')
-  const passed = await runInShell('prod pass 7878787878 --size 100000 | head -c 3; echo " ${PIPESTATUS[@]}"', home)
-  expect(passed).toMatchObject({stdout: 'xxx 0 0\n', stderr: ''})
+  const passed = await runInShell('set -o pipefail; prod pass 7878787878 --size 100000 | head -c 3; echo " $?"', home)
+  expect(passed).toMatchObject({stdout: 'xxx 0\n', stderr: ''})
 })
 
 test.skipIf(!existsSync('/dev/full'))('a result that cannot be written is no success', async ({onTestFinished}) => {
@@ -99,10 +108,27 @@ test('each run leaves a usage event without its arguments, unless telemetry is o
   await run(['say', 'hunter2'], {home})
   await run(['fail', 'DENIED'], {home})
   const spool = join(home, '.local/state/prod/usage.jsonl')
-  const events = readFileSync(spool, 'utf8').trimEnd().split('\n').map(line => JSON.parse(line))
+  const events = readFileSync(spool, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
   expect(events).toEqual([
-    {command: 'try', durationMs: expect.any(Number), exit: 0, at: expect.stringMatching(/Z$/), version: '1.2.3', platform: process.platform},
-    {command: 'try', durationMs: expect.any(Number), exit: 243, at: expect.stringMatching(/Z$/), version: '1.2.3', platform: process.platform},
+    {
+      command: 'try',
+      durationMs: expect.any(Number),
+      exit: 0,
+      at: expect.stringMatching(/Z$/),
+      version: '1.2.3',
+      platform: process.platform,
+    },
+    {
+      command: 'try',
+      durationMs: expect.any(Number),
+      exit: 243,
+      at: expect.stringMatching(/Z$/),
+      version: '1.2.3',
+      platform: process.platform,
+    },
   ])
   expect(readFileSync(spool, 'utf8')).not.toContain('hunter2')
   expect(statSync(spool).mode & 0o777).toBe(0o600)
@@ -144,4 +170,3 @@ test.each([
     for (const end of ends) end()
   }
 })
-

@@ -1,10 +1,22 @@
 import {execFileSync} from 'node:child_process'
-import {chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync} from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {beforeEach, describe, expect, test} from 'vitest'
 import {argvLines} from '../src/cli/argv-text.ts'
-import {changeConfig, chooseBroker, type Config, listConfig, readConfig, writeConfig} from '../src/cli/config.ts'
+import {type Config, changeConfig, chooseBroker, listConfig, readConfig, writeConfig} from '../src/cli/config.ts'
 import {parseDuration, parseMoment, showDuration, showWhen} from '../src/cli/durations.ts'
 import {cut, hasColour, paint, unpaint} from '../src/cli/output.ts'
 import {appendPrivate, places, privateFolder, readPrivate, writePrivate} from '../src/cli/places.ts'
@@ -21,9 +33,21 @@ beforeEach(() => {
 
 describe('places', () => {
   test('follow the XDG folders, which count only when absolute, and the Windows ones', () => {
-    expect(places({HOME: '/home/a'}, 'linux')).toEqual({config: '/home/a/.config/prod', state: '/home/a/.local/state/prod', cache: '/home/a/.cache/prod'})
-    expect(places({HOME: '/home/a', XDG_CONFIG_HOME: '/c', XDG_STATE_HOME: 's', XDG_CACHE_HOME: ''}, 'linux')).toEqual({config: '/c/prod', state: '/home/a/.local/state/prod', cache: '/home/a/.cache/prod'})
-    expect(places({APPDATA: '/r', LOCALAPPDATA: '/l', USERPROFILE: '/u'}, 'win32')).toEqual({config: '/r/prod', state: '/l/prod/state', cache: '/l/prod/cache'})
+    expect(places({HOME: '/home/a'}, 'linux')).toEqual({
+      config: '/home/a/.config/prod',
+      state: '/home/a/.local/state/prod',
+      cache: '/home/a/.cache/prod',
+    })
+    expect(places({HOME: '/home/a', XDG_CONFIG_HOME: '/c', XDG_STATE_HOME: 's', XDG_CACHE_HOME: ''}, 'linux')).toEqual({
+      config: '/c/prod',
+      state: '/home/a/.local/state/prod',
+      cache: '/home/a/.cache/prod',
+    })
+    expect(places({APPDATA: '/r', LOCALAPPDATA: '/l', USERPROFILE: '/u'}, 'win32')).toEqual({
+      config: '/r/prod',
+      state: '/l/prod/state',
+      cache: '/l/prod/cache',
+    })
   })
 
   test('TM-U1: files are 0600 in 0700 folders, and replaced whole', () => {
@@ -105,12 +129,26 @@ describe('settings', () => {
     writeConfig(changeConfig(readConfig(env()), 'broker', 'main'), env())
     writeConfig(changeConfig(readConfig(env()), 'telemetry', 'off'), env())
     writeConfig(changeConfig(readConfig(env()), 'brokers.main.caFile', '/etc/ca.pem'), env())
-    expect(listConfig(readConfig(env()))).toEqual({broker: 'main', telemetry: 'off', 'brokers.main.url': 'https://prod.example', 'brokers.main.caFile': '/etc/ca.pem'})
+    expect(listConfig(readConfig(env()))).toEqual({
+      broker: 'main',
+      telemetry: 'off',
+      'brokers.main.url': 'https://prod.example',
+      'brokers.main.caFile': '/etc/ca.pem',
+    })
     expect(changeConfig(readConfig(env()), 'brokers.main', undefined)).toEqual({telemetry: 'off', brokers: {}})
   })
 
   test('a key, a value or a broker that cannot be is refused', () => {
-    for (const [key, value] of [['nonsense', 'x'], ['telemetry', 'maybe'], ['credentialStore', 'paper'], ['broker', 'nobody'], ['brokers.Main.url', 'https://x'], ['brokers.main.caFile', '/x'], ['__proto__', 'x'], ['constructor', 'x']] as const) {
+    for (const [key, value] of [
+      ['nonsense', 'x'],
+      ['telemetry', 'maybe'],
+      ['credentialStore', 'paper'],
+      ['broker', 'nobody'],
+      ['brokers.Main.url', 'https://x'],
+      ['brokers.main.caFile', '/x'],
+      ['__proto__', 'x'],
+      ['constructor', 'x'],
+    ] as const) {
       expect(() => changeConfig({}, key, value), key).toThrow(expect.objectContaining({code: 'USAGE'}))
     }
     expect(() => changeConfig({}, 'brokers.main.url', 'http://prod.example')).toThrow(expect.objectContaining({code: 'INSECURE_URL'}))
@@ -118,7 +156,14 @@ describe('settings', () => {
 
   test('TM-U1: a file with anything else in it, or open to writers, is refused', () => {
     const path = join(home, '.config/prod/config.json')
-    for (const text of ['{', '[]', '{"nonsense": 1}', '{"telemetry": "maybe"}', '{"brokers": {"main": {}}}', '{"brokers": {"main": {"url": "https://x", "insecure": "yes"}}}']) {
+    for (const text of [
+      '{',
+      '[]',
+      '{"nonsense": 1}',
+      '{"telemetry": "maybe"}',
+      '{"brokers": {"main": {}}}',
+      '{"brokers": {"main": {"url": "https://x", "insecure": "yes"}}}',
+    ]) {
       writePrivate(path, text)
       expect(() => readConfig(env()), text).toThrow(expect.objectContaining({code: 'CONFIG_INVALID'}))
     }
@@ -128,21 +173,29 @@ describe('settings', () => {
   })
 
   test('the broker that is meant: the flag, then PROD_BROKER, then the setting, then the only one', () => {
-    const config: Config = {brokers: {main: {url: 'https://main.example'}, test: {url: 'http://127.0.0.1:8443', caFile: '/ca'}}, broker: 'main'}
+    const config: Config = {
+      brokers: {main: {url: 'https://main.example'}, test: {url: 'http://127.0.0.1:8443', caFile: '/ca'}},
+      broker: 'main',
+    }
     expect(chooseBroker(config, undefined, {})).toEqual({name: 'main', url: 'https://main.example'})
     expect(chooseBroker(config, undefined, {PROD_BROKER: 'test'})).toEqual({name: 'test', url: 'http://127.0.0.1:8443', caFile: '/ca'})
     expect(chooseBroker(config, 'main', {PROD_BROKER: 'test'}).name).toBe('main')
     expect(chooseBroker(config, 'http://127.0.0.1:8443/', {}).name).toBe('test')
     expect(chooseBroker(config, 'https://other.example:9', {})).toEqual({name: 'other.example:9', url: 'https://other.example:9'})
     expect(chooseBroker({brokers: {only: {url: 'https://only.example'}}}, undefined, {}).name).toBe('only')
-    for (const [some, named] of [[{}, undefined], [config, 'nobody'], [{brokers: {}}, 'toString']] as const) expect(() => chooseBroker(some, named, {})).toThrow(expect.objectContaining({code: 'USAGE'}))
+    for (const [some, named] of [
+      [{}, undefined],
+      [config, 'nobody'],
+      [{brokers: {}}, 'toString'],
+    ] as const)
+      expect(() => chooseBroker(some, named, {})).toThrow(expect.objectContaining({code: 'USAGE'}))
     expect(() => chooseBroker(config, 'http://prod.example', {})).toThrow(expect.objectContaining({code: 'INSECURE_URL'}))
   })
 })
 
 test('usage events are bounded, taken once, and none is kept where telemetry is off', () => {
-  const saved = process.env['HOME']
-  process.env['HOME'] = home
+  const saved = process.env.HOME
+  process.env.HOME = home
   try {
     const event: UsageEvent = {command: 'exec', durationMs: 5, exit: 0, at: '2026-11-22T00:00:00.000Z', tool: 'unit'}
     spoolUsage(event)
@@ -157,7 +210,7 @@ test('usage events are bounded, taken once, and none is kept where telemetry is 
     spoolUsage(event)
     expect(existsSync(path)).toBe(false)
   } finally {
-    process.env['HOME'] = saved
+    process.env.HOME = saved
   }
 })
 
@@ -181,7 +234,15 @@ test('TM-W6: an argv that is too long for a line is listed whole, argument by ar
 })
 
 test('a table aligns wide letters, fits the room where it can, and needs rows', () => {
-  expect(table(['A', 'B'], [['日本', 1], ['x', undefined]]).map(unpaint)).toEqual(['A     B', '日本  1', 'x     -'])
+  expect(
+    table(
+      ['A', 'B'],
+      [
+        ['日本', 1],
+        ['x', undefined],
+      ],
+    ).map(unpaint),
+  ).toEqual(['A     B', '日本  1', 'x     -'])
   expect(table(['A', 'B'], [])).toEqual([])
   const narrow = table(['NAME', 'SUMMARY'], [['a'.repeat(30), 'b'.repeat(60)]], 40).map(unpaint)
   expect(narrow[1]).toBe(`${'a'.repeat(18)}…  ${'b'.repeat(18)}…`)
@@ -189,7 +250,8 @@ test('a table aligns wide letters, fits the room where it can, and needs rows', 
 
 test('spans and moments are read and shown as people write them', () => {
   expect(['30m', '1h30m', '90s', '2d', '45'].map(parseDuration)).toEqual([1800, 5400, 90, 172_800, 2700])
-  for (const bad of ['', '0m', '30', 'm', '1m1h', '1.5h', '-5m', '5 m', '1h1h'].filter(text => text !== '30')) expect(() => parseDuration(bad), bad).toThrow(expect.objectContaining({code: 'DURATION_INVALID'}))
+  for (const bad of ['', '0m', '30', 'm', '1m1h', '1.5h', '-5m', '5 m', '1h1h'].filter(text => text !== '30'))
+    expect(() => parseDuration(bad), bad).toThrow(expect.objectContaining({code: 'DURATION_INVALID'}))
   expect([0, 59, 61, 5400, 90_061].map(showDuration)).toEqual(['0s', '59s', '1m1s', '1h30m', '1d1h'])
   const now = new Date('2026-11-22T12:00:00.000Z')
   expect(showWhen('2026-11-22T12:05:00Z', now)).toBe('in 5m')
@@ -199,5 +261,6 @@ test('spans and moments are read and shown as people write them', () => {
   const next = new Date(parseMoment('14:30', now))
   expect([next.getHours(), next.getMinutes()]).toEqual([14, 30])
   expect(next.getTime()).toBeGreaterThan(now.getTime())
-  for (const bad of ['tomorrow', '25:00', '2026-11-22', '2026-13-01T00:00Z']) expect(() => parseMoment(bad, now), bad).toThrow(expect.objectContaining({code: 'USAGE'}))
+  for (const bad of ['tomorrow', '25:00', '2026-11-22', '2026-13-01T00:00Z'])
+    expect(() => parseMoment(bad, now), bad).toThrow(expect.objectContaining({code: 'USAGE'}))
 })

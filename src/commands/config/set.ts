@@ -9,7 +9,10 @@ export default class ConfigSet extends ProdCommand {
     setting: Args.string({required: true, description: 'such as telemetry or brokers.main.url'}),
     value: Args.string({required: true, description: 'what it shall be'}),
   }
-  static override examples = ['<%= config.bin %> <%= command.id %> telemetry off', '<%= config.bin %> <%= command.id %> brokers.main.url https://prod.example']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> telemetry off',
+    '<%= config.bin %> <%= command.id %> brokers.main.url https://prod.example',
+  ]
 
   async run(): Promise<{setting: string; value: string}> {
     const {args} = await this.parse(ConfigSet)

@@ -26,7 +26,7 @@ function need(what: string, instead: string | undefined): void {
   throw new ProdError('NO_TERMINAL', `${what} is missing, and ${why}`, instead)
 }
 
-const isDumb = (): boolean => process.env['TERM'] === 'dumb'
+const isDumb = (): boolean => process.env.TERM === 'dumb'
 const context = {output: process.stderr, input: process.stdin} as const
 
 async function asked<T>(prompt: Promise<T>): Promise<T> {
@@ -99,12 +99,24 @@ export async function pick<T>({what, choices, instead}: {what: string; choices: 
     search: `${name} ${note ?? ''}`,
     value,
   }))
-  return asked(search<T>({message: showLine(what), pageSize: 12, source: term => filter(shown, term ?? '', choice => choice.search).map(({name, short, value}) => ({name, short, value}))}, context))
+  return asked(
+    search<T>(
+      {
+        message: showLine(what),
+        pageSize: 12,
+        source: term => filter(shown, term ?? '', choice => choice.search).map(({name, short, value}) => ({name, short, value})),
+      },
+      context,
+    ),
+  )
 }
 
 /** Those in which the letters of `term` come in this order, the closest first. An empty term keeps all as they are. Pure. */
 export function filter<T>(items: readonly T[], term: string, textOf: (item: T) => string): T[] {
-  const wanted = term.toLowerCase().split(/\s+/).filter(word => word !== '')
+  const wanted = term
+    .toLowerCase()
+    .split(/\s+/)
+    .filter(word => word !== '')
   if (wanted.length === 0) return [...items]
   return items
     .map((item, index) => ({item, index, score: wanted.reduce((sum, word) => sum + closeness(textOf(item).toLowerCase(), word), 0)}))

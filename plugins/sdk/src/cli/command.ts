@@ -2,6 +2,7 @@ import {Command} from '@oclif/core/command'
 import * as Flags from '@oclif/core/flags'
 import type {Input, ParserOutput} from '@oclif/core/interfaces'
 import type {BrokerClient} from '../client.ts'
+import type {Session} from '../session.ts'
 import {neverAsk} from './ask.ts'
 import {Interrupted, reportFailure} from './failure.ts'
 import {guardStreams, say, writeJson, writeResult} from './output.ts'
@@ -10,6 +11,9 @@ import {sendUsage, spoolUsage} from './usage.ts'
 // biome-ignore lint/suspicious/noExplicitAny: as the framework types what it parsed
 type Output = Record<string, any>
 
+/** A broker's client, and the login it calls with. */
+type Connected = BrokerClient & {session: () => Promise<Session>}
+
 /**
  * The base of every command: its flags, its way to the broker, and how it ends. `run` parses, makes a call, says, returns; what it returns is what
  * `--json` prints. Failures are thrown and shown here alone.
@@ -17,7 +21,11 @@ type Output = Record<string, any>
 export abstract class ProdCommand extends Command {
   static override enableJsonFlag = true
   static override baseFlags = {
-    broker: Flags.string({helpGroup: 'GLOBAL', helpValue: 'NAME|URL', description: 'the broker that is meant; else PROD_BROKER, else the configured one'}),
+    broker: Flags.string({
+      helpGroup: 'GLOBAL',
+      helpValue: 'NAME|URL',
+      description: 'the broker that is meant; else PROD_BROKER, else the configured one',
+    }),
     json: Flags.boolean({helpGroup: 'GLOBAL', description: 'one JSON document on stdout, for a failure too'}),
     help: Flags.help({char: 'h', helpGroup: 'GLOBAL', description: 'show this help'}),
   }
@@ -25,7 +33,7 @@ export abstract class ProdCommand extends Command {
   /** name of the tool, for the usage events of `exec` */
   protected usageTool: string | undefined
   #brokerFlag: string | undefined
-  #client: Promise<BrokerClient> | undefined
+  #client: Promise<Connected> | undefined
   #usageSent: Promise<void> | undefined
   #onInterrupt: ((times: number) => void) | undefined
 
@@ -44,9 +52,11 @@ export abstract class ProdCommand extends Command {
     return this.#brokerFlag
   }
 
-  /** The client of the broker that is meant, opened once. Throws USAGE, NOT_LOGGED_IN, CONFIG_INVALID. */
-  protected connect(): Promise<BrokerClient> {
-    this.#client ??= import('./credentials.ts').then(({connectBroker}) => connectBroker(this.#brokerFlag === undefined ? {} : {broker: this.#brokerFlag}))
+  /** The client of the broker that is meant, opened once, with its session for streams and signatures. Throws USAGE, NOT_LOGGED_IN, CONFIG_INVALID. */
+  protected connect(): Promise<Connected> {
+    this.#client ??= import('./credentials.ts').then(({connectBroker}) =>
+      connectBroker(this.#brokerFlag === undefined ? {} : {broker: this.#brokerFlag}),
+    )
     return this.#client
   }
 
@@ -72,7 +82,10 @@ export abstract class ProdCommand extends Command {
     this.#onInterrupt = act
   }
 
-  protected override async parse<F extends Output, B extends Output, A extends Output>(options?: Input<F, B, A>, argv?: string[]): Promise<ParserOutput<F, B, A>> {
+  protected override async parse<F extends Output, B extends Output, A extends Output>(
+    options?: Input<F, B, A>,
+    argv?: string[],
+  ): Promise<ParserOutput<F, B, A>> {
     const parsed = await super.parse<F, B, A>(options, argv)
     this.#brokerFlag = (parsed.flags as {broker?: string}).broker
     return parsed

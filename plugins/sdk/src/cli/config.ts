@@ -20,7 +20,11 @@ type Setting = 'broker' | 'telemetry' | 'credentialStore' | 'explainAfterFailure
 /** Each setting that has one value: what it means, what it may be, what holds where nothing is set. Brokers are `brokers.NAME.url`, `brokers.NAME.caFile`. */
 export const settings: Record<Setting, {means: string; values?: readonly string[]; otherwise: string | undefined}> = {
   broker: {means: 'name of the broker that is meant where none is named', otherwise: undefined},
-  telemetry: {means: "send the CLI's own usage events (command, duration, exit status) to the broker", values: ['on', 'off'], otherwise: 'on'},
+  telemetry: {
+    means: "send the CLI's own usage events (command, duration, exit status) to the broker",
+    values: ['on', 'off'],
+    otherwise: 'on',
+  },
   credentialStore: {means: 'where logins are kept; file: plain, 0600', values: ['keychain', 'file'], otherwise: undefined},
   explainAfterFailure: {means: 'explain a denial after a failed exec', values: ['on', 'off'], otherwise: 'on'},
 }
@@ -58,9 +62,10 @@ function check(value: unknown, path: string): Config {
       if (!isObject(given)) return bad('brokers is not an object')
       for (const [name, broker] of Object.entries(given)) {
         if (!brokerName.test(name)) bad(`brokers: ${name} is no name for a broker`)
-        if (!isObject(broker) || typeof broker['url'] !== 'string') return bad(`brokers.${name} has no url`)
-        brokerOrigin(broker['url'])
-        for (const [part, text] of Object.entries(broker)) if (!['url', 'caFile'].includes(part) || typeof text !== 'string') bad(`brokers.${name}.${part} is not known`)
+        if (!isObject(broker) || typeof broker.url !== 'string') return bad(`brokers.${name} has no url`)
+        brokerOrigin(broker.url)
+        for (const [part, text] of Object.entries(broker))
+          if (!['url', 'caFile'].includes(part) || typeof text !== 'string') bad(`brokers.${name}.${part} is not known`)
       }
     } else if (Object.hasOwn(settings, key)) {
       const {values} = settings[key as Setting]
@@ -79,7 +84,8 @@ export function writeConfig(config: Config, env: NodeJS.ProcessEnv = process.env
 /** All that is set, as `key` → value: `broker`, `brokers.NAME.url`. Pure. */
 export function listConfig({brokers = {}, ...rest}: Config): Record<string, string> {
   const list: Record<string, string> = {...rest}
-  for (const [name, broker] of Object.entries(brokers)) for (const [part, text] of Object.entries(broker)) list[`brokers.${name}.${part}`] = text
+  for (const [name, broker] of Object.entries(brokers))
+    for (const [part, text] of Object.entries(broker)) list[`brokers.${name}.${part}`] = text
   return list
 }
 
@@ -93,13 +99,19 @@ export function changeConfig(config: Config, key: string, value: string | undefi
     const {[key as Setting]: _, ...rest} = config
     return rest
   }
-  if (values && !values.includes(value)) throw new ProdError('USAGE', `${key} must be ${values.join(' or ')}`, `prod config set ${key} ${values[0]}`)
+  if (values && !values.includes(value))
+    throw new ProdError('USAGE', `${key} must be ${values.join(' or ')}`, `prod config set ${key} ${values[0]}`)
   if (key === 'broker' && !config.brokers?.[value]) throw new ProdError('USAGE', `there is no broker ${value}`, 'prod login --broker URL')
   return {...config, [key]: value}
 }
 
 function changeBroker(config: Config, name: string, part: 'url' | 'caFile' | undefined, value: string | undefined): Config {
-  if (!brokerName.test(name)) throw new ProdError('USAGE', `${name} is no name for a broker: small letters, digits, . _ -`, 'prod config set brokers.main.url https://prod.example')
+  if (!brokerName.test(name))
+    throw new ProdError(
+      'USAGE',
+      `${name} is no name for a broker: small letters, digits, . _ -`,
+      'prod config set brokers.main.url https://prod.example',
+    )
   const {[name]: old, ...others} = config.brokers ?? {}
   if (value === undefined && part !== 'caFile') {
     const {broker, ...rest} = {...config, brokers: others}
@@ -108,7 +120,8 @@ function changeBroker(config: Config, name: string, part: 'url' | 'caFile' | und
   if (value === undefined) return old ? {...config, brokers: {...others, [name]: {url: old.url}}} : config
   if (part === undefined) throw new ProdError('USAGE', 'a broker is set by its url', `prod config set brokers.${name}.url ${value}`)
   const url = part === 'url' ? brokerOrigin(value) : old?.url
-  if (url === undefined) throw new ProdError('USAGE', `there is no broker ${name}`, `prod config set brokers.${name}.url https://prod.example`)
+  if (url === undefined)
+    throw new ProdError('USAGE', `there is no broker ${name}`, `prod config set brokers.${name}.url https://prod.example`)
   const caFile = part === 'caFile' ? value : old?.caFile
   return {...config, brokers: {...others, [name]: {url, ...(caFile === undefined ? {} : {caFile})}}}
 }
@@ -120,11 +133,12 @@ function changeBroker(config: Config, name: string, part: 'url' | 'caFile' | und
 export function chooseBroker(config: Config, named: string | undefined, env: NodeJS.ProcessEnv = process.env): Broker {
   const brokers = config.brokers ?? {}
   const only = Object.keys(brokers).length === 1 ? Object.keys(brokers)[0] : undefined
-  const meant = named || env['PROD_BROKER'] || config.broker || only
+  const meant = named || env.PROD_BROKER || config.broker || only
   if (meant === undefined) throw new ProdError('USAGE', 'no broker is known yet', 'prod login --broker https://prod.example')
   const known = Object.hasOwn(brokers, meant) ? brokers[meant] : undefined
   if (known) return {name: meant, ...known, url: brokerOrigin(known.url)}
-  if (!meant.includes('://') && !meant.includes(':') && !meant.includes('.')) throw new ProdError('USAGE', `there is no broker ${meant}`, 'prod config ls')
+  if (!meant.includes('://') && !meant.includes(':') && !meant.includes('.'))
+    throw new ProdError('USAGE', `there is no broker ${meant}`, 'prod config ls')
   const url = brokerOrigin(meant)
   const [name, same] = Object.entries(brokers).find(([, broker]) => brokerOrigin(broker.url) === url) ?? []
   return name !== undefined && same ? {name, ...same, url} : {name: new URL(url).host, url}

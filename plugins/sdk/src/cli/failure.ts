@@ -32,7 +32,7 @@ export function reportFailure(error: unknown, {json = false, help = 'prod --help
   if (description.hint !== undefined) say(`try: ${description.hint}`)
   if (description.correlation !== undefined) say(`the broker's log has it under ${description.correlation}`)
   if (!(foreseen instanceof ProdError)) sayBug(error)
-  else if (process.env['PROD_DEBUG'] === '1') sayStack(error)
+  else if (process.env.PROD_DEBUG === '1') sayStack(error)
   return codes[description.code].exit
 }
 
@@ -46,10 +46,13 @@ function usageOf(error: unknown, help: string): ProdError | undefined {
   if (typeof oclif?.exit !== 'number' && parse === undefined) return undefined
   const text = stripVTControlCharacters(message ?? '')
   if (/^Missing \d+ required arg/.test(text) && Array.isArray(args)) {
-    return new ProdError('USAGE', `missing: ${args.map(arg => String((arg as {name?: unknown}).name).toUpperCase()).join(' ')}`, help, {cause: error})
+    return new ProdError('USAGE', `missing: ${args.map(arg => String((arg as {name?: unknown}).name).toUpperCase()).join(' ')}`, help, {
+      cause: error,
+    })
   }
-  if (name === 'Error' && /^Nonexistent flag/.test(text) && Array.isArray(flags)) return new ProdError('USAGE', `there is no flag ${flags.join(', ')}`, help, {cause: error})
-  const missing = [...text.matchAll(/Missing required flag (\S+)/g)].map(([, flag]) => flag?.startsWith('-') ? flag : `--${flag}`)
+  if (name === 'Error' && /^Nonexistent flag/.test(text) && Array.isArray(flags))
+    return new ProdError('USAGE', `there is no flag ${flags.join(', ')}`, help, {cause: error})
+  const missing = [...text.matchAll(/Missing required flag (\S+)/g)].map(([, flag]) => (flag?.startsWith('-') ? flag : `--${flag}`))
   if (missing.length > 0) return new ProdError('USAGE', `missing: ${missing.join(' ')}`, help, {cause: error})
   const own = ownMessage(text).replace(/^The following errors? occurred:\s*/, '')
   return new ProdError('USAGE', own.charAt(0).toLowerCase() + own.slice(1), help, {cause: error})
@@ -65,8 +68,10 @@ function sayBug(error: unknown): void {
   const {name} = error instanceof Error ? error : {name: typeof error}
   const stack = error instanceof Error ? (error.stack ?? '') : ''
   const place = /\n\s+at .*?([^/\\()\s]+:\d+:\d+)\)?(?:\n|$)/.exec(stack)?.[1]
-  say(`this is a bug, please report it: ${name}${place ? ` at ${place}` : ''}, node ${process.versions.node}, ${process.platform}-${process.arch}`)
-  if (process.env['PROD_DEBUG'] === '1') sayStack(error)
+  say(
+    `this is a bug, please report it: ${name}${place ? ` at ${place}` : ''}, node ${process.versions.node}, ${process.platform}-${process.arch}`,
+  )
+  if (process.env.PROD_DEBUG === '1') sayStack(error)
   else say('try: PROD_DEBUG=1 before the same command shows where')
 }
 
@@ -75,4 +80,3 @@ function sayStack(error: unknown): void {
   say((error.stack ?? error.message).split('\n'))
   if (error.cause !== undefined) sayStack(error.cause)
 }
-

@@ -8,7 +8,14 @@ import {columns, fit, showLine, showText} from '../text.ts'
 /** How text may be set off. Never the only carrier of a meaning. */
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 
-const sgr: Record<Style, [on: number, off: number]> = {bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39]}
+const sgr: Record<Style, [on: number, off: number]> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+}
 
 /** Known to this process alone: text from elsewhere cannot colour, because it cannot guess it. */
 const mark = `\0${Math.random().toString(36).slice(2)}${process.hrtime.bigint().toString(36)}:`
@@ -29,9 +36,9 @@ type Name = 'stdout' | 'stderr'
 
 /** Whether colour may be written: to a terminal, unless `NO_COLOR` or `TERM=dumb`; `FORCE_COLOR` asks for it anywhere. */
 export function hasColour(name: Name, env: NodeJS.ProcessEnv = process.env): boolean {
-  if (env['NO_COLOR']) return false
-  if (env['FORCE_COLOR'] !== undefined) return env['FORCE_COLOR'] !== '0'
-  return process[name].isTTY === true && env['TERM'] !== 'dumb'
+  if (env.NO_COLOR) return false
+  if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0'
+  return process[name].isTTY === true && env.TERM !== 'dumb'
 }
 
 /** Columns of the terminal; 80 where there is none. */
@@ -58,7 +65,10 @@ function render(name: Name, text: string, safe: (piece: string) => string): stri
   const clean = withoutSecrets(text)
   if (!clean.includes(mark)) return safe(clean)
   const colour = hasColour(name)
-  return clean.split(paintMark).map((piece, index) => (index % 2 === 0 ? safe(piece) : colour ? `\x1b[${piece}m` : '')).join('')
+  return clean
+    .split(paintMark)
+    .map((piece, index) => (index % 2 === 0 ? safe(piece) : colour ? `\x1b[${piece}m` : ''))
+    .join('')
 }
 
 const gone = new AbortController()
@@ -115,7 +125,9 @@ export function writeResult(text: string | readonly string[]): void {
 /** Writes the one JSON document of `--json`. It parses to the value; nothing in it acts on a terminal. */
 export function writeJson(value: unknown): void {
   const text = JSON.stringify(value, undefined, 2) ?? 'null'
-  const safe = text.split('\n').map(line => line.replace(/[[\p{C}\p{Z}\p{DI}\u2800\ufffc]--[ ]]/gv, character => forLog(character).slice(1, -1)))
+  const safe = text
+    .split('\n')
+    .map(line => line.replace(/[[\p{C}\p{Z}\p{DI}\u2800\ufffc]--[ ]]/gv, character => forLog(character).slice(1, -1)))
   write('stdout', `${withoutSecrets(safe.join('\n'))}\n`)
 }
 

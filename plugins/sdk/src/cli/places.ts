@@ -1,5 +1,20 @@
 /** Where the CLI keeps its files, and how it reads and writes them so that no other account of the machine can meddle (TM-U1). */
-import {closeSync, constants, fchmodSync, fstatSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, type Stats, unlinkSync, writeFileSync, writeSync} from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import {dirname, isAbsolute, join} from 'node:path'
 import {ProdError} from '../errors.ts'
 
@@ -15,7 +30,7 @@ export interface Places {
 
 /** XDG Base Directory Specification 0.8 (a relative path is ignored); on Windows `%APPDATA%` and `%LOCALAPPDATA%`. Pure. */
 export function places(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.Platform = process.platform): Places {
-  const home = env['HOME'] || env['USERPROFILE'] || process.getBuiltinModule('node:os').homedir()
+  const home = env.HOME || env.USERPROFILE || process.getBuiltinModule('node:os').homedir()
   const of = (name: string, otherwise: string): string => {
     const given = env[name]
     return join(given && isAbsolute(given) ? given : otherwise, 'prod')

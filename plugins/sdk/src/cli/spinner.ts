@@ -14,7 +14,7 @@ export interface Spinner {
  * On stderr alone; what is written meanwhile stands above it.
  */
 export function startSpinner(text: string): Spinner {
-  return process.stderr.isTTY && process.env['TERM'] !== 'dumb' ? turning(text) : plain(text)
+  return process.stderr.isTTY && process.env.TERM !== 'dumb' ? turning(text) : plain(text)
 }
 
 function plain(text: string): Spinner {
@@ -39,7 +39,13 @@ function turning(text: string): Spinner {
   }
   void import('ora').then(({default: ora}) => {
     if (stopped) return
-    const spinner = ora({text: line(), stream: process.stderr, color: hasColour('stderr') ? 'cyan' : false, discardStdin: false, isEnabled: true}).start()
+    const spinner = ora({
+      text: line(),
+      stream: process.stderr,
+      color: hasColour('stderr') ? 'cyan' : false,
+      discardStdin: false,
+      isEnabled: true,
+    }).start()
     stand({clear: () => spinner.clear(), draw: () => spinner.render()})
     show = () => {
       spinner.text = line()

@@ -8,14 +8,22 @@ export type Column = string | {head: string; prose?: true}
  * Rows under heads, for `this.log`: aligned with two blanks between, at a terminal cut to its width (the widest columns give way), whole when
  * piped. For machines there is `--json`. No rows, no lines.
  */
-export function table(heads: readonly Column[], rows: readonly (readonly (string | number | null | undefined)[])[], room = process.stdout.isTTY ? terminalWidth() : Number.POSITIVE_INFINITY): string[] {
+export function table(
+  heads: readonly Column[],
+  rows: readonly (readonly (string | number | null | undefined)[])[],
+  room = process.stdout.isTTY ? terminalWidth() : Number.POSITIVE_INFINITY,
+): string[] {
   if (rows.length === 0) return []
   const prose = heads.map(head => typeof head !== 'string' && head.prose === true)
   const titles = heads.map(head => (typeof head === 'string' ? head : head.head))
   const cells = rows.map(row => titles.map((_, index) => safeCell(String(row[index] ?? '-'), prose[index] === true)))
   const widths = titles.map((title, index) => Math.max(columns(title), ...cells.map(row => columns(unpaint(row[index] as string)))))
   narrow(widths, titles.map(columns), room)
-  const line = (row: readonly string[]): string => row.map((cell, index) => pad(cut(cell, widths[index] as number), index === row.length - 1 ? 0 : (widths[index] as number))).join('  ').trimEnd()
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, index) => pad(cut(cell, widths[index] as number), index === row.length - 1 ? 0 : (widths[index] as number)))
+      .join('  ')
+      .trimEnd()
   return [paint('bold', line(titles)), ...cells.map(line)]
 }
 

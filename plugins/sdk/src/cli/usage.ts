@@ -4,7 +4,7 @@
  */
 import {renameSync, statSync} from 'node:fs'
 import {join} from 'node:path'
-import {api, type Endpoint} from '../api.ts'
+import {api} from '../api.ts'
 import type {BrokerClient} from '../client.ts'
 import {readConfig} from './config.ts'
 import {appendPrivate, places, readPrivate, removePrivate} from './places.ts'
@@ -80,8 +80,7 @@ export async function sendUsage(client: Pick<BrokerClient, 'call'>): Promise<voi
   const events = takeSpool()
   if (events.length === 0) return
   try {
-    const usage: Endpoint<{accepted: number}> = api.usage // typed by UsageEvent instead: the compiler finds this schema too deep
-    await client.call(usage, {events})
+    await client.call(api.usage, {events})
   } catch {
     for (const event of events) spoolUsage(event)
   }

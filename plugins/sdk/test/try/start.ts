@@ -20,7 +20,7 @@ export function makeHome(atEnd: AtEnd): string {
 }
 
 function environment(home: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return {PATH: process.env['PATH'], HOME: home, TERM: 'xterm-256color', ...env}
+  return {PATH: process.env.PATH, HOME: home, TERM: 'xterm-256color', ...env}
 }
 
 export interface Ended {
@@ -30,7 +30,14 @@ export interface Ended {
 }
 
 /** Runs it without a terminal to its end. `onStderr` sees what it says, and may signal it. */
-export function run(args: string[], {home, env = {}, onStderr}: {home: string; env?: NodeJS.ProcessEnv; onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void}): Promise<Ended> {
+export function run(
+  args: string[],
+  {
+    home,
+    env = {},
+    onStderr,
+  }: {home: string; env?: NodeJS.ProcessEnv; onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void},
+): Promise<Ended> {
   const child = spawn(process.execPath, [...flags, ...args], {env: environment(home, env), stdio: ['ignore', 'pipe', 'pipe']})
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', bytes => {
@@ -68,8 +75,16 @@ export interface Terminal {
 }
 
 /** Runs it at a terminal of 80 columns. */
-export function runAtTerminal(args: string[], {home, env = {}, atEnd, columns = 80}: {home: string; env?: NodeJS.ProcessEnv; atEnd: AtEnd; columns?: number}): Terminal {
-  const pty = spawnAtTerminal(process.execPath, [...flags, ...args], {name: env['TERM'] ?? 'xterm-256color', cols: columns, rows: 24, env: environment(home, env) as Record<string, string>})
+export function runAtTerminal(
+  args: string[],
+  {home, env = {}, atEnd, columns = 80}: {home: string; env?: NodeJS.ProcessEnv; atEnd: AtEnd; columns?: number},
+): Terminal {
+  const pty = spawnAtTerminal(process.execPath, [...flags, ...args], {
+    name: env.TERM ?? 'xterm-256color',
+    cols: columns,
+    rows: 24,
+    env: environment(home, env) as Record<string, string>,
+  })
   const terminal = new xterm.Terminal({cols: columns, rows: 24, allowProposedApi: true})
   const waiting = new Set<() => void>()
   const look = (): void => {

@@ -38,7 +38,16 @@ export default class Try extends ProdCommand {
     pass: async (text, size) => {
       for (let i = 0; i < size; i += 1) if (!(await passBytes('stdout', Buffer.from(text, 'hex')))) break
     },
-    table: () => this.log(table(['NAME', {head: 'REASON', prose: true}, 'LAST'], [['\u0430lice\tadmin', 'look – \u001b[2Kat it', 'x'.repeat(90)], ['bob', null, 'y']])),
+    table: () =>
+      this.log(
+        table(
+          ['NAME', {head: 'REASON', prose: true}, 'LAST'],
+          [
+            ['\u0430lice\tadmin', 'look – \u001b[2Kat it', 'x'.repeat(90)],
+            ['bob', null, 'y'],
+          ],
+        ),
+      ),
     fail: text => {
       throw new ProdError(text as 'DENIED', `no ${text}`, 'prod whoami')
     },
