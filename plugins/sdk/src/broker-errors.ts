@@ -19,9 +19,11 @@ export function refusal(broker: Broker, status: number, body: string, date?: str
 }
 
 /** The failure of a connection: refused, timed out, or a certificate that nobody vouches for. */
-export function unreachable(broker: Broker, cause: unknown): ProdError {
-  if (cause instanceof ProdError) return cause
-  const code = errnoOf(cause)
+export function unreachable(broker: Broker, error: unknown): ProdError {
+  if (error instanceof ProdError) return error
+  const code = errnoOf(error)
+  // the error itself holds the request, and with it the token
+  const cause = new Error(code)
   if (isCertificateFault(code)) {
     return new ProdError(
       'CERTIFICATE_REFUSED',
@@ -68,6 +70,7 @@ function clockHint(code: ErrorCode, date: string | undefined): string | undefine
 function errnoOf(cause: unknown): string {
   for (let at = cause; at instanceof Error; at = at.cause) {
     const {code, errors} = at as Error & {code?: unknown; errors?: unknown[]}
+    if (code === 'EPROTO' && /protocol version|unsupported protocol/.test(at.message)) return 'ERR_SSL_UNSUPPORTED_PROTOCOL'
     if (typeof code === 'string' && code !== '') return code
     if (Array.isArray(errors) && errors[0] instanceof Error) return errnoOf(errors[0])
   }
