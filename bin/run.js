@@ -35,15 +35,17 @@ function startAgain() {
   var env = {}
   for (var name in process.env) env[name] = process.env[name]
   env.PROD_REEXEC = '1'
-  var child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), {stdio: 'inherit', env: env})
+  var child
   // A terminal sends these two to the child itself; a second copy would read as impatience.
   var terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
   var signals = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR2', 'SIGCONT']
+  // before there is a child: a signal that finds nobody listening would end us alone
   signals.forEach(function (signal) {
     process.on(signal, function () {
       if (!(terminal && (signal === 'SIGINT' || signal === 'SIGQUIT'))) child.kill(signal)
     })
   })
+  child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), {stdio: 'inherit', env: env})
   child.on('error', function (error) {
     fail('the pinned Node did not start: ' + error.message)
   })

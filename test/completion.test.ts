@@ -14,10 +14,9 @@ const packages: Manifest[] = [
   {
     commands: {
       exec: {
-        args: {tool: {}},
         flags: {reason: {type: 'option', char: 'r'}, on: {type: 'option', multiple: true}, wait: {type: 'boolean'}, secret: {type: 'boolean', hidden: true}},
       },
-      'request:create': {args: {what: {}}},
+      'request:create': {args: {role: {}}},
       'request:approve': {args: {request: {}}},
       autocomplete: {args: {shell: {options: ['bash', 'zsh', 'fish']}}},
       'review:done': {flags: {verdict: {type: 'option', options: ['ok', 'violation']}}},
@@ -68,7 +67,7 @@ test.for([
   ['prod exec --reason x unit re', 'restart'],
   ['prod exec unit status --', '--no-pager'],
   ['prod exec nosuch ', ''],
-  ['prod request create ', 'web-operator local'],
+  ['prod request create ', 'web-operator'],
   ['prod request approve ', 'req_7h2k'],
   ['prod autocomplete ', 'bash zsh fish'],
   ['prod autocomplete bash ', ''],

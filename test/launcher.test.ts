@@ -113,7 +113,10 @@ test('TM-U1: compiled code is kept in a folder that is ours alone, and nowhere e
 
   const traps = [
     (folder: string, elsewhere: string) => symlinkSync(elsewhere, join(folder, 'v8')),
-    (folder: string) => mkdirSync(join(folder, 'v8')) && chmodSync(join(folder, 'v8'), 0o777),
+    (folder: string) => {
+      mkdirSync(join(folder, 'v8'))
+      chmodSync(join(folder, 'v8'), 0o777)
+    },
     (folder: string) => chmodSync(folder, 0o777),
   ]
   for (const setTrap of traps) {

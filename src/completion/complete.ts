@@ -75,7 +75,7 @@ function offersOfExec(command: Command, rest: readonly string[], typed: string, 
   const dashes = rest.indexOf('--')
   const index = toolIndex(rest, command.flags ?? {})
   const at = index === -1 ? dashes + 1 : index
-  if (at >= rest.length) return index === -1 ? named('tool', catalog) : offersOfCommand(command, rest, typed, catalog)
+  if (at >= rest.length) return index === -1 ? named('tool', catalog) : offersOfCommand({...command, args: {tool: {}}}, rest, typed, catalog)
   const tool = catalog?.view.tools.find(({name}) => name === rest[at])
   return tool ? completions(tool.grammar, [...rest.slice(at), typed]) : []
 }
@@ -139,8 +139,8 @@ function named(name: string, catalog: CachedCatalog | undefined): string[] {
     target: () => targets.map(({name}) => name),
     on: () => targets.map(({name}) => name),
     role: () => roles.map(({name}) => name),
-    what: () => [...roles, ...targets].map(({name}) => name),
     request: () => catalog.requests ?? [],
+    id: () => catalog.requests ?? [],
   }
   return lists[name]?.() ?? []
 }
