@@ -1,6 +1,8 @@
-import {existsSync, readdirSync, readFileSync} from 'node:fs'
-import {join} from 'node:path'
+import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {dirname, join} from 'node:path'
+import {ProdError} from '@prod/sdk/errors'
 import type {Plugin} from '@prod/sdk/plugin'
+import {pluginFiles} from './plugin-template.ts'
 
 /** A plugin beside the CLI. `brings`: such as `primitive host (exec, shell)`, `notifier`, `command broker start`. */
 export interface InstalledPlugin {
@@ -54,4 +56,31 @@ function commandsOf(folder: string): string[] {
   if (!existsSync(file)) return []
   const {commands} = JSON.parse(readFileSync(file, 'utf8')) as {commands: Record<string, unknown>}
   return Object.keys(commands).map(id => `command ${id.replaceAll(':', ' ')}`)
+}
+
+/**
+ * Writes a new plugin under `root`/plugins. Throws USAGE when the name is none or taken, or when `root` is an installation
+ * and no clone of the repository.
+ */
+export function newPlugin(root: string, name: string, version: string): {folder: string; files: string[]} {
+  if (!/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(name) || name.length > 40) {
+    throw new ProdError('USAGE', `${JSON.stringify(name)} is no name for a plugin: a-z, 0-9 and single -, a letter first, 40 at most`, 'prod plugins new my-way')
+  }
+  const home = join(root, 'plugins')
+  if (!existsSync(join(home, 'sdk/package.json'))) {
+    throw new ProdError('USAGE', 'this is an installed prod; a plugin is written in a clone of the repository', 'npm run dev -- plugins new NAME')
+  }
+  const folder = join(home, name)
+  try {
+    mkdirSync(folder)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw new ProdError('USAGE', `plugins/${name} is there already`, 'prod plugins', {cause})
+  }
+  const files = pluginFiles(name, version)
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, file)), {recursive: true})
+    writeFileSync(join(folder, file), text, {flag: 'wx'})
+  }
+  return {folder: `plugins/${name}`, files: Object.keys(files)}
 }

@@ -1,0 +1,81 @@
+import {spawnSync} from 'node:child_process'
+import {cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {expect, onTestFinished, test} from 'vitest'
+import {newPlugin} from '../src/plugins.ts'
+
+const root = join(import.meta.dirname, '..')
+
+/** A clone with the sources of the ground and of the host, linked as npm would link them. */
+function clone(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'prod-plugins-'))
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true}))
+  for (const plugin of ['sdk', 'host']) {
+    cpSync(join(root, 'plugins', plugin), join(folder, 'plugins', plugin), {recursive: true, filter: path => !/\/(node_modules|dist|test)$/.test(path)})
+  }
+  cpSync(join(root, 'tsconfig.json'), join(folder, 'tsconfig.json'))
+  cpSync(join(root, 'test/vitest.config.ts'), join(folder, 'test/vitest.config.ts'))
+  cpSync(join(root, 'test/reporter.ts'), join(folder, 'test/reporter.ts'))
+  mkdirSync(join(folder, 'node_modules/@prod'), {recursive: true})
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (name !== '@prod') symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name))
+  }
+  const own = join(root, 'plugins/sdk/node_modules')
+  if (existsSync(own)) symlinkSync(own, join(folder, 'plugins/sdk/node_modules'))
+  return folder
+}
+
+function link(folder: string, name: string): void {
+  symlinkSync(join(folder, 'plugins', name), join(folder, 'node_modules/@prod', name))
+}
+
+test('a new plugin passes the type checker and its contract as it is', {timeout: 120_000}, () => {
+  const folder = clone()
+  const {files} = newPlugin(folder, 'my-way', '0.1.0')
+  expect(files).toContain('src/open.ts')
+  for (const name of ['sdk', 'host', 'my-way']) link(folder, name)
+
+  const own = join(folder, 'plugins/my-way')
+  const types = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', own], {encoding: 'utf8', cwd: folder})
+  expect(types.stdout.split('\n').filter(line => line.startsWith('plugins/my-way'))).toEqual([])
+
+  const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'test/vitest.config.ts', 'plugins/my-way']
+  const {NODE_ENV, VITEST, ...env} = process.env
+  const {stdout, stderr} = spawnSync(process.execPath, vitest, {encoding: 'utf8', cwd: folder, env})
+  expect(stdout.trimEnd().split('\n').at(-1), stdout + stderr).toMatch(/^\d{2,} passed, 0 failed$/)
+})
+
+test('nothing is overwritten, and a name is checked before anything is written', () => {
+  const folder = clone()
+  newPlugin(folder, 'one', '0.1.0')
+  const before = readFileSync(join(folder, 'plugins/one/src/open.ts'), 'utf8')
+  expect(() => newPlugin(folder, 'one', '0.2.0')).toThrow('plugins/one is there already')
+  expect(() => newPlugin(folder, 'sdk', '0.1.0')).toThrow('plugins/sdk is there already')
+  expect(readFileSync(join(folder, 'plugins/one/src/open.ts'), 'utf8')).toBe(before)
+  for (const name of ['', '../up', 'A', 'a b', 'a--b', '-a', 'a/b', '.', 'a\n', 'é', 'x'.repeat(41)]) {
+    expect(() => newPlugin(folder, name, '0.1.0'), name).toThrow('is no name for a plugin')
+  }
+  expect(existsSync(join(folder, 'up'))).toBe(false)
+})
+
+test('an installed prod, which has no workspaces, says where a plugin is written', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'prod-plugins-'))
+  onTestFinished(() => rmSync(folder, {recursive: true}))
+  expect(() => newPlugin(folder, 'one', '0.1.0')).toThrow('a clone of the repository')
+})
+
+test('the list names each plugin and what it brings', () => {
+  const {stdout, status} = spawnSync(process.execPath, [join(root, 'bin/run.js'), 'plugins', '--json'], {
+    encoding: 'utf8',
+    env: {HOME: tmpdir(), PATH: process.env.PATH, XDG_CACHE_HOME: '/nonexistent', XDG_STATE_HOME: '/nonexistent'},
+  })
+  expect(status).toBe(0)
+  const plugins = JSON.parse(stdout) as {name: string; brings: string[]}[]
+  expect(plugins).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({name: '@prod/host', brings: ['primitive host (exec, shell)']}),
+      expect.objectContaining({name: '@prod/broker', brings: expect.arrayContaining(['command broker start'])}),
+    ]),
+  )
+})
