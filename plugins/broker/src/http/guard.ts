@@ -9,6 +9,7 @@ import type {Config} from '../config.ts'
 
 // one written form: nothing encoded, no empty or dotted segment, no slash at the end
 const path = /^(?:\/|(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)$/
+const json = /^application\/json(?:; ?charset="?utf-8"?)?$/i
 const label = /^[A-Za-z0-9._:-]{1,64}$/
 
 /** Why this request goes no further; undefined where it may. */
@@ -27,6 +28,8 @@ export function refusalOf(config: Config, request: IncomingMessage): ProdError |
   const {method, headers} = request
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
   if (hasBody && method !== 'POST') return new ProdError('BAD_REQUEST', `a body does not belong to ${method}`)
+  const types = valuesOf(request, 'content-type')
+  if (hasBody && !(types.length === 1 && json.test(types[0] as string))) return new ProdError('UNSUPPORTED_MEDIA_TYPE', 'the body is not application/json in UTF-8')
   return undefined
 }
 

@@ -23,3 +23,17 @@ export async function listen(server: Server, {host, port}: Pick<Config['listen']
   server.off('error', reject)
   return (server.address() as AddressInfo).port
 }
+
+const closeMs = 2000
+
+/** Takes nothing new, lets what is being answered end, and cuts what takes longer than 2 s. */
+export function closeServer(server: Server): Promise<void> {
+  const {promise, resolve} = Promise.withResolvers<void>()
+  const timer = setTimeout(() => server.closeAllConnections(), closeMs)
+  server.close(() => {
+    clearTimeout(timer)
+    resolve()
+  })
+  server.closeIdleConnections()
+  return promise
+}

@@ -6,21 +6,22 @@ import type {Socket} from 'node:net'
 import {ProdError} from '@prod/sdk/errors'
 import Fastify, {type FastifyInstance} from 'fastify'
 import type {WebSocket} from 'ws'
-import {sweepProofs} from '../identity/proofs.ts'
 import type {Parts} from '../parts.ts'
 import {commonHeaders, failureOf, writeFailure} from './answer.ts'
 import {pathOf, refusalOf} from './guard.ts'
-import {isLoopback, listen} from './listen.ts'
+import {closeServer, isLoopback, listen} from './listen.ts'
 import {openApiRoute} from './openapi.ts'
 import {serveStreams, type StreamHello} from './stream.ts'
 import {parseStrictJson} from './strict-json.ts'
 
 const maxBodyBytes = 1024 * 1024
 // nobody holds a connection for longer than 10 s without having said something whole (TM-A15)
-const timeouts = {headersTimeout: 7000, requestTimeout: 8000, keepAliveTimeout: 5000, connectionsCheckingInterval: 1000}
+const timeouts = {headersTimeout: 6000, requestTimeout: 7000, keepAliveTimeout: 5000, connectionsCheckingInterval: 1000}
 const inactivityMs = 30_000
-const sweepMs = 60_000
 
+export type {StreamHello}
+
+/** What a door leads to. */
 export interface Door {
   /** the features' endpoints, each through `handle` */
   routes: (app: FastifyInstance) => void
@@ -89,13 +90,12 @@ export async function startServer(parts: Parts, {routes, stream}: Door): Promise
     origin.port = String(port)
     config.origin = origin.origin
   }
-  const sweeper = setInterval(() => void sweepProofs(parts), sweepMs).unref()
 
   return {
     port,
     async close() {
-      clearInterval(sweeper)
       streams.close()
+      await closeServer(app.server as Server)
       await app.close()
     },
   }

@@ -12,7 +12,6 @@ import type {Parts} from '../parts.ts'
 
 const maxSkewSeconds = 60
 const maxProofLength = 4096
-const sweepLimit = 1000
 
 export interface ProofInput {
   method: string
@@ -103,16 +102,6 @@ async function remember({store}: Parts, id: string, isRead: boolean): Promise<vo
     if (!saved.ok) throw refused('the DPoP proof was used before')
   } catch (error) {
     if (!(isRead && error instanceof ProdError && error.code === 'STORE_UNAVAILABLE')) throw error
-  }
-}
-
-/** Forgets proofs that are too old to be accepted again. Safe to repeat, on any broker. */
-export async function sweepProofs({store}: Parts): Promise<void> {
-  try {
-    const due = await store.list({kind: 'seen', dueBefore: store.now().toISOString(), limit: sweepLimit})
-    if (due.length > 0) await store.commit({remove: due.map(({kind, id, version}) => ({kind, id, version})), events: []})
-  } catch {
-    // the next sweep does it
   }
 }
 

@@ -205,11 +205,13 @@ interface Secrets {
 }
 
 function readSecrets(dir: string): Secrets {
+  const folder = join(dir, 'keys')
+  openFolder(folder)
   const make = (): Buffer => {
     const jwk = generateKeyPairSync('ec', {namedCurve: 'P-256'}).privateKey.export({format: 'jwk'})
     return Buffer.from(JSON.stringify({jwk: {...jwk, use: 'sig', alg: 'ES256', kid: randomBytes(8).toString('hex')}, cookie: randomBytes(32).toString('base64url')}))
   }
-  return JSON.parse(openSecret(join(dir, 'dev-provider.json'), make).toString('utf8')) as Secrets
+  return JSON.parse(openSecret(join(folder, 'dev-provider.json'), make).toString('utf8')) as Secrets
 }
 
 /** The issuer's port is part of everybody's identity: kept over restarts where it can be. */

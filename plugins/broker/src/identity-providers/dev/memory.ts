@@ -8,7 +8,8 @@ export function openMemory(file: string): {adapter: (model: string) => Adapter; 
   closeSync(openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600))
   const db = new DatabaseSync(file)
   db.exec(`
-    PRAGMA journal_mode = WAL;
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA synchronous = FULL;
     CREATE TABLE IF NOT EXISTS kept (model TEXT NOT NULL, id TEXT NOT NULL, payload TEXT NOT NULL, grant_id TEXT, uid TEXT, expires_at INTEGER, PRIMARY KEY (model, id)) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS kept_by_grant ON kept (grant_id);
     CREATE INDEX IF NOT EXISTS kept_by_uid ON kept (model, uid);

@@ -105,7 +105,7 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
 
     async groups(providerToken) {
       try {
-        const answer = await token({grant_type: 'refresh_token', refresh_token: providerToken, scope: scopes.join(' ')})
+        const answer = await token({grant_type: 'refresh_token', refresh_token: providerToken})
         const idToken = answer['id_token']
         const next = answer['refresh_token']
         const accessToken = answer['access_token']
@@ -125,8 +125,8 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
         return {groups: groupsIn(claims ?? {}, settings.groupsClaim), providerToken: typeof next === 'string' ? next : providerToken}
       } catch (cause) {
         if (cause instanceof ProdError) throw cause
-        if (cause instanceof Refused) throw new ProdError('LOGIN_EXPIRED', 'the identity provider has ended this login', 'prod login', {cause})
-        throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider answers with a token that does not hold', 'prod doctor', {cause})
+        if (cause instanceof Refused && cause.message === 'invalid_grant') throw new ProdError('LOGIN_EXPIRED', 'the identity provider has ended this login', 'prod login', {cause})
+        throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider does not renew as it should', 'prod doctor', {cause})
       }
     },
 
