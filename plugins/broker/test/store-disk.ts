@@ -13,14 +13,20 @@ let commits = 0
 const commit = async () => {
   const id = `run_${commits}`
   const {ok} = await store.commit({
-    put: [{kind: 'run', id, version: 0, value: 'x'.repeat(30_000)}, {kind: 'session', id, version: 0, value: 1}],
+    put: [
+      {kind: 'run', id, version: 0, value: 'x'.repeat(30_000)},
+      {kind: 'session', id, version: 0, value: 1},
+    ],
     events: [{type: 'run.started', by: 'alice', subject: id}],
   })
   if (ok) commits++
 }
 const failure = async () => {
   for (let n = 0; n < 1000; n++) {
-    const error = await commit().then(() => undefined, (thrown: unknown) => thrown)
+    const error = await commit().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
     if (error) return describeError(error)
   }
   return undefined

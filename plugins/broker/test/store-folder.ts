@@ -10,7 +10,7 @@ import type {Store} from '../src/stores/store.ts'
 
 export const logName = 'broker.test/log'
 
-export function makeFolder(parent = tmpdir()): {dir: string; key: string; remove(): void} {
+export function makeFolder(parent = tmpdir()): {dir: string; key: string; remove: () => void} {
   const dir = mkdtempSync(join(parent, 'prod-store-'))
   mkdirSync(join(dir, 'keys'))
   const {privateKey, publicKey} = generateKeyPairSync('ed25519')
@@ -25,5 +25,10 @@ export function folderKey(dir: string): KeyObject {
 }
 
 export function openFolder(dir: string, clock?: () => Date): Promise<Store> {
-  return openSqliteStore({file: join(dir, storeFile), log: {name: logName, privateKey: folderKey(dir)}, instance: 'test', ...(clock ? {clock} : {})})
+  return openSqliteStore({
+    file: join(dir, storeFile),
+    log: {name: logName, privateKey: folderKey(dir)},
+    instance: 'test',
+    ...(clock ? {clock} : {}),
+  })
 }

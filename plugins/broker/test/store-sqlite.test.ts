@@ -1,12 +1,24 @@
 import {spawn, spawnSync} from 'node:child_process'
-import {chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {DatabaseSync} from 'node:sqlite'
-import {expect, onTestFinished, test} from 'vitest'
-import {checkpointFile, storeFile, verifyFolder} from '@prod/sdk/log/folder'
 import {openEntry} from '@prod/sdk/log/envelope'
+import {checkpointFile, storeFile, verifyFolder} from '@prod/sdk/log/folder'
+import {expect, onTestFinished, test} from 'vitest'
 import {networkFileSystem} from '../src/stores/sqlite/files.ts'
 import {event, storeContract} from './store-contract.ts'
 import {makeFolder, openFolder} from './store-folder.ts'
@@ -17,7 +29,8 @@ storeContract(async () => {
   const clock = () => now ?? new Date()
   let store = await openFolder(dir, clock)
   return {
-    store, verifierKey: key,
+    store,
+    verifierKey: key,
     async reopen() {
       await store.close()
       store = await openFolder(dir, clock)
@@ -86,7 +99,10 @@ test('TM-N8: a second broker on the same file is refused in clear words, from th
   const child = spawn(command!, args, {stdio: ['ignore', 'pipe', 'inherit']})
   const ended = new Promise(resolve => child.once('exit', resolve))
   await new Promise(resolve => child.stdout.once('data', resolve))
-  await expect(openFolder(dir)).rejects.toMatchObject({code: 'STORE_IN_USE', message: expect.stringContaining('another broker is running on')})
+  await expect(openFolder(dir)).rejects.toMatchObject({
+    code: 'STORE_IN_USE',
+    message: expect.stringContaining('another broker is running on'),
+  })
   child.kill('SIGKILL')
   await ended
 
@@ -127,7 +143,10 @@ test('TM-U1: the file is for its owner alone; links, foreign and open folders ar
   await store.close()
 
   chmodSync(dir, 0o777)
-  await expect(openFolder(dir)).rejects.toMatchObject({code: 'CONFIG_INVALID', message: expect.stringContaining('can be written by others')})
+  await expect(openFolder(dir)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('can be written by others'),
+  })
   chmodSync(dir, 0o700)
   const linked = folder().dir
   symlinkSync(join(dir, storeFile), join(linked, storeFile))
@@ -139,7 +158,11 @@ test('TM-E4: on a full and on a read-only disk a change fails whole and in clear
   if (can.status !== 0) skip('this machine lets us mount no small disk of our own')
   const parent = mkdtempSync(join(tmpdir(), 'prod-disk-'))
   onTestFinished(() => rmSync(parent, {recursive: true, force: true}))
-  const ran = spawnSync('unshare', ['-Urm', 'sh', '-c', 'mount -t tmpfs -o size=16m,mode=700 none "$0" && exec "$@"', parent, ...node('store-disk.ts', parent)], {encoding: 'utf8'})
+  const ran = spawnSync(
+    'unshare',
+    ['-Urm', 'sh', '-c', 'mount -t tmpfs -o size=16m,mode=700 none "$0" && exec "$@"', parent, ...node('store-disk.ts', parent)],
+    {encoding: 'utf8'},
+  )
   expect(ran.stderr).toBe('')
   const steps = JSON.parse(ran.stdout)
   expect(steps.full).toMatchObject({code: 'STORE_UNAVAILABLE', message: expect.stringMatching(/full/)})
@@ -162,7 +185,10 @@ test('TM-E2: a store that was put back to an older state does not open, and veri
   await second.commit({events: [event('thing_3')]})
   await second.close()
   copyFileSync(backup, join(dir, storeFile))
-  await expect(openFolder(dir)).rejects.toMatchObject({code: 'STORE_UNAVAILABLE', message: expect.stringContaining('2 records where 3 were signed')})
+  await expect(openFolder(dir)).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringContaining('2 records where 3 were signed'),
+  })
   expect(await verifyFolder(dir)).toMatchObject({ok: false, firstBad: {index: 2}})
 })
 
@@ -170,7 +196,9 @@ test('TM-E2 TM-E14: each change made to the store file is found and named, in a 
   const {dir, key} = folder()
   const store = await openFolder(dir)
   for (let n = 0; n < 10; n++) {
-    await store.commit({events: Array.from({length: 60}, (_, m) => event(`run_${n * 60 + m}`, {personal: {reason: `because ${m}`}, data: {n: m}}))})
+    await store.commit({
+      events: Array.from({length: 60}, (_, m) => event(`run_${n * 60 + m}`, {personal: {reason: `because ${m}`}, data: {n: m}})),
+    })
   }
   expect(await verifyFolder(dir)).toMatchObject({ok: true, size: 600, erased: 0})
   const parent = mkdtempSync(join(tmpdir(), 'prod-copies-'))
@@ -187,9 +215,15 @@ test('TM-E2 TM-E14: each change made to the store file is found and named, in a 
   expect(await copy(() => {})).toMatchObject({ok: true, size: 600})
   for (const index of [0, 1, 255, 256, 300, 598, 599]) {
     const at = (sql: string) => copy(db => db.prepare(sql).run(index))
-    expect(await at(`UPDATE entries SET envelope = replace(envelope, '"n":', '"m":') WHERE idx = ?`)).toMatchObject({ok: false, firstBad: {index}})
+    expect(await at(`UPDATE entries SET envelope = replace(envelope, '"n":', '"m":') WHERE idx = ?`)).toMatchObject({
+      ok: false,
+      firstBad: {index},
+    })
     expect(await at('DELETE FROM entries WHERE idx = ?')).toMatchObject({ok: false, firstBad: {index}})
-    expect(await at(`UPDATE entries SET openings = replace(openings, 'because', 'becausE') WHERE idx = ?`)).toMatchObject({ok: false, firstBad: {index}})
+    expect(await at(`UPDATE entries SET openings = replace(openings, 'because', 'becausE') WHERE idx = ?`)).toMatchObject({
+      ok: false,
+      firstBad: {index},
+    })
     expect(await at(`UPDATE entries SET openings = 'x' WHERE idx = ?`)).toMatchObject({ok: false, firstBad: {index}})
     expect(await at('UPDATE entries SET leaf = zeroblob(32) WHERE idx = ?')).toMatchObject({ok: false, firstBad: {index}})
     expect(await at('UPDATE entries SET idx = 1000 WHERE idx = ?')).toMatchObject({ok: false, firstBad: {index}})
@@ -197,7 +231,10 @@ test('TM-E2 TM-E14: each change made to the store file is found and named, in a 
     expect(await at(`UPDATE entries SET openings = json_remove(openings, '$.by') WHERE idx = ?`)).toMatchObject({ok: true, erased: 1})
   }
   expect(await copy(db => db.exec('DELETE FROM entries WHERE idx >= 590'))).toMatchObject({ok: false, firstBad: {index: 590}})
-  expect(await copy(db => db.exec('UPDATE nodes SET hash = zeroblob(32) WHERE level = 1 AND idx = 1'))).toMatchObject({ok: false, firstBad: {index: 256}})
+  expect(await copy(db => db.exec('UPDATE nodes SET hash = zeroblob(32) WHERE level = 1 AND idx = 1'))).toMatchObject({
+    ok: false,
+    firstBad: {index: 256},
+  })
   expect(await copy(db => db.exec('DELETE FROM nodes'))).toMatchObject({ok: false, firstBad: {index: 0}})
   expect(await copy(db => db.exec('DELETE FROM checkpoints'))).toMatchObject({ok: false})
   expect(await copy(db => db.exec(`UPDATE checkpoints SET note = replace(note, '600', '601')`))).toMatchObject({ok: false})

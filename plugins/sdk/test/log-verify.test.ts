@@ -3,13 +3,13 @@ import {generateKeyPairSync} from 'node:crypto'
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {describe, expect, onTestFinished, test} from 'vitest'
 import {checkpointSigner} from '@prod/sdk/log/checkpoint'
 import {type Opening, sealEvent} from '@prod/sdk/log/envelope'
 import {exportEnd, exportLine, verifyExport} from '@prod/sdk/log/export'
 import {append, frontier, leafHash, rootOf} from '@prod/sdk/log/merkle'
 import {verifierKey} from '@prod/sdk/log/note'
 import {verifyEntries} from '@prod/sdk/log/verify'
+import {describe, expect, onTestFinished, test} from 'vitest'
 
 /** Numbers that look random and are the same each time. */
 function chance(seed: number): (below: number) => number {
@@ -37,8 +37,19 @@ function makeLog(size: number, keptEvery = 64) {
   const history: string[] = []
   const random = chance(1)
   for (let index = 0; index < size; index++) {
-    const event = {type: 'run.started', by: index % 2 ? 'alice' : 'bob', subject: `run_${index % 9}`, data: {n: index % 7}, personal: {reason: `é ${index % 5}`, argv: ['unit', 'status']}}
-    const {envelope, openings} = sealEvent(event, {index, time: '2026-11-22T00:00:00.000Z', instance: 'b1', random: n => Uint8Array.from({length: n}, () => random(256))})
+    const event = {
+      type: 'run.started',
+      by: index % 2 ? 'alice' : 'bob',
+      subject: `run_${index % 9}`,
+      data: {n: index % 7},
+      personal: {reason: `é ${index % 5}`, argv: ['unit', 'status']},
+    }
+    const {envelope, openings} = sealEvent(event, {
+      index,
+      time: '2026-11-22T00:00:00.000Z',
+      instance: 'b1',
+      random: n => Uint8Array.from({length: n}, () => random(256)),
+    })
     const leaf = leafHash(envelope)
     lines.push({index, envelope, openings, leaf: Buffer.from(leaf).toString('base64')})
     append(tree, leaf)
@@ -56,7 +67,15 @@ describe('an export', () => {
   const whole = write(log.lines, log.end)
 
   test('TM-E14: passes as it is, needs nothing else, and says whose key was believed', async () => {
-    expect(await verify(whole, log.key)).toEqual({ok: true, size: 300, root: log.root, vouched: 300, erased: 0, key: log.key, keyFrom: 'given'})
+    expect(await verify(whole, log.key)).toEqual({
+      ok: true,
+      size: 300,
+      root: log.root,
+      vouched: 300,
+      erased: 0,
+      key: log.key,
+      keyFrom: 'given',
+    })
     expect(await verify(whole)).toMatchObject({ok: true, keyFrom: 'export'})
     expect(await verify(whole, makeLog(1).key)).toMatchObject({ok: false, keyFrom: 'given'})
     expect(await verify('')).toMatchObject({ok: false, firstBad: {index: 0}})
@@ -121,18 +140,21 @@ describe('an export', () => {
     },
     'the text of one entry given to another': (lines, random) => {
       const [a, b] = [random(150), 150 + random(150)]
-      ;[lines[a], lines[b]] = [{...lines[a]!, openings: lines[b]!.openings}, {...lines[b]!, openings: lines[a]!.openings}]
+      ;[lines[a], lines[b]] = [
+        {...lines[a]!, openings: lines[b]!.openings},
+        {...lines[b]!, openings: lines[a]!.openings},
+      ]
       return {first: a, slack: 0}
     },
     'one person put in place of another': (lines, random) => {
       const at = random(300)
-      const by = {...lines[at]!.openings['by']!, value: '"carol"'}
+      const by = {...lines[at]!.openings.by!, value: '"carol"'}
       lines[at] = {...lines[at]!, openings: {...lines[at]!.openings, by}}
       return {first: at, slack: 0}
     },
     'a text added that was not recorded': (lines, random) => {
       const at = random(300)
-      lines[at] = {...lines[at]!, openings: {...lines[at]!.openings, note: lines[at]!.openings['by']!}}
+      lines[at] = {...lines[at]!, openings: {...lines[at]!.openings, note: lines[at]!.openings.by!}}
       return {first: at, slack: 0}
     },
     'an entry rewritten': (lines, random) => {
@@ -172,17 +194,25 @@ describe('an export', () => {
   test('another key may sign what it likes: it is not the log', async () => {
     const forged = makeLog(300)
     expect(await verify(write(forged.lines, forged.end), log.key)).toMatchObject({ok: false})
-    expect(await verify(write(log.lines, exportEnd({checkpoint: forged.checkpoint, history: [], key: log.key})), log.key)).toMatchObject({ok: false, firstBad: {index: 0}})
+    expect(await verify(write(log.lines, exportEnd({checkpoint: forged.checkpoint, history: [], key: log.key})), log.key)).toMatchObject({
+      ok: false,
+      firstBad: {index: 0},
+    })
   })
 
   test('a second implementation, in another language and from the specifications alone, comes to the same root', ({skip}) => {
-    const tools = [['python3', '--version'], ['openssl', 'version']] as const
+    const tools = [
+      ['python3', '--version'],
+      ['openssl', 'version'],
+    ] as const
     for (const [tool, flag] of tools) if (spawnSync(tool, [flag]).status !== 0) skip(`there is no ${tool} here`)
     const dir = mkdtempSync(join(tmpdir(), 'prod-export-'))
     onTestFinished(() => rmSync(dir, {recursive: true, force: true}))
     const run = (text: string) => {
       writeFileSync(join(dir, 'export'), text)
-      return spawnSync('python3', [new URL('./verify-export.py', import.meta.url).pathname, join(dir, 'export'), log.key], {encoding: 'utf8'})
+      return spawnSync('python3', [new URL('./verify-export.py', import.meta.url).pathname, join(dir, 'export'), log.key], {
+        encoding: 'utf8',
+      })
     }
     const good = run(whole)
     expect(good.stderr).toBe('')

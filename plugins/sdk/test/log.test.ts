@@ -1,12 +1,25 @@
 import {createHash, createPrivateKey, generateKeyPairSync} from 'node:crypto'
-import fc from 'fast-check'
-import {describe, expect, test} from 'vitest'
 import {canonical} from '@prod/sdk/document'
 import {checkpointSigner, openCheckpoint, parseCheckpoint} from '@prod/sdk/log/checkpoint'
 import {openEntry, sealEvent} from '@prod/sdk/log/envelope'
-import {append, consistencyProof, emptyRoot, frontier, type Hash, inclusionProof, leafHash, nodeHash, type ReadHash, rootOf, verifyConsistency, verifyInclusion} from '@prod/sdk/log/merkle'
+import {
+  append,
+  consistencyProof,
+  emptyRoot,
+  frontier,
+  type Hash,
+  inclusionProof,
+  leafHash,
+  nodeHash,
+  type ReadHash,
+  rootOf,
+  verifyConsistency,
+  verifyInclusion,
+} from '@prod/sdk/log/merkle'
 import {noteSigner, openNote, parseVerifierKey, verifierKey} from '@prod/sdk/log/note'
 import {entryBundle, hashesFromTiles, parseTilePath, tileHashes, tilePath, tilesOf} from '@prod/sdk/log/tiles'
+import fc from 'fast-check'
+import {describe, expect, test} from 'vitest'
 import vectors from './log-vectors.json' with {type: 'json'}
 
 const hex = (hash: Uint8Array) => Buffer.from(hash).toString('hex')
@@ -19,7 +32,10 @@ function mth(leaves: Hash[]): Hash {
   const k = 2 ** Math.floor(Math.log2(leaves.length - 1))
   return nodeHash(mth(leaves.slice(0, k)), mth(leaves.slice(k)))
 }
-const readFrom = (leaves: Hash[]): ReadHash => (level, index) => mth(leaves.slice(index * 2 ** level, (index + 1) * 2 ** level))
+const readFrom =
+  (leaves: Hash[]): ReadHash =>
+  (level, index) =>
+    mth(leaves.slice(index * 2 ** level, (index + 1) * 2 ** level))
 
 describe('the tree', () => {
   const leaves = vectors.leaves.map(leaf => leafHash(bytes(leaf)))
@@ -85,14 +101,17 @@ describe('the tree', () => {
     }
     const tile = (level: number, index: number, width: number) =>
       Buffer.concat(Array.from({length: width}, (_, n) => nodes.get(`${level * 8}/${index * 256 + n}`)!))
-    fc.assert(fc.property(fc.integer({min: 1, max: 70_000}), fc.double({min: 0, max: 0.999999, noNaN: true}), (size, part) => {
-      const index = Math.floor(size * part)
-      const read = hashesFromTiles(size, tile)
-      const root = rootOf(frontier(size, read))
-      expect(verifyInclusion(all[index]!, index, size, inclusionProof(index, size, read), root)).toBe(true)
-      const whole = hashesFromTiles(70_000, tile)
-      expect(verifyConsistency(size, 70_000, root, rootOf(tree), consistencyProof(size, 70_000, whole))).toBe(true)
-    }), {numRuns: 60})
+    fc.assert(
+      fc.property(fc.integer({min: 1, max: 70_000}), fc.double({min: 0, max: 0.999999, noNaN: true}), (size, part) => {
+        const index = Math.floor(size * part)
+        const read = hashesFromTiles(size, tile)
+        const root = rootOf(frontier(size, read))
+        expect(verifyInclusion(all[index]!, index, size, inclusionProof(index, size, read), root)).toBe(true)
+        const whole = hashesFromTiles(70_000, tile)
+        expect(verifyConsistency(size, 70_000, root, rootOf(tree), consistencyProof(size, 70_000, whole))).toBe(true)
+      }),
+      {numRuns: 60},
+    )
   })
 })
 
@@ -104,10 +123,30 @@ describe('tiles', () => {
   })
 
   test('a path is read only as it is written', () => {
-    fc.assert(fc.property(fc.oneof(fc.constant('entries' as const), fc.integer({min: 0, max: 63})), fc.integer({min: 0, max: 10 ** 14}), fc.integer({min: 1, max: 256}), (level, index, width) => {
-      expect(parseTilePath(tilePath({level, index, width}))).toEqual({level, index, width})
-    }))
-    for (const path of ['tile/64/000', 'tile/00/000', 'tile/0/0', 'tile/0/x000/000', 'tile/0/000.p/0', 'tile/0/000.p/256', 'tile/0/000.p/01', 'tile/0/000/001', 'tile/0/../000', '/tile/0/000', 'tile/-1/000', 'tile/0/000\n']) {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.constant('entries' as const), fc.integer({min: 0, max: 63})),
+        fc.integer({min: 0, max: 10 ** 14}),
+        fc.integer({min: 1, max: 256}),
+        (level, index, width) => {
+          expect(parseTilePath(tilePath({level, index, width}))).toEqual({level, index, width})
+        },
+      ),
+    )
+    for (const path of [
+      'tile/64/000',
+      'tile/00/000',
+      'tile/0/0',
+      'tile/0/x000/000',
+      'tile/0/000.p/0',
+      'tile/0/000.p/256',
+      'tile/0/000.p/01',
+      'tile/0/000/001',
+      'tile/0/../000',
+      '/tile/0/000',
+      'tile/-1/000',
+      'tile/0/000\n',
+    ]) {
       expect([path, parseTilePath(path)]).toEqual([path, undefined])
     }
   })
@@ -116,8 +155,15 @@ describe('tiles', () => {
     const tiles = [...tilesOf(70_000)]
     const count = (level: number, width: (n: number) => boolean) => tiles.filter(tile => tile.level === level && width(tile.width)).length
     expect([count(0, n => n === 256), count(1, n => n === 256)]).toEqual([273, 1])
-    expect(tiles.filter(({width}) => width < 256)).toEqual([{level: 0, index: 273, width: 112}, {level: 1, index: 1, width: 17}, {level: 2, index: 0, width: 1}])
-    expect([...tilesOf(256)]).toEqual([{level: 0, index: 0, width: 256}, {level: 1, index: 0, width: 1}])
+    expect(tiles.filter(({width}) => width < 256)).toEqual([
+      {level: 0, index: 273, width: 112},
+      {level: 1, index: 1, width: 17},
+      {level: 2, index: 0, width: 1},
+    ])
+    expect([...tilesOf(256)]).toEqual([
+      {level: 0, index: 0, width: 256},
+      {level: 1, index: 0, width: 1},
+    ])
     expect(tileHashes(70_000, 0, 274)).toBe(0)
   })
 
@@ -129,7 +175,11 @@ describe('tiles', () => {
 
 describe('notes', () => {
   const {key, seed, text, signature, other, keys} = vectors.note
-  const privateKey = createPrivateKey({key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.from(seed, 'base64').subarray(1)]), format: 'der', type: 'pkcs8'})
+  const privateKey = createPrivateKey({
+    key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.from(seed, 'base64').subarray(1)]),
+    format: 'der',
+    type: 'pkcs8',
+  })
 
   test('are signed as the published one is', () => {
     expect(verifierKey('PeterNeumann', privateKey)).toBe(key)
@@ -150,8 +200,16 @@ describe('notes', () => {
     expect(openNote(`${text}\n${signature}`, verifier)).toBe(text)
     expect(openNote(`${text}\n${other}${signature}`, verifier)).toBe(text)
     const bad = [
-      text, `${text}\n`, `${text}\n${signature.slice(0, -1)}`, `\u0001${text}\n${signature}`, `${text}\n${signature}more\n`, `${text}\n${other}`, `x${text}\n${signature}`,
-      `${text}\n${signature.replace('PeterNeumann', 'Bad Name')}`, `${text}\n${signature.replace('ZJ', 'ZK')}`, `${text}\n${signature.repeat(101)}`,
+      text,
+      `${text}\n`,
+      `${text}\n${signature.slice(0, -1)}`,
+      `\u0001${text}\n${signature}`,
+      `${text}\n${signature}more\n`,
+      `${text}\n${other}`,
+      `x${text}\n${signature}`,
+      `${text}\n${signature.replace('PeterNeumann', 'Bad Name')}`,
+      `${text}\n${signature.replace('ZJ', 'ZK')}`,
+      `${text}\n${signature.repeat(101)}`,
     ]
     for (const note of bad) expect(() => openNote(note, verifier)).toThrow()
   })
@@ -162,38 +220,70 @@ describe('notes', () => {
     const note = checkpointSigner({name: 'prod.example/log', privateKey: log})(3, emptyRoot)
     expect(note.split('\n').slice(0, 3)).toEqual(['prod.example/log', '3', '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='])
     expect(openCheckpoint(note, vkey)).toEqual({origin: 'prod.example/log', size: 3, root: emptyRoot})
-    const elsewhere = noteSigner({name: 'prod.example/log', privateKey: log})(`other.example/log\n3\n${Buffer.from(emptyRoot).toString('base64')}\n`)
+    const elsewhere = noteSigner({name: 'prod.example/log', privateKey: log})(
+      `other.example/log\n3\n${Buffer.from(emptyRoot).toString('base64')}\n`,
+    )
     expect(() => openCheckpoint(elsewhere, vkey)).toThrow('other.example/log')
-    for (const text of ['a\n03\nAAAA\n', 'a\n-1\n', 'a\n1\n', '', note.replace('\n3\n', '\n03\n')]) expect(() => parseCheckpoint(text)).toThrow()
+    for (const text of ['a\n03\nAAAA\n', 'a\n-1\n', 'a\n1\n', '', note.replace('\n3\n', '\n03\n')])
+      expect(() => parseCheckpoint(text)).toThrow()
   })
 })
 
 describe('an envelope', () => {
-  const make = (event: Parameters<typeof sealEvent>[0]) => sealEvent(event, {index: 7, time: '2026-11-22T00:00:00.000Z', instance: 'b1', random: n => new Uint8Array(n).fill(1)})
+  const make = (event: Parameters<typeof sealEvent>[0]) =>
+    sealEvent(event, {index: 7, time: '2026-11-22T00:00:00.000Z', instance: 'b1', random: n => new Uint8Array(n).fill(1)})
 
   test('is canonical JSON whose personal fields are commitments that the openings open', () => {
-    const {envelope, openings} = make({type: 'run.started', by: 'alice', subject: 'run_1', data: {b: 1, a: 2}, personal: {reason: 'disk "full"', name: undefined}})
+    const {envelope, openings} = make({
+      type: 'run.started',
+      by: 'alice',
+      subject: 'run_1',
+      data: {b: 1, a: 2},
+      personal: {reason: 'disk "full"', name: undefined},
+    })
     const salt = Buffer.alloc(16, 1).toString('base64url')
     const commitment = (json: string) => createHash('sha256').update(`["${salt}",${json}]`).digest('hex')
     expect(JSON.parse(envelope).commitments).toEqual({by: commitment('"alice"'), reason: commitment('"disk \\"full\\""')})
     expect(canonical(JSON.parse(envelope))).toBe(envelope)
-    expect(JSON.parse(envelope)).toMatchObject({v: 1, index: 7, time: '2026-11-22T00:00:00.000Z', instance: 'b1', type: 'run.started', subject: 'run_1', data: {a: 2, b: 1}})
+    expect(JSON.parse(envelope)).toMatchObject({
+      v: 1,
+      index: 7,
+      time: '2026-11-22T00:00:00.000Z',
+      instance: 'b1',
+      type: 'run.started',
+      subject: 'run_1',
+      data: {a: 2, b: 1},
+    })
     expect(Object.keys(openings)).toEqual(['by', 'reason'])
-    expect(openings['reason']!.value).toBe('"disk \\"full\\""')
+    expect(openings.reason!.value).toBe('"disk \\"full\\""')
     expect(envelope).not.toMatch(/alice|disk/)
-    expect(openEntry({envelope, openings})).toEqual({v: 1, index: 7, time: '2026-11-22T00:00:00.000Z', instance: 'b1', type: 'run.started', subject: 'run_1', data: {a: 2, b: 1}, by: 'alice', personal: {reason: 'disk "full"'}})
+    expect(openEntry({envelope, openings})).toEqual({
+      v: 1,
+      index: 7,
+      time: '2026-11-22T00:00:00.000Z',
+      instance: 'b1',
+      type: 'run.started',
+      subject: 'run_1',
+      data: {a: 2, b: 1},
+      by: 'alice',
+      personal: {reason: 'disk "full"'},
+    })
     expect(openEntry({envelope, openings: {}})).toMatchObject({subject: 'run_1', personal: {}})
   })
 
   test('TM-E11: any argv comes back as it was', () => {
-    fc.assert(fc.property(fc.array(fc.string({unit: 'binary'}), {maxLength: 8}), argv => {
-      expect(openEntry(make({type: 'run.started', by: 'alice', subject: 'run_1', personal: {argv}})).personal['argv']).toEqual(argv)
-    }))
+    fc.assert(
+      fc.property(fc.array(fc.string({unit: 'binary'}), {maxLength: 8}), argv => {
+        expect(openEntry(make({type: 'run.started', by: 'alice', subject: 'run_1', personal: {argv}})).personal.argv).toEqual(argv)
+      }),
+    )
   })
 
   test('refuses what cannot be kept: no Unicode, too long, a field without a plain name', () => {
     expect(() => make({type: 'a.b', by: 'x\udc00', subject: 's'})).toThrow(expect.objectContaining({code: 'BAD_REQUEST'}))
-    expect(() => make({type: 'a.b', by: 'x', subject: 's', data: {a: 'é'.repeat(33_000)}})).toThrow(expect.objectContaining({code: 'TOO_LARGE'}))
+    expect(() => make({type: 'a.b', by: 'x', subject: 's', data: {a: 'é'.repeat(33_000)}})).toThrow(
+      expect.objectContaining({code: 'TOO_LARGE'}),
+    )
     expect(() => make({type: 'a.b', by: 'x', subject: 's', personal: {'0': 1}})).toThrow(TypeError)
   })
 })

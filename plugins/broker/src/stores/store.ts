@@ -8,8 +8,20 @@ import type {Notice} from '@prod/sdk'
 
 /** Kinds of records. `key` of each is its id; what a record holds is its feature's own type. */
 export type Kind =
-  | 'request' | 'grant' | 'run' | 'session' | 'review' | 'login' | 'person' | 'membership'
-  | 'lock' | 'budget' | 'idempotency' | 'seen' | 'recording' | 'meta'
+  | 'request'
+  | 'grant'
+  | 'run'
+  | 'session'
+  | 'review'
+  | 'login'
+  | 'person'
+  | 'membership'
+  | 'lock'
+  | 'budget'
+  | 'idempotency'
+  | 'seen'
+  | 'recording'
+  | 'meta'
 
 export interface Stored<T> {
   readonly kind: Kind
@@ -84,10 +96,12 @@ export interface OutboxRow {
   id: number
   channel: string
   notice: Notice
+  /** how often it was taken before */
   tries: number
   createdAt: string
 }
 
+/** An entry as it is kept. People read it through `openEntry` of @prod/sdk/log/envelope: each opening's `value` is JSON text. */
 export interface EntryRow {
   index: number
   envelope: string
@@ -106,17 +120,19 @@ export interface Store {
 
   /** Notices due, oldest first; each leased to the caller for `leaseSeconds`. */
   takeNotices(limit: number, leaseSeconds: number): Promise<OutboxRow[]>
-  /** delivered, or `retryAt`, or dead */
+  /** `delivered` (it is gone then), or `retryAt`, or dead */
   settleNotice(id: number, outcome: {delivered: string} | {retryAt: string; why: string} | {dead: string}): Promise<void>
   countNotices(): Promise<{waiting: number; dead: number; oldestAt: string | null}>
 
   /** The log, read back. */
   logSize(): Promise<number>
+  /** Index `from` or more, oldest first or `newest` first, 1,000 at most. `text`: in the envelope or an opened text, whatever its case. */
   entries(query: {from: number; limit: number; newest?: boolean; type?: string; subject?: string; text?: string}): Promise<EntryRow[]>
   /** Hashes of one C2SP tile (`width` 1-256), or undefined where the tree is smaller. */
   tile(level: number, index: number, width: number): Promise<Uint8Array | undefined>
   /** Signed note of the newest durable tree. */
   checkpoint(): Promise<string>
+  /** Throws RangeError unless 0 ≤ index < size ≤ the log's size. */
   inclusionProof(index: number, size: number): Promise<Uint8Array[]>
 
   close(): Promise<void>

@@ -1,7 +1,7 @@
 /** Checkpoints: the size and root of a log, signed. Source: c2sp.org/tlog-checkpoint. Pure. */
 import {ProdError} from '../errors.ts'
 import type {Hash} from './merkle.ts'
-import {noteSigner, openNote, parseVerifierKey, type NoteKey, type Verifier} from './note.ts'
+import {type NoteKey, noteSigner, openNote, parseVerifierKey, type Verifier} from './note.ts'
 
 /** What a checkpoint says. `origin` names the log, and is its key's name. */
 export interface Checkpoint {
@@ -20,7 +20,13 @@ export function checkpointSigner(key: NoteKey): (size: number, root: Hash) => st
 export function parseCheckpoint(text: string): Checkpoint {
   const [origin, size, base64] = text.split('\n', 3)
   const root = Buffer.from(base64 ?? '', 'base64')
-  if (!origin || !/^(0|[1-9]\d{0,15})$/.test(size ?? '') || !Number.isSafeInteger(Number(size)) || root.length !== 32 || root.toString('base64') !== base64) {
+  if (
+    !origin ||
+    !/^(0|[1-9]\d{0,15})$/.test(size ?? '') ||
+    !Number.isSafeInteger(Number(size)) ||
+    root.length !== 32 ||
+    root.toString('base64') !== base64
+  ) {
     throw new ProdError('SIGNATURE_INVALID', 'this is not a checkpoint of a log')
   }
   return {origin, size: Number(size), root}
@@ -30,6 +36,7 @@ export function parseCheckpoint(text: string): Checkpoint {
 export function openCheckpoint(note: string, key: string | Verifier): Checkpoint {
   const verifier = typeof key === 'string' ? parseVerifierKey(key) : key
   const checkpoint = parseCheckpoint(openNote(note, verifier))
-  if (checkpoint.origin !== verifier.name) throw new ProdError('SIGNATURE_INVALID', `this checkpoint is of the log ${checkpoint.origin}, not of ${verifier.name}`)
+  if (checkpoint.origin !== verifier.name)
+    throw new ProdError('SIGNATURE_INVALID', `this checkpoint is of the log ${checkpoint.origin}, not of ${verifier.name}`)
   return checkpoint
 }

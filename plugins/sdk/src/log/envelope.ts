@@ -72,7 +72,8 @@ export function sealEvent(
     }
     const {type, subject, correlation, data} = event
     const envelope = canonical({v: 1, index, time, instance, type, subject, correlation, data, commitments})
-    if (Buffer.byteLength(envelope) > maxEntryBytes) throw new ProdError('TOO_LARGE', `the audit event ${type} of ${subject} is larger than ${maxEntryBytes} bytes`)
+    if (Buffer.byteLength(envelope) > maxEntryBytes)
+      throw new ProdError('TOO_LARGE', `the audit event ${type} of ${subject} is larger than ${maxEntryBytes} bytes`)
     return {envelope, openings}
   } catch (error) {
     if (error instanceof Error && error.message === 'Lone surrogate is not allowed') {
@@ -87,7 +88,12 @@ export function checkOpenings(envelope: Envelope, openings: Record<string, Openi
   for (const name of Object.keys(openings)) {
     const {salt, value} = openings[name] ?? {}
     // the salt's form is fixed, so that no other split of the same bytes into salt and value can pass
-    if (typeof salt !== 'string' || !/^[\w-]{22}$/.test(salt) || typeof value !== 'string' || commit(salt, value) !== envelope.commitments[name]) {
+    if (
+      typeof salt !== 'string' ||
+      !/^[\w-]{22}$/.test(salt) ||
+      typeof value !== 'string' ||
+      commit(salt, value) !== envelope.commitments[name]
+    ) {
       return {erased: 0, why: `the text of ${name} is not the one that was recorded`}
     }
   }

@@ -40,7 +40,12 @@ export async function verifyExport(
     held = line
   }
   const end = parse(held ?? '') as Partial<ExportEnd> | undefined
-  const whole = end !== undefined && typeof end.checkpoint === 'string' && Array.isArray(end.history) && typeof end.key === 'string' && !('envelope' in end)
+  const whole =
+    end !== undefined &&
+    typeof end.checkpoint === 'string' &&
+    Array.isArray(end.history) &&
+    typeof end.key === 'string' &&
+    !('envelope' in end)
   if (!whole) {
     if (end && 'envelope' in end) readLine(held!)
     check.bad('the export does not end with a checkpoint')
@@ -55,11 +60,21 @@ export async function verifyExport(
   } catch (error) {
     if (key !== undefined) throw error
   }
-  return {ok: false, size: check.count(), root: '', firstBad: {index: 0, why: 'the export names no key that could vouch for it'}, vouched: 0, erased: 0, key: used ?? '', keyFrom}
+  return {
+    ok: false,
+    size: check.count(),
+    root: '',
+    firstBad: {index: 0, why: 'the export names no key that could vouch for it'},
+    vouched: 0,
+    erased: 0,
+    key: used ?? '',
+    keyFrom,
+  }
 
   function readLine(line: string): void {
     const entry = parse(line) as KeptEntry | undefined
-    const sound = entry && typeof entry.envelope === 'string' && typeof entry.leaf === 'string' && typeof entry.openings === 'object' && entry.openings
+    const sound =
+      entry && typeof entry.envelope === 'string' && typeof entry.leaf === 'string' && typeof entry.openings === 'object' && entry.openings
     if (sound) check.entry(entry)
     else check.bad('the line is not one that an export has')
   }

@@ -33,12 +33,13 @@ export async function verifyFolder(dir: string, key?: string): Promise<Verdict> 
   const notes: string[] = []
   const tiles = new Map<string, Uint8Array>()
   const damaged = await withStore(file, db => {
-    for (const row of db.prepare('SELECT note FROM checkpoints ORDER BY size').iterate()) notes.push(String(row['note']))
-    for (const row of db.prepare('SELECT level, idx, hash FROM nodes').iterate()) tiles.set(`${row['level']}/${row['idx']}`, row['hash'] as Uint8Array)
+    for (const row of db.prepare('SELECT note FROM checkpoints ORDER BY size').iterate()) notes.push(String(row.note))
+    for (const row of db.prepare('SELECT level, idx, hash FROM nodes').iterate())
+      tiles.set(`${row.level}/${row.idx}`, row.hash as Uint8Array)
     for (const row of db.prepare('SELECT idx, envelope, openings, leaf FROM entries ORDER BY idx').iterate()) {
-      const openings = parseOpenings(row['openings'])
-      if (!openings || !(row['leaf'] instanceof Uint8Array)) check.bad('the record cannot be read')
-      else check.entry({index: Number(row['idx']), envelope: String(row['envelope']), openings, leaf: row['leaf']})
+      const openings = parseOpenings(row.openings)
+      if (!openings || !(row.leaf instanceof Uint8Array)) check.bad('the record cannot be read')
+      else check.entry({index: Number(row.idx), envelope: String(row.envelope), openings, leaf: row.leaf})
     }
   })
   if (damaged !== undefined) check.bad(`the store cannot be read from here on: ${damaged}`)

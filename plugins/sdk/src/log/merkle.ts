@@ -96,7 +96,8 @@ function subtree(begin: number, end: number, read: ReadHash): Hash {
 
 /** Audit path of the leaf `index` in the tree of `size` leaves, from the leaf up. Throws RangeError for an index outside. */
 export function inclusionProof(index: number, size: number, read: ReadHash): Hash[] {
-  if (!(Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size)) throw new RangeError('index outside the tree')
+  if (!(Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size))
+    throw new RangeError('index outside the tree')
   const path: Hash[] = []
   let [begin, end] = [0, size]
   while (end - begin > 1) {
@@ -114,7 +115,8 @@ export function inclusionProof(index: number, size: number, read: ReadHash): Has
 
 /** Proof that the tree of `first` leaves is a prefix of the tree of `second`. Throws RangeError unless 0 ≤ first ≤ second. */
 export function consistencyProof(first: number, second: number, read: ReadHash): Hash[] {
-  if (!(Number.isSafeInteger(first) && Number.isSafeInteger(second) && first >= 0 && first <= second)) throw new RangeError('sizes out of order')
+  if (!(Number.isSafeInteger(first) && Number.isSafeInteger(second) && first >= 0 && first <= second))
+    throw new RangeError('sizes out of order')
   if (first === 0 || first === second) return []
   const path: Hash[] = []
   let [begin, end] = [0, second]

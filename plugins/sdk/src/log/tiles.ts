@@ -16,7 +16,8 @@ export interface TileName {
 /** `tile/0/x001/x234/067`, with `.p/W` for a partial one. */
 export function tilePath({level, index, width}: TileName): string {
   const parts = [String(index % 1000).padStart(3, '0')]
-  for (let rest = Math.floor(index / 1000); rest > 0; rest = Math.floor(rest / 1000)) parts.unshift(`x${String(rest % 1000).padStart(3, '0')}`)
+  for (let rest = Math.floor(index / 1000); rest > 0; rest = Math.floor(rest / 1000))
+    parts.unshift(`x${String(rest % 1000).padStart(3, '0')}`)
   return `tile/${level}/${parts.join('/')}${width === tileWidth ? '' : `.p/${width}`}`
 }
 
@@ -40,7 +41,7 @@ export function tileHashes(size: number, level: number, index: number): number {
 /** The hash tiles that exist at `size`, partial ones included. */
 export function* tilesOf(size: number): Generator<{level: number; index: number; width: number}> {
   for (let level = 0; Math.floor(size / tileWidth ** level) > 0; level++) {
-    for (let index = 0, width = 0; (width = tileHashes(size, level, index)) > 0; index++) yield {level, index, width}
+    for (let index = 0; tileHashes(size, level, index) > 0; index++) yield {level, index, width: tileHashes(size, level, index)}
   }
 }
 

@@ -50,7 +50,8 @@ export function checkEntry(entry: KeptEntry, index: number): {leaf: Hash; erased
   } catch {
     return {why: 'the record cannot be read'}
   }
-  if (envelope?.v !== 1 || envelope.index !== index || typeof envelope.commitments !== 'object') return {why: `this is not record ${index} of a log`}
+  if (envelope?.v !== 1 || envelope.index !== index || typeof envelope.commitments !== 'object')
+    return {why: `this is not record ${index} of a log`}
   const {erased, why} = checkOpenings(envelope, entry.openings)
   return why === undefined ? {leaf, erased} : {why}
 }
@@ -149,7 +150,13 @@ function checkTree(
       })
     }
     if (!sameHash(rootOf(tree), root)) {
-      reasons.push({index: vouched, why: size === vouched + 1 ? 'the record was replaced together with its hash' : `a record from ${vouched} to ${size - 1} was replaced together with its hash`})
+      reasons.push({
+        index: vouched,
+        why:
+          size === vouched + 1
+            ? 'the record was replaced together with its hash'
+            : `a record from ${vouched} to ${size - 1} was replaced together with its hash`,
+      })
       break
     }
     vouched = size

@@ -5,8 +5,18 @@ import {ProdError} from '@prod/sdk/errors'
 
 /** File systems whose locks and shared memory do not reach the other machines. Source: `f_type` of statfs(2). */
 const network = new Map([
-  [0x6969, 'NFS'], [0x517b, 'SMB'], [0xfe534d42, 'SMB'], [0xff534d42, 'CIFS'], [0x5346414f, 'AFS'], [0x6b414653, 'AFS'], [0x73757245, 'Coda'],
-  [0x00c36400, 'Ceph'], [0x0bd00bd0, 'Lustre'], [0x01161970, 'GFS2'], [0x7461636f, 'OCFS2'], [0x47504653, 'GPFS'],
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xfe534d42, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0x5346414f, 'AFS'],
+  [0x6b414653, 'AFS'],
+  [0x73757245, 'Coda'],
+  [0x00c36400, 'Ceph'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x01161970, 'GFS2'],
+  [0x7461636f, 'OCFS2'],
+  [0x47504653, 'GPFS'],
 ])
 
 /** Name of the network file system with this `f_type`; undefined for a local one, or one that cannot be told (FUSE, 9p). Pure. */
@@ -25,7 +35,12 @@ export function prepareFile(file: string): void {
     mkdirSync(folder, {recursive: true, mode: 0o700})
     own(folder, statSync(folder), 0o700, true)
     const kind = networkFileSystem(Number(statfsSync(folder, {bigint: true}).type & 0xffffffffn))
-    if (kind) throw new ProdError('CONFIG_INVALID', `${folder} is on ${kind}: an SQLite store needs a local disk`, 'prod broker start --config FILE')
+    if (kind)
+      throw new ProdError(
+        'CONFIG_INVALID',
+        `${folder} is on ${kind}: an SQLite store needs a local disk`,
+        'prod broker start --config FILE',
+      )
     for (const end of ['', '-wal', '-shm', '.lock']) {
       const found = lstatSync(file + end, {throwIfNoEntry: false})
       // nothing that exists is opened here: closing it would drop the locks this process holds on it
@@ -35,7 +50,12 @@ export function prepareFile(file: string): void {
   })
 }
 
-function own(path: string, found: {uid: number; mode: number; isFile(): boolean; isDirectory(): boolean}, mode: number, folder: boolean): void {
+function own(
+  path: string,
+  found: {uid: number; mode: number; isFile(): boolean; isDirectory(): boolean},
+  mode: number,
+  folder: boolean,
+): void {
   const refuse = (why: string) => new ProdError('CONFIG_INVALID', `${path} ${why}`, `ls -ld ${path}`)
   if (folder ? !found.isDirectory() : !found.isFile()) throw refuse(`is not a ${folder ? 'folder' : 'plain file'}`)
   const user = process.getuid?.()

@@ -12,7 +12,14 @@ export interface WrittenPut {
 }
 
 export type Job =
-  | {do: 'commit'; expect: Expect[]; put: WrittenPut[]; remove: Expect[]; events: AuditEvent[]; notices: {channel: string; notice: string}[]}
+  | {
+      do: 'commit'
+      expect: Expect[]
+      put: WrittenPut[]
+      remove: Expect[]
+      events: AuditEvent[]
+      notices: {channel: string; notice: string}[]
+    }
   | {do: 'take'; limit: number; until: string}
   | {do: 'settle'; id: number; outcome: {delivered: string} | {retryAt: string; why: string} | {dead: string}}
 
@@ -40,4 +47,8 @@ export interface ThreadStart {
   instance: string
 }
 
-export type FromThread = {opened: {size: number; checkpoint: string}} | {group: GroupDone} | {closed: true} | {failed: {code: ErrorCode; message: string; hint?: string}}
+export type FromThread =
+  | {opened: {size: number; checkpoint: string}}
+  | {group: GroupDone}
+  | {closed: true}
+  | {failed: {code: ErrorCode; message: string; hint?: string}}

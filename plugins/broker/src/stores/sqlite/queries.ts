@@ -1,6 +1,7 @@
 /** The store's reads. */
-import {setImmediate} from 'node:timers/promises'
+
 import type {DatabaseSync, SQLInputValue, StatementSync} from 'node:sqlite'
+import {setImmediate} from 'node:timers/promises'
 import type {EntryRow, Kind, Query, Store, Stored} from '../store.ts'
 
 /** Entries looked through before other work gets its turn. */
@@ -9,13 +10,16 @@ const searchStep = 2000
 const entriesLimit = 1000
 
 /** Records by id and by their index columns. */
-export function recordReader(db: DatabaseSync): {find<T>(kind: Kind, id: string): Stored<T> | undefined; list<T>(query: Query): Stored<T>[]} {
+export function recordReader(db: DatabaseSync): {
+  find<T>(kind: Kind, id: string): Stored<T> | undefined
+  list<T>(query: Query): Stored<T>[]
+} {
   const one = db.prepare('SELECT version, value FROM records WHERE kind = ? AND id = ?')
   const prepared = new Map<string, StatementSync>()
   return {
     find<T>(kind: Kind, id: string) {
       const row = one.get(kind, id)
-      return row && {kind, id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T}
+      return row && {kind, id, version: Number(row.version), value: JSON.parse(String(row.value)) as T}
     },
     list<T>({kind, state, owner, dueBefore, newest, limit}: Query) {
       const states = state === undefined ? [] : [state].flat()
@@ -34,7 +38,10 @@ export function recordReader(db: DatabaseSync): {find<T>(kind: Kind, id: string)
       const statement = prepared.get(sql) ?? db.prepare(sql)
       prepared.set(sql, statement)
       return statement.all(...values, limit ?? -1).map(row => ({
-        kind, id: String(row['id']), version: Number(row['version']), value: JSON.parse(String(row['value'])) as T,
+        kind,
+        id: String(row.id),
+        version: Number(row.version),
+        value: JSON.parse(String(row.value)) as T,
       }))
     },
   }
@@ -44,18 +51,25 @@ export function recordReader(db: DatabaseSync): {find<T>(kind: Kind, id: string)
  * Entries with an index of `from` or more, oldest first or `newest` first; at most 1,000. `text` is looked for in the
  * envelope and in the opened texts, whatever its case; that walks the log in steps, other work going on between them.
  */
-export async function readEntries(db: DatabaseSync, {from, limit, newest, type, subject, text}: Parameters<Store['entries']>[0]): Promise<EntryRow[]> {
+export async function readEntries(
+  db: DatabaseSync,
+  {from, limit, newest, type, subject, text}: Parameters<Store['entries']>[0],
+): Promise<EntryRow[]> {
   const most = Math.min(limit, entriesLimit)
   const where = ['idx >= ?', 'idx < ?', ...(type === undefined ? [] : ['type = ?']), ...(subject === undefined ? [] : ['subject = ?'])]
   const values = [type, subject].filter(value => value !== undefined)
-  const statement = db.prepare(`SELECT idx, envelope, openings FROM entries WHERE ${where.join(' AND ')} ORDER BY idx ${newest ? 'DESC' : 'ASC'} LIMIT ?`)
+  const statement = db.prepare(
+    `SELECT idx, envelope, openings FROM entries WHERE ${where.join(' AND ')} ORDER BY idx ${newest ? 'DESC' : 'ASC'} LIMIT ?`,
+  )
   const read = (first: number, end: number, count: number) =>
     statement.all(first, end, ...values, count).map(row => ({
-      index: Number(row['idx']), envelope: String(row['envelope']), openings: JSON.parse(String(row['openings'])) as EntryRow['openings'],
+      index: Number(row.idx),
+      envelope: String(row.envelope),
+      openings: JSON.parse(String(row.openings)) as EntryRow['openings'],
     }))
   if (text === undefined) return read(from, Number.MAX_SAFE_INTEGER, most)
 
-  const size = Number(db.prepare('SELECT ifnull(max(idx) + 1, 0) AS size FROM entries').get()!['size'])
+  const size = Number(db.prepare('SELECT ifnull(max(idx) + 1, 0) AS size FROM entries').get()!.size)
   const wanted = JSON.stringify(text).slice(1, -1).toLowerCase() // as it is written inside JSON
   const found: EntryRow[] = []
   for (let step = 0; found.length < most; step++) {

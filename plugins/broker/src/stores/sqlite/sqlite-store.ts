@@ -41,7 +41,9 @@ export async function openSqliteStore({file, log, clock = () => new Date(), inst
   const records = recordReader(db)
   const tiles = tileReader(db)
   const waiting = db.prepare('SELECT 1 FROM outbox WHERE dead = 0 AND due_at <= ? LIMIT 1')
-  const counts = db.prepare('SELECT ifnull(sum(dead = 0), 0) AS waiting, ifnull(sum(dead), 0) AS dead, min(iif(dead = 0, created_at, NULL)) AS oldest FROM outbox')
+  const counts = db.prepare(
+    'SELECT ifnull(sum(dead = 0), 0) AS waiting, ifnull(sum(dead), 0) AS dead, min(iif(dead = 0, created_at, NULL)) AS oldest FROM outbox',
+  )
   const listeners = new Set<Parameters<Store['subscribe']>[0]>()
   thread.onCommit(changed => {
     beside.note(thread.state().checkpoint)
@@ -79,7 +81,7 @@ export async function openSqliteStore({file, log, clock = () => new Date(), inst
     },
     async countNotices() {
       const row = counts.get()!
-      return {waiting: Number(row['waiting']), dead: Number(row['dead']), oldestAt: row['oldest'] === null ? null : String(row['oldest'])}
+      return {waiting: Number(row.waiting), dead: Number(row.dead), oldestAt: row.oldest === null ? null : String(row.oldest)}
     },
 
     logSize: async () => thread.state().size,
@@ -87,11 +89,15 @@ export async function openSqliteStore({file, log, clock = () => new Date(), inst
     tile: async (level, index, width) => tiles(level, index, width),
     checkpoint: async () => thread.state().checkpoint,
     async inclusionProof(index, size) {
-      return inclusionProof(index, size, hashesFromTiles(size, (level, tile, width) => {
-        const hashes = tiles(level, tile, width)
-        if (!hashes) throw new RangeError(`the log has not ${size} records`)
-        return hashes
-      }))
+      return inclusionProof(
+        index,
+        size,
+        hashesFromTiles(size, (level, tile, width) => {
+          const hashes = tiles(level, tile, width)
+          if (!hashes) throw new RangeError(`the log has not ${size} records`)
+          return hashes
+        }),
+      )
     },
 
     close() {
@@ -112,7 +118,10 @@ function writeDown({expect = [], put = [], remove = [], events, notices = []}: C
     written.add(`${kind} ${id}`)
   }
   return {
-    do: 'commit', expect, remove, events,
+    do: 'commit',
+    expect,
+    remove,
+    events,
     put: put.map(({value, ...rest}) => {
       const text = JSON.stringify(value) as string | undefined
       if (text === undefined) throw new TypeError(`${rest.kind} ${rest.id} has no value`)

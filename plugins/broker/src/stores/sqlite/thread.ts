@@ -48,8 +48,17 @@ export async function startThread(start: ThreadStart, clock: () => Date): Promis
   let idle = () => {}
   let told: (changed: {kind: Kind; id: string}[]) => void = () => {}
 
+  let scheduled = false
+  /** Sends at the end of this turn of the event loop: all who ask in it share the commit, those just answered too. */
+  const sendSoon = () => {
+    if (scheduled || underWay.length > 0) return
+    scheduled = true
+    setImmediate(() => {
+      scheduled = false
+      send()
+    })
+  }
   const send = () => {
-    if (underWay.length > 0) return
     if (waiting.length === 0) return idle()
     underWay = waiting.slice(0, groupLimit)
     waiting = waiting.slice(groupLimit)
@@ -73,13 +82,15 @@ export async function startThread(start: ThreadStart, clock: () => Date): Promis
       for (const {fail} of asked) fail(code === 'INTERNAL' ? new Error(text) : new ProdError(code, text, hint))
     } else {
       state = {size: group.size, checkpoint: group.checkpoint}
-      told(asked.flatMap(({job}, n) => {
-        const done = group.done[n]!
-        return job.do === 'commit' && 'ok' in done && done.ok ? [...job.put, ...job.remove].map(({kind, id}) => ({kind, id})) : []
-      }))
+      told(
+        asked.flatMap(({job}, n) => {
+          const done = group.done[n]!
+          return job.do === 'commit' && 'ok' in done && done.ok ? [...job.put, ...job.remove].map(({kind, id}) => ({kind, id})) : []
+        }),
+      )
       for (const [n, {answer}] of asked.entries()) answer(group.done[n]!)
     }
-    send()
+    sendSoon()
   })
   worker.on('error', error => end(`the store's thread failed: ${error.message}`))
   worker.on('exit', () => end("the store's thread has ended"))
@@ -90,7 +101,7 @@ export async function startThread(start: ThreadStart, clock: () => Date): Promis
         if (ended) return fail(ended)
         if (closed) return fail(new ProdError('STORE_UNAVAILABLE', 'the store is closed'))
         waiting.push({job, answer, fail})
-        send()
+        sendSoon()
       }),
     onCommit(listener) {
       told = listener

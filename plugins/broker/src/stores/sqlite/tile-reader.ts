@@ -7,6 +7,6 @@ export function tileReader(db: DatabaseSync): (level: number, index: number, wid
   return (level, index, width) => {
     const range = [index * 256, index * 256 + width] as const
     const rows = level === 0 ? leaves.all(...range) : nodes.all(level, ...range)
-    return rows.length < width ? undefined : Buffer.concat(rows.map(row => row['hash'] as Uint8Array))
+    return rows.length < width ? undefined : Buffer.concat(rows.map(row => row.hash as Uint8Array))
   }
 }

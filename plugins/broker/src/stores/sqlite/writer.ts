@@ -4,7 +4,7 @@ import {DatabaseSync, type StatementSync} from 'node:sqlite'
 import {ProdError} from '@prod/sdk/errors'
 import {checkpointSigner, openCheckpoint} from '@prod/sdk/log/checkpoint'
 import {sealEvent} from '@prod/sdk/log/envelope'
-import {append, copyFrontier, frontier, type Frontier, leafHash, rootOf, sameHash} from '@prod/sdk/log/merkle'
+import {append, copyFrontier, type Frontier, frontier, leafHash, rootOf, sameHash} from '@prod/sdk/log/merkle'
 import {verifierKey} from '@prod/sdk/log/note'
 import {hashesFromTiles} from '@prod/sdk/log/tiles'
 import type {Expect} from '../store.ts'
@@ -31,7 +31,7 @@ export function openWriter({file, name, privateKey, instance}: ThreadStart): Wri
   const db = new DatabaseSync(file, {timeout: 10_000})
   try {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864')
-    const version = Number(db.prepare('PRAGMA user_version').get()!['user_version'])
+    const version = Number(db.prepare('PRAGMA user_version').get()!.user_version)
     if (version > schemaVersion) throw new ProdError('STORE_UNAVAILABLE', `${file} was written by a newer prod`, 'prod --version')
     if (version === 0) db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
     const token = randomBytes(16).toString('hex')
@@ -54,7 +54,7 @@ export function openWriter({file, name, privateKey, instance}: ThreadStart): Wri
         const next = copyFrontier(tree)
         try {
           sql.begin.run()
-          if (sql.holder.get()?.['token'] !== token) throw new ProdError('STORE_IN_USE', `another broker took over ${file}`)
+          if (sql.holder.get()?.token !== token) throw new ProdError('STORE_IN_USE', `another broker took over ${file}`)
           const done = group.jobs.map(job => runJob(sql, job, group.time, next, instance))
           let signed = checkpoint
           if (next.size > tree.size) {
@@ -92,15 +92,21 @@ function takeLock(file: string): DatabaseSync {
   } catch (error) {
     lock.close()
     if ((error as {errcode?: number}).errcode !== 5) throw error
-    throw new ProdError('STORE_IN_USE', `another broker is running on ${file}; an SQLite store serves one broker at a time`, 'prod broker start --dir OTHER', {cause: error})
+    throw new ProdError(
+      'STORE_IN_USE',
+      `another broker is running on ${file}; an SQLite store serves one broker at a time`,
+      'prod broker start --dir OTHER',
+      {cause: error},
+    )
   }
 }
 
 /** The tree at its right edge, checked: size, tail and root must be those of the newest checkpoint, and that one signed by us. */
 function readTree(db: DatabaseSync, file: string, key: string): Frontier & {checkpoint?: string} {
-  const damaged = (why: string) => new ProdError('STORE_UNAVAILABLE', `the log in ${file} is damaged: ${why}`, 'prod audit verify --dir DIR')
-  const size = Number(db.prepare('SELECT ifnull(max(idx) + 1, 0) AS size FROM entries').get()!['size'])
-  const checkpoint = db.prepare('SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1').get()?.['note'] as string | undefined
+  const damaged = (why: string) =>
+    new ProdError('STORE_UNAVAILABLE', `the log in ${file} is damaged: ${why}`, 'prod audit verify --dir DIR')
+  const size = Number(db.prepare('SELECT ifnull(max(idx) + 1, 0) AS size FROM entries').get()!.size)
+  const checkpoint = db.prepare('SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1').get()?.note as string | undefined
   if (checkpoint === undefined) {
     if (size > 0) throw damaged('it has no checkpoint')
     return frontier()
@@ -108,14 +114,17 @@ function readTree(db: DatabaseSync, file: string, key: string): Frontier & {chec
   const signed = openCheckpoint(checkpoint, key)
   if (signed.size !== size) throw damaged(`it has ${size} records and a checkpoint for ${signed.size}`)
   for (const row of db.prepare('SELECT idx, envelope, leaf FROM entries WHERE idx >= ? ORDER BY idx').iterate(size - tailChecked)) {
-    if (!sameHash(leafHash(String(row['envelope'])), row['leaf'] as Uint8Array)) throw damaged(`record ${row['idx']} does not fit its hash`)
+    if (!sameHash(leafHash(String(row.envelope)), row.leaf as Uint8Array)) throw damaged(`record ${row.idx} does not fit its hash`)
   }
   const tiles = tileReader(db)
-  const tree = frontier(size, hashesFromTiles(size, (level, index, width) => {
-    const tile = tiles(level, index, width)
-    if (!tile) throw damaged(`hash tile ${level}/${index} is not whole`)
-    return tile
-  }))
+  const tree = frontier(
+    size,
+    hashesFromTiles(size, (level, index, width) => {
+      const tile = tiles(level, index, width)
+      if (!tile) throw damaged(`hash tile ${level}/${index} is not whole`)
+      return tile
+    }),
+  )
   if (!sameHash(rootOf(tree), signed.root)) throw damaged(`its records do not give the root that was signed at ${size}`)
   return {...tree, checkpoint}
 }
@@ -149,7 +158,11 @@ function statements(db: DatabaseSync) {
 function runJob(sql: Statements, job: Job, time: string, tree: Frontier, instance: string): Done {
   if (job.do === 'take') {
     const taken = sql.take.all(time, job.limit).map(row => ({
-      id: Number(row['id']), channel: String(row['channel']), notice: JSON.parse(String(row['notice'])), tries: Number(row['tries']), createdAt: String(row['created_at']),
+      id: Number(row.id),
+      channel: String(row.channel),
+      notice: JSON.parse(String(row.notice)),
+      tries: Number(row.tries),
+      createdAt: String(row.created_at),
     }))
     for (const {id} of taken) sql.taken.run(job.until, id)
     return {taken}
@@ -162,11 +175,12 @@ function runJob(sql: Statements, job: Job, time: string, tree: Frontier, instanc
   }
 
   // all checks come before the first write: a change that fails them has then written nothing and needs no savepoint
-  const holds = ({kind, id, version}: Expect) => Number(sql.version.get(kind, id)?.['version'] ?? 0) === version
+  const holds = ({kind, id, version}: Expect) => Number(sql.version.get(kind, id)?.version ?? 0) === version
   if (!job.expect.every(holds) || !job.put.every(holds) || !job.remove.every(holds)) return {ok: false}
   const sealed = []
   try {
-    for (const [n, event] of job.events.entries()) sealed.push(sealEvent(event, {index: tree.size + n, time, instance, random: randomBytes}))
+    for (const [n, event] of job.events.entries())
+      sealed.push(sealEvent(event, {index: tree.size + n, time, instance, random: randomBytes}))
   } catch (error) {
     if (error instanceof ProdError) return {refused: {code: error.code, message: error.message}}
     throw error
@@ -195,6 +209,7 @@ function runJob(sql: Statements, job: Job, time: string, tree: Frontier, instanc
 export function describeFailure(error: unknown): {code: ProdError['code']; message: string; hint?: string} {
   if (error instanceof ProdError) return {code: error.code, message: error.message, ...(error.hint === undefined ? {} : {hint: error.hint})}
   const text = error instanceof Error ? error.message : String(error)
-  if ((error as {code?: string}).code === 'ERR_SQLITE_ERROR') return {code: 'STORE_UNAVAILABLE', message: `the store cannot be used: ${text}`, hint: 'prod doctor'}
+  if ((error as {code?: string}).code === 'ERR_SQLITE_ERROR')
+    return {code: 'STORE_UNAVAILABLE', message: `the store cannot be used: ${text}`, hint: 'prod doctor'}
   return {code: 'INTERNAL', message: error instanceof Error ? (error.stack ?? text) : text}
 }
