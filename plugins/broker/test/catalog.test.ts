@@ -30,7 +30,9 @@ test('the catalog of DESIGN loads: names resolved, defaults filled in, classes w
 
 test('an unclassified command is a change, and the class of a tool is that of its commands', async ({onTestFinished}) => {
   const silent = tool.replace('class: read, ', '')
-  expect((await load(onTestFinished, {'catalog/tools/unit.yaml': silent})).catalog.tools.get('unit')?.grammar.commands[0]?.class).toBe('change')
+  expect((await load(onTestFinished, {'catalog/tools/unit.yaml': silent})).catalog.tools.get('unit')?.grammar.commands[0]?.class).toBe(
+    'change',
+  )
   const once = silent.replace('program:', 'class: read\nprogram:')
   expect((await load(onTestFinished, {'catalog/tools/unit.yaml': once})).catalog.tools.get('unit')?.grammar.commands[0]?.class).toBe('read')
 })
@@ -44,31 +46,86 @@ test('the digest covers names and bytes, and moving text from one file to anothe
   const one = await load(onTestFinished)
   expect((await load(onTestFinished)).digest).toBe(one.digest)
   const rules = company['policy/global/unit.cedar'] as string
-  const moved = await load(onTestFinished, {'policy/global/unit.cedar': rules.slice(0, rules.indexOf('@id')), 'policy/global/unit2.cedar': rules.slice(rules.indexOf('@id'))})
+  const moved = await load(onTestFinished, {
+    'policy/global/unit.cedar': rules.slice(0, rules.indexOf('@id')),
+    'policy/global/unit2.cedar': rules.slice(rules.indexOf('@id')),
+  })
   expect(moved.digest).not.toBe(one.digest)
 })
 
 describe('each fault is named with its file, place, what is so and the mend', () => {
   const faults: [what: string, changes: Record<string, string | null>, said: string | RegExp][] = [
-    ['an unknown field', {'catalog/tools/unit.yaml': tool.replace('summary:', 'sumary:')}, /unit\.yaml:3:1 sumary: is not a field that is known here \(known: kind, name, summary/],
-    ['a missing field', {'catalog/targets/local.yaml': 'kind: Target\nname: local\naddress: host:local\n'}, /local\.yaml:1:1 environment is missing/],
+    [
+      'an unknown field',
+      {'catalog/tools/unit.yaml': tool.replace('summary:', 'sumary:')},
+      /unit\.yaml:3:1 sumary: is not a field that is known here \(known: kind, name, summary/,
+    ],
+    [
+      'a missing field',
+      {'catalog/targets/local.yaml': 'kind: Target\nname: local\naddress: host:local\n'},
+      /local\.yaml:1:1 environment is missing/,
+    ],
     ['another kind', {'catalog/services/web.yaml': 'kind: Tool\nname: web\nowner: x\n'}, /web\.yaml:1:1 kind: must be Service/],
-    ['a doubled key', {'catalog/services/web.yaml': 'kind: Service\nname: web\nowner: a\nowner: b\n'}, /web\.yaml:4:1 map keys must be unique/],
+    [
+      'a doubled key',
+      {'catalog/services/web.yaml': 'kind: Service\nname: web\nowner: a\nowner: b\n'},
+      /web\.yaml:4:1 map keys must be unique/,
+    ],
     ['a name in capitals', {'catalog/services/web.yaml': 'kind: Service\nname: Web\nowner: a\n'}, /name: must match/],
-    ['a target that is not there', {'catalog/tools/unit.yaml': tool.replace('[local,', '[loca,')}, /unit\.yaml:5:\d+ run\.targets\[0\]: there is no target loca \(known: local, pay-1, web-1\)/],
-    ['a target of another primitive', {'catalog/targets/local.yaml': 'kind: Target\nname: local\naddress: ssm:x\nenvironment: production\n'}, /local is ssm:x, not reached by host/],
-    ['a service that is not there', {'catalog/targets/local.yaml': 'kind: Target\nname: local\naddress: host:local\nenvironment: production\nservice: wed\n'}, /local\.yaml:5:1 service: there is no service wed \(known: payments, web\)/],
-    ['two things of one name', {'catalog/services/web2.yaml': 'kind: Service\nname: web\nowner: a\n'}, /web2\.yaml:2:1 name: web is also named in catalog\/services\/web\.yaml/],
-    ['both target and targets', {'catalog/tools/unit.yaml': tool.replace('targets:', 'target: local, targets:')}, /run: needs one of target and targets/],
-    ['a type nobody knows', {'catalog/tools/unit.yaml': tool.replace('type: unit-name }] }', 'type: unit-nmae }] }')}, /unit\.yaml:7:\d+ commands\[0\]\.operands\[0\]/],
-    ['an unknown field of a command', {'catalog/tools/unit.yaml': tool.replace('approvals: 1', 'aprovals: 1')}, /unit\.yaml:8:\d+ commands\[1\]/],
+    [
+      'a target that is not there',
+      {'catalog/tools/unit.yaml': tool.replace('[local,', '[loca,')},
+      /unit\.yaml:5:\d+ run\.targets\[0\]: there is no target loca \(known: local, pay-1, web-1\)/,
+    ],
+    [
+      'a target of another primitive',
+      {'catalog/targets/local.yaml': 'kind: Target\nname: local\naddress: ssm:x\nenvironment: production\n'},
+      /local is ssm:x, not reached by host/,
+    ],
+    [
+      'a service that is not there',
+      {'catalog/targets/local.yaml': 'kind: Target\nname: local\naddress: host:local\nenvironment: production\nservice: wed\n'},
+      /local\.yaml:5:1 service: there is no service wed \(known: payments, web\)/,
+    ],
+    [
+      'two things of one name',
+      {'catalog/services/web2.yaml': 'kind: Service\nname: web\nowner: a\n'},
+      /web2\.yaml:2:1 name: web is also named in catalog\/services\/web\.yaml/,
+    ],
+    [
+      'both target and targets',
+      {'catalog/tools/unit.yaml': tool.replace('targets:', 'target: local, targets:')},
+      /run: needs one of target and targets/,
+    ],
+    [
+      'a type nobody knows',
+      {'catalog/tools/unit.yaml': tool.replace('type: unit-name }] }', 'type: unit-nmae }] }')},
+      /unit\.yaml:7:\d+ commands\[0\]\.operands\[0\]/,
+    ],
+    [
+      'an unknown field of a command',
+      {'catalog/tools/unit.yaml': tool.replace('approvals: 1', 'aprovals: 1')},
+      /unit\.yaml:8:\d+ commands\[1\]/,
+    ],
     ['no approvals at all', {'catalog/tools/unit.yaml': tool.replace('approvals: 1', 'approvals: 0')}, /commands\[1\]/],
     ['a program without its folder', {'catalog/tools/unit.yaml': tool.replace('/usr/bin/', '')}, /program: must match/],
-    ['a variable that loads code', {'catalog/tools/unit.yaml': `${tool}env: { LD_PRELOAD: /tmp/x.so }\n`}, /env\.LD_PRELOAD: is not a name that is allowed here/],
-    ['two tools that policy could not tell apart', {'catalog/tools/b.yaml': tool.replace('name: unit\n', 'name: Unit\n')}, /policy could not tell/],
+    [
+      'a variable that loads code',
+      {'catalog/tools/unit.yaml': `${tool}env: { LD_PRELOAD: /tmp/x.so }\n`},
+      /env\.LD_PRELOAD: is not a name that is allowed here/,
+    ],
+    [
+      'two tools that policy could not tell apart',
+      {'catalog/tools/b.yaml': tool.replace('name: unit\n', 'name: Unit\n')},
+      /policy could not tell/,
+    ],
     ['a file with a wrong ending', {'catalog/tools/unit.yml': tool}, /unit\.yml is not read \(expected: catalog\/tools\/NAME\.yaml\)/],
     ['a folder of its own', {'policy/local/x.cedar': ''}, /policy\/local no folder is expected here/],
-    ['two documents in one file', {'catalog/services/web.yaml': 'kind: Service\nname: web\nowner: a\n---\nkind: Service\n'}, /not exactly one document/],
+    [
+      'two documents in one file',
+      {'catalog/services/web.yaml': 'kind: Service\nname: web\nowner: a\n---\nkind: Service\n'},
+      /not exactly one document/,
+    ],
     ['an empty file', {'catalog/services/web.yaml': ''}, /not exactly one document|must be object/],
   ]
   test.for(faults)('%s', async ([, changes, said], {onTestFinished}) => {
@@ -100,7 +157,11 @@ test('primitives and grant providers judge the addresses and parameters that are
     revoke: () => Promise.resolve(),
     list: async function* () {},
   })
-  const {findings} = await check(onTestFinished, {}, {primitives: new Map([['host', primitive as Primitive]]), providers: new Map([['group', provider]])})
+  const {findings} = await check(
+    onTestFinished,
+    {},
+    {primitives: new Map([['host', primitive as Primitive]]), providers: new Map([['group', provider]])},
+  )
   expect(findings.map(showFinding).sort()).toEqual([
     'catalog/roles/operator.yaml:5:1 parameters: no such group (parameters: {group: x})',
     'catalog/targets/pay-1.yaml:3:1 address: pay-1 is not here (host:local)',
@@ -111,7 +172,13 @@ test('primitives and grant providers judge the addresses and parameters that are
 })
 
 test('TM-A8: YAML tags, alias bombs and depth are refused at once, and never run anything', async ({onTestFinished}) => {
-  const laughs = Array.from({length: 12}, (_, level) => `x${level}: &x${level} [${Array(10).fill(level === 0 ? 'ha' : `*x${level - 1}`).join(', ')}]`).join('\n')
+  const laughs = Array.from(
+    {length: 12},
+    (_, level) =>
+      `x${level}: &x${level} [${Array(10)
+        .fill(level === 0 ? 'ha' : `*x${level - 1}`)
+        .join(', ')}]`,
+  ).join('\n')
   const attacks = {
     laughs,
     tag: 'kind: !!js/function "function () { process.exit() }"\nname: web\nowner: a\n',
@@ -133,12 +200,18 @@ test('TM-A8: YAML tags, alias bombs and depth are refused at once, and never run
     expect(performance.now() - from, name).toBeLessThan(1500) // the whole bundle, on a busy machine
     expect(process.memoryUsage().rss - before, name).toBeLessThan(50 * 1024 * 1024)
     expect(bundle, name).toBeUndefined()
-    expect(findings.some(({file}) => file === 'catalog/services/web.yaml'), name).toBe(true)
+    expect(
+      findings.some(({file}) => file === 'catalog/services/web.yaml'),
+      name,
+    ).toBe(true)
   }
 })
 
 test('a file is never read through a symbolic link, and outside of development not if everybody may write it', async ({onTestFinished}) => {
-  const {dir, options} = writeFolder(onTestFinished, {'catalog/services/web.yaml': null, 'elsewhere/web.yaml': company['catalog/services/web.yaml'] as string})
+  const {dir, options} = writeFolder(onTestFinished, {
+    'catalog/services/web.yaml': null,
+    'elsewhere/web.yaml': company['catalog/services/web.yaml'] as string,
+  })
   symlinkSync(join(dir, 'elsewhere/web.yaml'), join(dir, 'catalog/services/web.yaml'))
   mkdirSync(join(dir, 'elsewhere/services'))
   symlinkSync(join(dir, 'elsewhere/services'), join(dir, 'policy/services'))
@@ -159,9 +232,12 @@ test('a file is never read through a symbolic link, and outside of development n
 
 test('TM-L2: numbers merge by the stricter value, whoever sets them', async ({onTestFinished}) => {
   const bundle = await load(onTestFinished, {
-    'catalog/roles/payer.yaml': 'kind: Role\nname: payer\nsummary: pays\nprovider: group\nparameters: {group: payers}\nservice: payments\nmaxSeconds: 28800\napprovals: 1\n',
-    'catalog/roles/patient.yaml': 'kind: Role\nname: patient\nsummary: pays\nprovider: group\nparameters: {group: payers}\nservice: payments\nmaxSeconds: 60\napprovals: 3\n',
-    'catalog/roles/admin.yaml': 'kind: Role\nname: admin\nsummary: all\nprovider: group\nparameters: {group: admins}\nclass: admin\nmaxSeconds: 60\napprovals: 1\n',
+    'catalog/roles/payer.yaml':
+      'kind: Role\nname: payer\nsummary: pays\nprovider: group\nparameters: {group: payers}\nservice: payments\nmaxSeconds: 28800\napprovals: 1\n',
+    'catalog/roles/patient.yaml':
+      'kind: Role\nname: patient\nsummary: pays\nprovider: group\nparameters: {group: payers}\nservice: payments\nmaxSeconds: 60\napprovals: 3\n',
+    'catalog/roles/admin.yaml':
+      'kind: Role\nname: admin\nsummary: all\nprovider: group\nparameters: {group: admins}\nclass: admin\nmaxSeconds: 60\napprovals: 1\n',
   })
   expect(bundle.catalog.roles.get('payer')).toMatchObject({maxSeconds: 300, approvals: 2})
   expect(bundle.catalog.roles.get('patient')).toMatchObject({maxSeconds: 60, approvals: 3})

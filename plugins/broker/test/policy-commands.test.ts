@@ -18,9 +18,16 @@ Command.id = ${JSON.stringify(`${topic}:${command}`)}
 const config = await Config.load({root: ${JSON.stringify(workspace)}, userPlugins: false, devPlugins: false})
 await Command.run(${JSON.stringify(rest)}, config).catch(error => { process.exitCode = error?.oclif?.exit ?? 240 })`
   const home = mkdtempSync(join(tmpdir(), 'prod-home-'))
-  const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', run], {cwd: workspace, env: {PATH: '/usr/bin:/bin', HOME: home}})
+  const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', run], {
+    cwd: workspace,
+    env: {PATH: '/usr/bin:/bin', HOME: home},
+  })
   child.stdin.end(input)
-  const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>(resolve => child.once('close', resolve))])
+  const [stdout, stderr, status] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>(resolve => child.once('close', resolve)),
+  ])
   rmSync(home, {recursive: true, force: true})
   return {status, stdout, stderr}
 }
@@ -29,7 +36,10 @@ test('init writes a folder that check and test accept, and does not write over o
   const {dir} = writeFolder(onTestFinished)
   const made = join(dir, 'made')
   expect(await prod(['policy', 'init', made])).toMatchObject({status: 0, stdout: `${join(made, 'catalog')}\n${join(made, 'policy')}\n`})
-  expect(await prod(['policy', 'check', '--dir', made])).toMatchObject({status: 0, stdout: expect.stringMatching(/^4 tools, 7 tests, bundle [0-9a-f]{64}: a broker would load it\n$/)})
+  expect(await prod(['policy', 'check', '--dir', made])).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^4 tools, 7 tests, bundle [0-9a-f]{64}: a broker would load it\n$/),
+  })
   expect(await prod(['policy', 'test', '--dir', made])).toMatchObject({status: 0, stdout: '', stderr: 'prod: 7 of 7 tests hold\n'})
   expect(await prod(['policy', 'init', made])).toMatchObject({status: 241, stdout: '', stderr: expect.stringContaining('is there already')})
 })
@@ -38,26 +48,47 @@ test('check and test end with 1 and name what is wrong; --json is one document',
   const {dir} = writeFolder(onTestFinished)
   writeFiles(dir, {'policy/global/typo.cedar': 'permit (principal, action, resource is unit::restart) when { resource.unt == "x" };\n'})
   const checked = await prod(['policy', 'check', '--dir', dir, '--dev'])
-  expect(checked).toMatchObject({status: 1, stdout: expect.stringContaining('policy/global/typo.cedar:1:62 attribute `unt` on entity type `unit::restart` not found (did you mean `unit`?)')})
+  expect(checked).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining(
+      'policy/global/typo.cedar:1:62 attribute `unt` on entity type `unit::restart` not found (did you mean `unit`?)',
+    ),
+  })
   const json = await prod(['policy', 'check', '--dir', dir, '--json'])
   expect(json.status).toBe(1)
   expect(JSON.parse(json.stdout)).toMatchObject({ok: false, findings: [{file: 'policy/global/typo.cedar', line: 1, column: 62}]})
 
-  writeFiles(dir, {'policy/global/typo.cedar': null, 'policy/tests/a.yaml': '- {principal: a, groups: [engineers], argv: [unit, status, x], expect: deny}\n'})
-  expect(await prod(['policy', 'test', '--dir', dir])).toMatchObject({status: 1, stdout: expect.stringContaining('expected deny, is allow by global/unit.cedar:1'), stderr: 'prod: 0 of 1 tests hold\n'})
+  writeFiles(dir, {
+    'policy/global/typo.cedar': null,
+    'policy/tests/a.yaml': '- {principal: a, groups: [engineers], argv: [unit, status, x], expect: deny}\n',
+  })
+  expect(await prod(['policy', 'test', '--dir', dir])).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining('expected deny, is allow by global/unit.cedar:1'),
+    stderr: 'prod: 0 of 1 tests hold\n',
+  })
 })
 
 test('TM-K3: explain answers for one command; our options stop at the tool', async ({onTestFinished}) => {
   const {dir} = writeFolder(onTestFinished)
   const as = ['policy', 'explain', '--dir', dir, '--as', 'alice', '--groups', 'engineers']
   const json = await prod([...as, '--on', 'web-1', '--json', 'unit', 'status', '--no-pager', 'nginx'])
-  expect(JSON.parse(json.stdout)).toMatchObject({decision: 'allow', rules: ['global/unit.cedar:1'], approvals: 0, approvers: [], structure: {arguments: {unit: ['nginx']}}})
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    decision: 'allow',
+    rules: ['global/unit.cedar:1'],
+    approvals: 0,
+    approvers: [],
+    structure: {arguments: {unit: ['nginx']}},
+  })
   expect(await prod([...as, '--on', 'local', 'unit', 'restart', 'payments-api'])).toMatchObject({
     status: 0,
     stdout: 'request, after 1 by sre-leads\nrule global/unit.cedar#restart-payments\n',
   })
   expect((await prod([...as, '--on', 'local', 'unit', 'restart', 'x', '--json'])).stdout).toMatch(/^deny\nargument 3 of unit/)
-  expect(await prod(['policy', 'explain', '--dir', dir, 'unit'])).toMatchObject({status: 241, stderr: expect.stringContaining('who would ask is missing')})
+  expect(await prod(['policy', 'explain', '--dir', dir, 'unit'])).toMatchObject({
+    status: 241,
+    stderr: expect.stringContaining('who would ask is missing'),
+  })
 })
 
 test('TM-K3: explain --batch answers line by line, whatever the lines are', async ({onTestFinished}) => {
@@ -76,11 +107,26 @@ test('TM-K3: explain --batch answers line by line, whatever the lines are', asyn
     JSON.stringify({principal: 'alice', groups: 'engineers', argv: ['unit']}),
   ]
   const {status, stdout} = await prod(['policy', 'explain', '--json', '--batch', '--dir', dir], `${lines.join('\n')}\n`)
-  const answers = stdout.trimEnd().split('\n').map(line => JSON.parse(line))
+  const answers = stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
   expect(status).toBe(0)
   expect(answers.map(({decision}) => decision)).toEqual(['allow', 'request', ...Array(8).fill('deny')])
   expect(answers[1]).toMatchObject({approvals: 1, approvers: ['sre-leads'], rules: ['global/unit.cedar#restart-payments']})
-  expect(answers.map(({position}) => position)).toEqual([undefined, undefined, 2, 0, 0, undefined, undefined, undefined, undefined, undefined])
+  expect(answers.map(({position}) => position)).toEqual([
+    undefined,
+    undefined,
+    2,
+    0,
+    0,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ])
   expect(answers[5].message).toContain('several targets')
-  for (const answer of answers) expect(Object.keys(answer)).toEqual(expect.arrayContaining(['structure', 'decision', 'rules', 'approvals', 'approvers']))
+  for (const answer of answers)
+    expect(Object.keys(answer)).toEqual(expect.arrayContaining(['structure', 'decision', 'rules', 'approvals', 'approvers']))
 })

@@ -1,9 +1,9 @@
 import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
+import {parse} from '@prod/sdk/grammar/parse'
 import {type BundleOptions, type CheckedBundle, checkBundle} from '../src/policy/bundle.ts'
 import type {Bundle, Question, Resource} from '../src/policy/policy.ts'
-import {parse} from '@prod/sdk/grammar/parse'
 
 type OnFinished = (fn: () => void) => void
 
@@ -24,7 +24,8 @@ commands:
   - { path: [restart], class: change, operands: [{ name: unit, type: unit-name, lock: true }], approvals: 1, limit: { perTarget: 1, per: 10m } }
   - { path: [mask], class: admin, operands: [{ name: unit, type: unit-name }] }
 `,
-  'catalog/roles/operator.yaml': 'kind: Role\nname: operator\nsummary: restart units at once\nprovider: group\nparameters: {group: operators}\nmaxSeconds: 1800\n',
+  'catalog/roles/operator.yaml':
+    'kind: Role\nname: operator\nsummary: restart units at once\nprovider: group\nparameters: {group: operators}\nmaxSeconds: 1800\n',
   'policy/global/unit.cedar': `permit (principal in Group::"engineers", action == Action::"run", resource is unit::status);
 @id("restart-payments")
 permit (principal in Group::"engineers", action == Action::"request", resource is unit::restart) when { resource.unit like "payments-*" };
@@ -33,6 +34,12 @@ permit (principal in Group::"operators", action == Action::"run", resource is un
 permit (principal in Group::"engineers", action == Action::"request", resource == Role::"operator");
 `,
 }
+
+/** The company with further rules, and further files. */
+export const withRules = (text: string, more: Record<string, string | null> = {}): Record<string, string | null> => ({
+  'policy/global/more.cedar': text,
+  ...more,
+})
 
 /** Writes the company's files, changed by `changes` (null: left out), into a folder that goes with the test. */
 export function writeFolder(onFinished: OnFinished, changes: Record<string, string | null> = {}): {dir: string; options: BundleOptions} {
@@ -50,7 +57,11 @@ export function writeFiles(dir: string, files: Record<string, string | null>): v
   }
 }
 
-export async function check(onFinished: OnFinished, changes: Record<string, string | null> = {}, more: Partial<BundleOptions> = {}): Promise<CheckedBundle> {
+export async function check(
+  onFinished: OnFinished,
+  changes: Record<string, string | null> = {},
+  more: Partial<BundleOptions> = {},
+): Promise<CheckedBundle> {
   return checkBundle({...writeFolder(onFinished, changes).options, ...more})
 }
 

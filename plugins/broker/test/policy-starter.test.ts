@@ -44,7 +44,8 @@ test('what `policy init` writes loads and allows nothing to anybody', async ({on
 })
 
 describe('the story of the development profile', () => {
-  const start = async (onFinished: (fn: () => void) => void): Promise<Bundle> => loadBundle({...(await writeDevStarter(folder(onFinished))), development: true})
+  const start = async (onFinished: (fn: () => void) => void): Promise<Bundle> =>
+    loadBundle({...(await writeDevStarter(folder(onFinished))), development: true})
   const alice = by('alice', 'engineers')
   const [bob, carol] = [by('bob', 'sre-leads'), by('carol', 'security')]
 
@@ -64,7 +65,10 @@ describe('the story of the development profile', () => {
       message: 'you may not run web stop on local: rule services/web/stop.cedar#web-stop forbids it; the role web-operator would allow it',
       hint: 'prod request create web-operator',
     })
-    expect(decideUse(bundle, {...alice, resource: roleOf(bundle, 'web-operator'), context: {}}, 'assume')).toMatchObject({decision: 'request', approvals: 1})
+    expect(decideUse(bundle, {...alice, resource: roleOf(bundle, 'web-operator'), context: {}}, 'assume')).toMatchObject({
+      decision: 'request',
+      approvals: 1,
+    })
     expect(mayApprove(bundle, roleOf(bundle, 'web-operator'), bob, 'assume')).toBe(true)
     expect(decideUse(bundle, {...asked, ...by('alice', 'engineers', 'web-operators')}, 'run').decision).toBe('allow')
   })
@@ -72,9 +76,15 @@ describe('the story of the development profile', () => {
   test('a shell is break-glass, and security reviews', async ({onTestFinished}) => {
     const bundle = await start(onTestFinished)
     const resource = targetOf(bundle, 'local')
-    expect(explainDenial(bundle, {...alice, resource, context: {}}, 'shell')).toMatchObject({hint: 'prod shell local --reason … --incident …'})
+    expect(explainDenial(bundle, {...alice, resource, context: {}}, 'shell')).toMatchObject({
+      hint: 'prod shell local --reason … --incident …',
+    })
     expect(bundle.ask({...carol, action: 'breakGlass', resource, context: {incident: true}}).decision).toBe('default')
-    expect([alice, bob, carol].map(who => bundle.ask({...who, action: 'review', resource, context: {}}).decision)).toEqual(['default', 'default', 'allow'])
+    expect([alice, bob, carol].map(who => bundle.ask({...who, action: 'review', resource, context: {}}).decision)).toEqual([
+      'default',
+      'default',
+      'allow',
+    ])
   })
 
   test('TM-K3: explaining a tool that does not even exist on this machine runs nothing and answers the same', async ({onTestFinished}) => {
@@ -86,10 +96,17 @@ describe('the story of the development profile', () => {
       rules: ['global/web.cedar#web-restart'],
       structure: {tool: 'web', path: ['restart'], class: 'change'},
     })
-    expect(explainArgv(bundle, {principal: 'alice', groups: ['engineers'], argv: ['web', 'restart', '--now']})).toMatchObject({decision: 'deny', position: 2, structure: null})
+    expect(explainArgv(bundle, {principal: 'alice', groups: ['engineers'], argv: ['web', 'restart', '--now']})).toMatchObject({
+      decision: 'deny',
+      position: 2,
+      structure: null,
+    })
     expect(explainArgv(bundle, {principal: 'alice', groups: [], argv: ['rm', '-rf']})).toMatchObject({decision: 'deny', position: 0})
     expect(explainArgv(bundle, {principal: 'alice', groups: [], argv: ['web', 'a\u0000']})).toMatchObject({decision: 'deny', position: 1})
-    expect(explainArgv(bundle, {principal: 'alice', groups: [], argv: ['web', 'status'], target: 'elsewhere'})).toMatchObject({decision: 'deny', rules: []})
+    expect(explainArgv(bundle, {principal: 'alice', groups: [], argv: ['web', 'status'], target: 'elsewhere'})).toMatchObject({
+      decision: 'deny',
+      rules: [],
+    })
   })
 })
 
@@ -97,7 +114,12 @@ test('the demo service is a real process that a restart replaces, and ends with 
   const dir = folder(onTestFinished)
   await writeDevStarter(dir)
   const service = await startDemoService(dir, {node: process.execPath})
-  const run = (...args: string[]) => execFileSync(join(dir, 'bin/web-service'), args, {env: {WEB_STATE: join(dir, 'demo')}, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe']})
+  const run = (...args: string[]) =>
+    execFileSync(join(dir, 'bin/web-service'), args, {
+      env: {WEB_STATE: join(dir, 'demo')},
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
   const pid = (text: string) => Number(/process (\d+)/.exec(text)?.[1])
   const first = pid(run('status'))
   expect(process.kill(first, 0)).toBe(true)

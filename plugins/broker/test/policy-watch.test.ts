@@ -39,10 +39,14 @@ test('a changed file is swapped in whole while the broker runs', async ({onTestF
   expect(refusals).toEqual([])
   // who still holds the old bundle gets the old answers
   const held = swaps[1]?.[1] as Bundle
-  expect(held.ask({...by('zoe', 'visitors'), action: 'run', resource: commandOf(held, ['unit', 'status', 'x']), context: {}}).decision).toBe('allow')
+  expect(
+    held.ask({...by('zoe', 'visitors'), action: 'run', resource: commandOf(held, ['unit', 'status', 'x']), context: {}}).decision,
+  ).toBe('allow')
 })
 
-test('TM-D3: a change with a fault or a failing test keeps the old bundle, is told once, and the mended one is taken', async ({onTestFinished}) => {
+test('TM-D3: a change with a fault or a failing test keeps the old bundle, is told once, and the mended one is taken', async ({
+  onTestFinished,
+}) => {
   const {dir, watched, swaps, refusals, until} = await follow(onTestFinished)
   const first = watched.current()
   writeFiles(dir, {'policy/global/visitors.cedar': visitors.replace('status', 'statsu')})
@@ -50,7 +54,10 @@ test('TM-D3: a change with a fault or a failing test keeps the old bundle, is to
   expect(refusals[0]?.[0]).toMatchObject({file: 'policy/global/visitors.cedar', message: expect.stringContaining('unit::statsu')})
   expect(watched.current()).toBe(first)
 
-  writeFiles(dir, {'policy/global/visitors.cedar': visitors, 'policy/tests/v.yaml': '- {principal: z, groups: [visitors], argv: [unit, status, x], expect: deny}\n'})
+  writeFiles(dir, {
+    'policy/global/visitors.cedar': visitors,
+    'policy/tests/v.yaml': '- {principal: z, groups: [visitors], argv: [unit, status, x], expect: deny}\n',
+  })
   await until(() => expect(refusals.at(-1)?.[0]?.message).toContain('expected deny, is allow'))
   expect(watched.current()).toBe(first)
   expect(swaps).toEqual([])
@@ -74,5 +81,8 @@ test('a catalog that is gone, or is replaced by a rename, is no reason to allow 
 test('a first bundle that does not load is thrown with all its findings', async ({onTestFinished}) => {
   const {options} = writeFolder(onTestFinished, {'policy/global/a.cedar': 'permit (principal, action);', 'policy/global/b.cedar': 'allow;'})
   const refused = watchBundle(options, {onSwap() {}, onRefused() {}})
-  await expect(refused).rejects.toMatchObject({code: 'POLICY_INVALID', findings: [{file: 'policy/global/a.cedar'}, {file: 'policy/global/b.cedar'}]})
+  await expect(refused).rejects.toMatchObject({
+    code: 'POLICY_INVALID',
+    findings: [{file: 'policy/global/a.cedar'}, {file: 'policy/global/b.cedar'}],
+  })
 })

@@ -12,7 +12,12 @@ export function checkForm<T>(file: YamlFile, schema: object, findings: Finding[]
   if (validate(file.data)) return file.data as T
   for (const error of validate.errors ?? []) {
     // what an alternative or a name's own pattern says is said once, by the rule around it
-    if (error.keyword === 'anyOf' || error.propertyName !== undefined || (error.keyword === 'required' && error.schemaPath.includes('/oneOf/'))) continue
+    if (
+      error.keyword === 'anyOf' ||
+      error.propertyName !== undefined ||
+      (error.keyword === 'required' && error.schemaPath.includes('/oneOf/'))
+    )
+      continue
     const {message, mend, key} = inWords(error)
     const path = [...pathOf(error.instancePath), ...(key === undefined ? [] : [key])]
     findings.push({file: file.file, path: showPath(path), ...file.at(path), message, ...(mend ? {mend} : {})})

@@ -26,7 +26,11 @@ export class BundleRefused extends ProdError {
   constructor(findings: Finding[]) {
     const code: ErrorCode = findings.some(finding => finding.file.startsWith('catalog')) ? 'CATALOG_INVALID' : 'POLICY_INVALID'
     const more = findings.length > 1 ? `, and ${findings.length - 1} more` : ''
-    super(code, `the bundle does not load: ${findings[0] ? showFinding(findings[0]) : 'nothing to load'}${more}`, 'prod policy check --dir DIR')
+    super(
+      code,
+      `the bundle does not load: ${findings[0] ? showFinding(findings[0]) : 'nothing to load'}${more}`,
+      'prod policy check --dir DIR',
+    )
     this.findings = findings
   }
 }

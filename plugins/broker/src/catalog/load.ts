@@ -54,14 +54,21 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
       const data = file && checkForm<F>(file, schema, findings)
       if (!file || !data) continue
       const other = entries.get(data.name)
-      if (other) findings.push({file: file.file, path: 'name', ...file.at(['name']), message: `${data.name} is also named in ${other.file.file}`})
+      if (other)
+        findings.push({file: file.file, path: 'name', ...file.at(['name']), message: `${data.name} is also named in ${other.file.file}`})
       else entries.set(data.name, {file, data})
     }
     return entries
   }
   const services = read<Partly<ServiceEntry, 'name' | 'owner'>>('services', serviceSchema)
-  const targets = read<Partly<TargetEntry & {service: string; shellAs: string}, 'name' | 'address' | 'environment'>>('targets', targetSchema)
-  const roles = read<Partly<RoleEntry & {service: string}, 'name' | 'summary' | 'provider' | 'parameters' | 'maxSeconds'>>('roles', roleSchema)
+  const targets = read<Partly<TargetEntry & {service: string; shellAs: string}, 'name' | 'address' | 'environment'>>(
+    'targets',
+    targetSchema,
+  )
+  const roles = read<Partly<RoleEntry & {service: string}, 'name' | 'summary' | 'provider' | 'parameters' | 'maxSeconds'>>(
+    'roles',
+    roleSchema,
+  )
   const tools = read<ToolFile>('tools', toolSchema)
 
   const refuse = (file: YamlFile, path: (string | number)[], message: string, mend?: string): void => {
@@ -69,13 +76,21 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
   }
   const names = (map: ReadonlyMap<string, unknown>): string => `known: ${[...map.keys()].sort().slice(0, 20).join(', ') || 'none'}`
   for (const {file, data} of [...targets.values(), ...roles.values(), ...tools.values()]) {
-    if (data.service !== undefined && !services.has(data.service)) refuse(file, ['service'], `there is no service ${data.service}`, names(services))
+    if (data.service !== undefined && !services.has(data.service))
+      refuse(file, ['service'], `there is no service ${data.service}`, names(services))
   }
 
   const catalog: Catalog = {services: new Map(), targets: new Map(), roles: new Map(), tools: new Map()}
   for (const {data} of services.values()) {
     const limits = {maxSeconds: data.limits?.maxSeconds ?? null, approvals: data.limits?.approvals ?? null}
-    catalog.services.set(data.name, {name: data.name, owner: data.owner, contacts: data.contacts ?? [], channel: data.channel ?? null, tier: data.tier ?? 3, limits})
+    catalog.services.set(data.name, {
+      name: data.name,
+      owner: data.owner,
+      contacts: data.contacts ?? [],
+      channel: data.channel ?? null,
+      tier: data.tier ?? 3,
+      limits,
+    })
   }
 
   for (const {file, data} of targets.values()) {
@@ -122,7 +137,8 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
       const path = data.run.targets ? ['run', 'targets', index] : ['run', 'target']
       const target: TargetEntry | undefined = catalog.targets.get(name)
       if (!target) refuse(file, path, `there is no target ${name}`, names(targets))
-      else if (!target.address.startsWith(`${data.run.primitive}:`)) refuse(file, path, `${name} is ${target.address}, not reached by ${data.run.primitive}`)
+      else if (!target.address.startsWith(`${data.run.primitive}:`))
+        refuse(file, path, `${name} is ${target.address}, not reached by ${data.run.primitive}`)
     }
     const tool = toolEntry(data, on, catalog, (path, message, mend) => refuse(file, path, message, mend))
     // one spelling for each: neither case nor a sign that Cedar's names lack may tell two tools apart
@@ -135,7 +151,12 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
   return deepFreeze(catalog)
 }
 
-function toolEntry(data: ToolFile, targets: string[], catalog: Catalog, refuse: (path: (string | number)[], message: string, mend?: string) => void): ToolEntry {
+function toolEntry(
+  data: ToolFile,
+  targets: string[],
+  catalog: Catalog,
+  refuse: (path: (string | number)[], message: string, mend?: string) => void,
+): ToolEntry {
   const limits = limitsOf(catalog, [data.service, ...targets.map(name => catalog.targets.get(name)?.service)])
   const own = limitsOf(catalog, [data.service])
   const defaults = {...(data.approvals ? {approvals: data.approvals} : {}), ...(data.limit ? {limit: data.limit} : {})}
@@ -145,8 +166,11 @@ function toolEntry(data: ToolFile, targets: string[], catalog: Catalog, refuse: 
   for (const {path, message, mend} of faults) refuse([...path], message, mend)
   const grammar: Grammar = faults.length > 0 ? {tool: data.name, commands: []} : checkGrammar(written, data.name)
   for (const [index, {approvals, class: toolClass}] of grammar.commands.entries()) {
-    if (approvals === 0) refuse(['commands', index, 'approvals'], 'at least one person approves', 'a policy that permits the run needs none')
-    Object.assign(grammar.commands[index] as CommandGrammar, {approvals: Math.max(approvals ?? 1, toolClass === 'admin' ? 2 : 1, own.approvals)})
+    if (approvals === 0)
+      refuse(['commands', index, 'approvals'], 'at least one person approves', 'a policy that permits the run needs none')
+    Object.assign(grammar.commands[index] as CommandGrammar, {
+      approvals: Math.max(approvals ?? 1, toolClass === 'admin' ? 2 : 1, own.approvals),
+    })
   }
 
   const wanted = {...defaultLimits, ...data.limits}
@@ -154,7 +178,10 @@ function toolEntry(data: ToolFile, targets: string[], catalog: Catalog, refuse: 
     name: data.name,
     summary: data.summary,
     service: data.service ?? null,
-    program: typeof data.program === 'string' ? {path: data.program, sha256: null} : {path: data.program.path, sha256: data.program.sha256 ?? null},
+    program:
+      typeof data.program === 'string'
+        ? {path: data.program, sha256: null}
+        : {path: data.program.path, sha256: data.program.sha256 ?? null},
     version: data.version ?? null,
     targets,
     primitive: data.run.primitive,

@@ -33,7 +33,11 @@ const folders = [...new Set(layout.flatMap(([folder]) => folder.split('/').map((
  * Reads catalog and policy. Hidden files, `*~` and `*.md` are left alone; anything else out of place is a finding.
  * `development` lets world-writable files through.
  */
-export async function readBundleFiles(roots: {catalogDir: string; policyDir: string; development: boolean}): Promise<{files: BundleFile[]; findings: Finding[]}> {
+export async function readBundleFiles(roots: {
+  catalogDir: string
+  policyDir: string
+  development: boolean
+}): Promise<{files: BundleFile[]; findings: Finding[]}> {
   const files: BundleFile[] = []
   const findings: Finding[] = []
   let total = 0
@@ -47,7 +51,8 @@ export async function readBundleFiles(roots: {catalogDir: string; policyDir: str
       if (entry.isDirectory() && folders.some(folder => matches(folder, child))) await visit(join(path, entry.name), child)
       else if (entry.isDirectory()) findings.push({file: child, message: 'no folder is expected here', mend: `expected: ${expected(name)}`})
       else if (entry.isSymbolicLink()) findings.push({file: child, message: 'is a symbolic link', mend: 'put the file itself here'})
-      else if (!ending || !entry.name.endsWith(ending)) findings.push({file: child, message: 'is not read', mend: `expected: ${expected(name)}`})
+      else if (!ending || !entry.name.endsWith(ending))
+        findings.push({file: child, message: 'is not read', mend: `expected: ${expected(name)}`})
       else if (files.length >= maxFiles || total > maxTotalBytes) {
         findings.push({file: child, message: `a bundle has at most ${maxFiles} files and ${maxTotalBytes} bytes`})
         return
@@ -60,9 +65,13 @@ export async function readBundleFiles(roots: {catalogDir: string; policyDir: str
     }
   }
 
-  for (const [name, root] of [['catalog', roots.catalogDir], ['policy', roots.policyDir]] as const) {
+  for (const [name, root] of [
+    ['catalog', roots.catalogDir],
+    ['policy', roots.policyDir],
+  ] as const) {
     const found = await lstat(root).catch(() => undefined)
-    if (!found?.isDirectory()) findings.push({file: name, message: found ? 'is not a folder' : 'there is no such folder', mend: `prod policy init DIR makes one`})
+    if (!found?.isDirectory())
+      findings.push({file: name, message: found ? 'is not a folder' : 'there is no such folder', mend: `prod policy init DIR makes one`})
     else await visit(root, name)
   }
   return {files, findings}
@@ -112,5 +121,7 @@ function matches(pattern: string, name: string): boolean {
 
 function expected(name: string): string {
   const here = layout.filter(([folder]) => matches(folder, name)).map(([folder, ending]) => `${folder}/NAME${ending}`)
-  return (here.length > 0 ? here : layout.filter(([folder]) => folder.startsWith(`${name}/`)).map(([folder, ending]) => `${folder}/NAME${ending}`)).join(', ')
+  return (
+    here.length > 0 ? here : layout.filter(([folder]) => folder.startsWith(`${name}/`)).map(([folder, ending]) => `${folder}/NAME${ending}`)
+  ).join(', ')
 }

@@ -14,7 +14,8 @@ const bytes = {type: 'integer', minimum: 1}
 const group = {type: 'string', minLength: 1, maxLength: 200}
 
 /** Variables that change what a program loads or runs are set by nobody, the catalog included (TM-H8). */
-const variables = '^(?!LD_|DYLD_|(?:PATH|IFS|ENV|BASH_ENV|PS4|NODE_OPTIONS|PYTHONPATH|PYTHONSTARTUP|PERL5LIB|PERL5OPT|RUBYLIB|RUBYOPT|GCONV_PATH|LOCPATH|NLSPATH|TERMINFO|SSLKEYLOGFILE)$)[A-Z_][A-Z0-9_]{0,63}$'
+const variables =
+  '^(?!LD_|DYLD_|(?:PATH|IFS|ENV|BASH_ENV|PS4|NODE_OPTIONS|PYTHONPATH|PYTHONSTARTUP|PERL5LIB|PERL5OPT|RUBYLIB|RUBYOPT|GCONV_PATH|LOCPATH|NLSPATH|TERMINFO|SSLKEYLOGFILE)$)[A-Z_][A-Z0-9_]{0,63}$'
 
 /** `catalog/services/NAME.yaml` */
 export const serviceSchema = {
@@ -44,7 +45,12 @@ export const targetSchema = {
     environment: name,
     service: name,
     summary,
-    labels: {type: 'object', maxProperties: 50, propertyNames: {pattern: '^[A-Za-z][A-Za-z0-9._/-]{0,62}$'}, additionalProperties: {type: 'string', maxLength: 200}},
+    labels: {
+      type: 'object',
+      maxProperties: 50,
+      propertyNames: {pattern: '^[A-Za-z][A-Za-z0-9._/-]{0,62}$'},
+      additionalProperties: {type: 'string', maxLength: 200},
+    },
     shellAs: {type: 'string', pattern: '^[a-z_][a-z0-9_-]{0,31}$'},
   },
 } as const
@@ -85,7 +91,10 @@ export const toolSchema = {
           type: 'object',
           required: ['path'],
           additionalProperties: false,
-          properties: {path: {type: 'string', pattern: '^/[^\\u0000-\\u001f]{1,4000}$'}, sha256: {type: 'string', pattern: '^[0-9a-f]{64}$'}},
+          properties: {
+            path: {type: 'string', pattern: '^/[^\\u0000-\\u001f]{1,4000}$'},
+            sha256: {type: 'string', pattern: '^[0-9a-f]{64}$'},
+          },
         },
       ],
     },
@@ -108,13 +117,24 @@ export const toolSchema = {
       type: 'object',
       required: ['per'],
       additionalProperties: false,
-      properties: {perTarget: {type: 'integer', minimum: 1}, perPerson: {type: 'integer', minimum: 1}, per: {type: 'string', pattern: '^[1-9][0-9]{0,5}(?:s|m|h|d)$'}},
+      properties: {
+        perTarget: {type: 'integer', minimum: 1},
+        perPerson: {type: 'integer', minimum: 1},
+        per: {type: 'string', pattern: '^[1-9][0-9]{0,5}(?:s|m|h|d)$'},
+      },
     },
     env: {type: 'object', maxProperties: 50, propertyNames: {pattern: variables}, additionalProperties: {type: 'string', maxLength: 4096}},
     limits: {
       type: 'object',
       additionalProperties: false,
-      properties: {wallSeconds: seconds, cpuSeconds: seconds, memoryBytes: bytes, processes: {type: 'integer', minimum: 1, maximum: 10_000}, fileBytes: bytes, outputBytes: bytes},
+      properties: {
+        wallSeconds: seconds,
+        cpuSeconds: seconds,
+        memoryBytes: bytes,
+        processes: {type: 'integer', minimum: 1, maximum: 10_000},
+        fileBytes: bytes,
+        outputBytes: bytes,
+      },
     },
     retention: {enum: ['none', 'redacted', 'full']},
     detachSeconds: {type: 'integer', minimum: 0, maximum: 3600},
@@ -135,7 +155,9 @@ export const testsSchema = {
       name: {type: 'string', maxLength: 200},
       principal: {type: 'string', minLength: 1, maxLength: 200},
       groups: {type: 'array', items: group, maxItems: 200},
-      action: {enum: ['run', 'shell', 'forward', 'assume', 'request', 'approve', 'breakGlass', 'review', 'watch', 'readAudit', 'readRecording']},
+      action: {
+        enum: ['run', 'shell', 'forward', 'assume', 'request', 'approve', 'breakGlass', 'review', 'watch', 'readAudit', 'readRecording'],
+      },
       use: {enum: ['run', 'shell', 'forward', 'assume']},
       argv: {type: 'array', minItems: 1, items: {type: 'string'}},
       target: name,

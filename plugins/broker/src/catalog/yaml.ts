@@ -1,7 +1,7 @@
 /** YAML as the bundle reads it: version 1.2, core schema, no tags of its own, no doubled keys, few aliases (TM-A8). */
 import {isMap, isNode, isPair, LineCounter, parseAllDocuments, visit} from 'yaml'
-import type {BundleFile} from './read.ts'
 import type {Finding} from './finding.ts'
+import type {BundleFile} from './read.ts'
 
 /** The data of one file and where each part of it stands. */
 export interface YamlFile {
@@ -22,9 +22,18 @@ export function parseYaml({name, text}: BundleFile, findings: Finding[]): YamlFi
   }
   if (tooDeep(text)) return refuse(`is nested too deep`)
   const lines = new LineCounter()
-  const documents = parseAllDocuments(text, {version: '1.2', schema: 'core', strict: true, uniqueKeys: true, merge: false, prettyErrors: false, lineCounter: lines})
+  const documents = parseAllDocuments(text, {
+    version: '1.2',
+    schema: 'core',
+    strict: true,
+    uniqueKeys: true,
+    merge: false,
+    prettyErrors: false,
+    lineCounter: lines,
+  })
   const document = documents[0]
-  if (!('length' in documents) || !document || documents.length !== 1) return refuse('holds not exactly one document', 'one thing for each file')
+  if (!('length' in documents) || !document || documents.length !== 1)
+    return refuse('holds not exactly one document', 'one thing for each file')
 
   const faults = [...document.errors, ...document.warnings]
   for (const fault of faults) refuse(lowerFirst(fault.message), undefined, place(lines, fault.pos[0]))
@@ -37,7 +46,8 @@ export function parseYaml({name, text}: BundleFile, findings: Finding[]): YamlFi
       aliases++
     },
     Node: (_, node) => {
-      if (isNode(node) && node.tag && !node.tag.startsWith('tag:yaml.org,2002:')) odd ??= {offset: node.range?.[0] ?? 0, what: `has the tag ${node.tag}`}
+      if (isNode(node) && node.tag && !node.tag.startsWith('tag:yaml.org,2002:'))
+        odd ??= {offset: node.range?.[0] ?? 0, what: `has the tag ${node.tag}`}
     },
   })
   if (odd) return refuse(odd.what, 'plain values only', place(lines, odd.offset))
@@ -57,7 +67,9 @@ export function parseYaml({name, text}: BundleFile, findings: Finding[]): YamlFi
         const node = document.getIn(path.slice(0, length), true)
         if (!isNode(node) || !node.range) continue
         const parent = length > 0 ? document.getIn(path.slice(0, length - 1), true) : undefined
-        const pair = isMap(parent) ? parent.items.find(item => isPair(item) && String(isNode(item.key) ? item.key.toJSON() : item.key) === String(path[length - 1])) : undefined
+        const pair = isMap(parent)
+          ? parent.items.find(item => isPair(item) && String(isNode(item.key) ? item.key.toJSON() : item.key) === String(path[length - 1]))
+          : undefined
         const key = pair && isNode(pair.key) ? pair.key.range?.[0] : undefined
         return place(lines, key ?? node.range[0])
       }

@@ -79,5 +79,9 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
 /** Every combination of services that a resource can have, so that no set is parsed at a first question. */
 function servicesTogether({targets, roles, tools}: Catalog): (string | null)[][] {
   const of = (name: string): string | null => targets.get(name)?.service ?? null
-  return [[], ...[...targets.values(), ...roles.values()].map(({service}) => [service]), ...[...tools.values()].flatMap(tool => tool.targets.map(name => [tool.service, of(name)]))]
+  return [
+    [],
+    ...[...targets.values(), ...roles.values()].map(({service}) => [service]),
+    ...[...tools.values()].flatMap(tool => tool.targets.map(name => [tool.service, of(name)])),
+  ]
 }

@@ -1,5 +1,5 @@
 /** The catalog as a Cedar schema: one entity type for each command, its arguments as attributes, so that a misspelt one does not load. */
-import type {SchemaJson, Type as CedarJsonType} from '@cedar-policy/cedar-wasm/nodejs'
+import type {Type as CedarJsonType, SchemaJson} from '@cedar-policy/cedar-wasm/nodejs'
 import type {PolicyAction} from '@prod/sdk'
 import {cedarAttributes, cedarTypeName} from '@prod/sdk/grammar/cedar'
 import type {CedarType} from '@prod/sdk/grammar/values'
@@ -34,7 +34,9 @@ const parents = ['Tool', 'Target', 'Service', 'Environment']
 
 /** The schema of a catalog. Pure. */
 export function cedarSchema(catalog: Catalog): SchemaJson<string> {
-  const commands = [...catalog.tools.values()].flatMap(({grammar}) => grammar.commands.map((_, index) => ({grammar, index, type: cedarTypeName(grammar, index)})))
+  const commands = [...catalog.tools.values()].flatMap(({grammar}) =>
+    grammar.commands.map((_, index) => ({grammar, index, type: cedarTypeName(grammar, index)})),
+  )
   const types = {command: commands.map(({type}) => type), target: ['Target'], role: ['Role'], log: ['Log']}
   const root: Namespace = {
     commonTypes: {
@@ -70,10 +72,16 @@ export function cedarSchema(catalog: Catalog): SchemaJson<string> {
   for (const {grammar, index, type} of commands) {
     const cut = type.lastIndexOf('::')
     const space = cut < 0 ? '' : type.slice(0, cut)
-    const namespace = (schema[space] ??= {entityTypes: {}, actions: {}})
+    const namespace: Namespace = schema[space] ?? {entityTypes: {}, actions: {}}
+    schema[space] = namespace
     namespace.entityTypes[cut < 0 ? type : type.slice(cut + 2)] = {
       memberOfTypes: parents,
-      shape: {type: 'Record', attributes: Object.fromEntries(Object.entries(cedarAttributes(grammar, index)).map(([name, {type, required}]) => [name, {...cedarTypes[type], required}]))},
+      shape: {
+        type: 'Record',
+        attributes: Object.fromEntries(
+          Object.entries(cedarAttributes(grammar, index)).map(([name, {type, required}]) => [name, {...cedarTypes[type], required}]),
+        ),
+      },
     }
   }
   return schema

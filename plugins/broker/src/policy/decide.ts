@@ -67,7 +67,10 @@ export function explainDenial(bundle: Bundle, asked: UseQuestion, use: UseAction
     return {message: `${message}; the role ${roles[0]} would allow it${others}`, hint: `prod request create ${roles[0]}`}
   }
   const {resource} = asked
-  if (resource.kind === 'target' && bundle.ask({...asked, context: {...asked.context, use, incident: true}, action: 'breakGlass'}).decision === 'allow') {
+  if (
+    resource.kind === 'target' &&
+    bundle.ask({...asked, context: {...asked.context, use, incident: true}, action: 'breakGlass'}).decision === 'allow'
+  ) {
     return {message: `${message}; in an emergency you may break glass`, hint: `prod shell ${resource.target.name} --reason … --incident …`}
   }
   return {message, hint: resource.kind === 'role' ? 'prod roles' : resource.kind === 'target' ? 'prod targets' : 'prod tools'}
@@ -78,7 +81,7 @@ function rolesThatHelp(bundle: Bundle, asked: UseQuestion, use: UseAction): stri
   const rank = {allow: 0, request: 1, deny: 2}
   const ranked: {name: string; rank: number}[] = []
   for (const role of bundle.catalog.roles.values()) {
-    const group = role.provider === 'group' ? role.parameters['group'] : undefined
+    const group = role.provider === 'group' ? role.parameters.group : undefined
     if (typeof group !== 'string' || asked.groups.includes(group)) continue
     const then = decideUse(bundle, {...asked, groups: [...asked.groups, group]}, use).decision
     if (then === 'deny') continue

@@ -1,5 +1,14 @@
 /** Cedar: validated once at load, then asked with preparsed sets, one for the services a resource belongs to (global rules and theirs). */
-import {type Context, type EntityJson, isAuthorizedPartial, preparsePolicySet, preparseSchema, type SchemaJson, statefulIsAuthorized, validate} from '@cedar-policy/cedar-wasm/nodejs'
+import {
+  type Context,
+  type EntityJson,
+  isAuthorizedPartial,
+  preparsePolicySet,
+  preparseSchema,
+  type SchemaJson,
+  statefulIsAuthorized,
+  validate,
+} from '@cedar-policy/cedar-wasm/nodejs'
 import type {PolicyAction} from '@prod/sdk'
 import {cedarAttributes, cedarTypeName, cedarValues} from '@prod/sdk/grammar/cedar'
 import ipaddr from 'ipaddr.js'
@@ -12,16 +21,28 @@ import {lineOf, offsetIn, placeIn, type Rule} from './rules.ts'
 import {literals, reachesAction, reachesEntity} from './scope.ts'
 
 /** Every validation finding of the rules, Cedar's warnings (a rule that can never apply) and unknown names among them. */
-export function validateRules(rules: readonly Rule[], schema: SchemaJson<string>, catalog: Catalog, files: ReadonlyMap<string, string>): Finding[] {
+export function validateRules(
+  rules: readonly Rule[],
+  schema: SchemaJson<string>,
+  catalog: Catalog,
+  files: ReadonlyMap<string, string>,
+): Finding[] {
   const findings: Finding[] = []
   const refuse = (rule: Rule, offset: number, message: string, mend?: string): void => {
     const path = rule.id.includes('#') ? `@id ${rule.id.slice(rule.id.indexOf('#') + 1)}` : undefined
-    findings.push({file: rule.file, ...(path ? {path} : {}), ...placeIn(files.get(rule.file) ?? '', rule.start + offset), message, ...(mend ? {mend} : {})})
+    findings.push({
+      file: rule.file,
+      ...(path ? {path} : {}),
+      ...placeIn(files.get(rule.file) ?? '', rule.start + offset),
+      message,
+      ...(mend ? {mend} : {}),
+    })
   }
   // named by position: an id of ours may hold what Cedar would have to escape
   const named = Object.fromEntries(rules.map((rule, index) => [`p${index}`, rule.text]))
   const checked = validate({schema, policies: {staticPolicies: named}})
-  if (checked.type === 'failure') return checked.errors.map(error => ({file: 'policy', message: lineOf(error), ...(error.help ? {mend: error.help} : {})}))
+  if (checked.type === 'failure')
+    return checked.errors.map(error => ({file: 'policy', message: lineOf(error), ...(error.help ? {mend: error.help} : {})}))
   const wrong = new Set(checked.validationErrors.map(({policyId}) => policyId))
   const warnings = checked.validationWarnings.filter(({policyId}) => !wrong.has(policyId))
   for (const {policyId, error} of [...checked.validationErrors, ...warnings]) {
@@ -42,7 +63,13 @@ export function validateRules(rules: readonly Rule[], schema: SchemaJson<string>
     for (const {type, id} of literals(rule.json)) {
       const offset = Math.max(0, rule.text.indexOf(`${type}::${JSON.stringify(id)}`))
       const names = known[type]
-      if (names && !names.has(id)) refuse(rule, offset, `there is no ${type}::${JSON.stringify(id)} in the catalog`, `known: ${[...names].sort().slice(0, 20).join(', ') || 'none'}`)
+      if (names && !names.has(id))
+        refuse(
+          rule,
+          offset,
+          `there is no ${type}::${JSON.stringify(id)} in the catalog`,
+          `known: ${[...names].sort().slice(0, 20).join(', ') || 'none'}`,
+        )
       const odd = type === 'Group' || type === 'Person' ? (oddName(id) ?? twinOf(id, spellings)) : undefined
       if (odd) refuse(rule, offset, `the name ${JSON.stringify(id)} ${odd}`, 'spell it as the identity provider does')
     }
@@ -55,7 +82,7 @@ function policyNames(rules: readonly Rule[], catalog: Catalog): Map<string, stri
   const names = new Map<string, string>()
   const add = (id: string): unknown => names.has(fold(id)) || names.set(fold(id), id)
   for (const {json} of rules) for (const {type, id} of literals(json)) if (type === 'Group' || type === 'Person') add(id)
-  for (const {parameters} of catalog.roles.values()) if (typeof parameters['group'] === 'string') add(parameters['group'])
+  for (const {parameters} of catalog.roles.values()) if (typeof parameters.group === 'string') add(parameters.group)
   return names
 }
 
@@ -87,7 +114,9 @@ export class Engine {
   #set(services: readonly string[]): string {
     const id = this.#name(JSON.stringify(services))
     if (this.#sets.has(id)) return id
-    const staticPolicies = Object.fromEntries(this.#rules.filter(({service}) => service === null || services.includes(service)).map(rule => [rule.id, rule.text]))
+    const staticPolicies = Object.fromEntries(
+      this.#rules.filter(({service}) => service === null || services.includes(service)).map(rule => [rule.id, rule.text]),
+    )
     const parsed = preparsePolicySet(id, {staticPolicies})
     if (parsed.type === 'failure') throw new Error(`the rules do not parse: ${parsed.errors[0]?.message}`)
     this.#sets.add(id)
@@ -144,11 +173,17 @@ export class Engine {
   }
 
   /** Whether some arguments of a command would be allowed this action: its attributes are left open. Shown only, never relied on. */
-  couldBe(action: PolicyAction, {principal, groups, context}: Omit<Question, 'action' | 'resource'>, {tool, command, target}: CommandPlace): boolean {
+  couldBe(
+    action: PolicyAction,
+    {principal, groups, context}: Omit<Question, 'action' | 'resource'>,
+    {tool, command, target}: CommandPlace,
+  ): boolean {
     const person = personOf(principal, groups)
     const open = Object.keys(cedarAttributes(tool.grammar, command)).map(name => [name, {__extn: {fn: 'unknown', arg: name}}])
     const entity = commandEntity({tool, command, target}, Object.fromEntries(open))
-    const rules = this.#reaching(action, entity, distinct([tool.service, target.service])).filter(({json}) => reachesEntity(json.principal, person))
+    const rules = this.#reaching(action, entity, distinct([tool.service, target.service])).filter(({json}) =>
+      reachesEntity(json.principal, person),
+    )
     if (!rules.some(({json}) => json.effect === 'permit')) return false
     const toolClass = tool.grammar.commands[command]?.class ?? 'change'
     const answer = isAuthorizedPartial({
@@ -164,7 +199,8 @@ export class Engine {
 
   #reaching(action: PolicyAction, entity: EntityJson, services: readonly string[]): Rule[] {
     return this.#rules.filter(
-      ({service, json}) => (service === null || services.includes(service)) && reachesAction(json, action) && reachesEntity(json.resource, entity),
+      ({service, json}) =>
+        (service === null || services.includes(service)) && reachesAction(json, action) && reachesEntity(json.resource, entity),
     )
   }
 }
@@ -177,7 +213,11 @@ export interface CommandPlace {
 }
 
 function personOf(principal: Question['principal'], groups: readonly string[]): EntityJson {
-  return {uid: {type: 'Person', id: principal.person || `${principal.iss}#${principal.sub}`}, attrs: {}, parents: groups.map(id => ({type: 'Group', id}))}
+  return {
+    uid: {type: 'Person', id: principal.person || `${principal.iss}#${principal.sub}`},
+    attrs: {},
+    parents: groups.map(id => ({type: 'Group', id})),
+  }
 }
 
 function contextOf({incident, reused}: Question['context'], use: string, toolClass: string, address: string | undefined): Context {

@@ -51,13 +51,18 @@ export function explainArgv(bundle: Bundle, {principal, groups, argv, target: wa
   const parsed = parse(tool.grammar, argv)
   if (!parsed.ok) {
     const {position, message, allowed} = parsed.refusal
-    return refuse(`argument ${position} of ${tool.name}: ${message}${allowed.length > 0 ? `; allowed here: ${allowed.slice(0, 8).join(', ')}` : ''}`, position)
+    return refuse(
+      `argument ${position} of ${tool.name}: ${message}${allowed.length > 0 ? `; allowed here: ${allowed.slice(0, 8).join(', ')}` : ''}`,
+      position,
+    )
   }
   const {structure} = parsed
   const name = wanted ?? (tool.targets.length === 1 ? tool.targets[0] : undefined)
-  if (name === undefined) return {...refuse(`${tool.name} runs on several targets: ${tool.targets.join(', ')}`, undefined, `--on ${tool.targets[0]}`), structure}
+  if (name === undefined)
+    return {...refuse(`${tool.name} runs on several targets: ${tool.targets.join(', ')}`, undefined, `--on ${tool.targets[0]}`), structure}
   const target = bundle.catalog.targets.get(name)
-  if (!target || !tool.targets.includes(name)) return {...refuse(`${tool.name} does not run on ${name}`, undefined, `--on ${tool.targets[0]}`), structure}
+  if (!target || !tool.targets.includes(name))
+    return {...refuse(`${tool.name} does not run on ${name}`, undefined, `--on ${tool.targets[0]}`), structure}
 
   const asked: UseQuestion = {
     principal: {iss: 'explain', sub: principal, person: principal, name: principal},
@@ -84,7 +89,9 @@ export async function* explainLines(bundle: Bundle, input: NodeJS.ReadableStream
     if (line.trim() === '') continue
     const asked = readQuestion(line)
     const answer: PolicyExplanation =
-      typeof asked === 'string' ? {structure: null, decision: 'deny', rules: [], approvals: 0, approvers: [], message: asked} : explainArgv(bundle, asked)
+      typeof asked === 'string'
+        ? {structure: null, decision: 'deny', rules: [], approvals: 0, approvers: [], message: asked}
+        : explainArgv(bundle, asked)
     yield JSON.stringify(answer)
   }
 }

@@ -22,7 +22,11 @@ export function twinOf(name: string, known: ReadonlyMap<string, string>): string
 /** What twins have in common. Pure. */
 export function fold(name: string): string {
   const plain = decode(name).normalize('NFKC').replaceAll(new RegExp(invisible, 'gu'), '').toLowerCase().normalize('NFKC')
-  return [...plain].map(letter => alike.get(letter) ?? letter).join('').trim().replace(/\.+$/, '')
+  return [...plain]
+    .map(letter => alike.get(letter) ?? letter)
+    .join('')
+    .trim()
+    .replace(/\.+$/, '')
 }
 
 const maxLength = 512
@@ -30,7 +34,11 @@ const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Cod
 const scripts = [/\p{Script=Latin}/u, /\p{Script=Cyrillic}/u, /\p{Script=Greek}/u]
 
 /** Lower-case letters of other scripts that are drawn as Latin ones. Source: Unicode's confusables.txt, the common ones. */
-const alike = new Map([...'аaеeоoрpсcуyхxіiјjѕsһhԁdԛqԝwкkмmтtвbнhгrαaοoνvρpτtυuιiκkχxεeıi'].map((letter, at, all) => [letter, all[at + 1] as string] as const).filter((_, at) => at % 2 === 0))
+const alike = new Map(
+  [...'аaеeоoрpсcуyхxіiјjѕsһhԁdԛqԝwкkмmтtвbнhгrαaοoνvρpτtυuιiκkχxεeıi']
+    .map((letter, at, all) => [letter, all[at + 1] as string] as const)
+    .filter((_, at) => at % 2 === 0),
+)
 
 function decode(name: string): string {
   try {

@@ -1,5 +1,5 @@
 /** Cedar files cut into single policies, each with an id that says where it stands. */
-import {policyToJson, type DetailedError, type PolicyJson} from '@cedar-policy/cedar-wasm/nodejs'
+import {type DetailedError, type PolicyJson, policyToJson} from '@cedar-policy/cedar-wasm/nodejs'
 import type {Finding} from '../catalog/finding.ts'
 import type {BundleFile} from '../catalog/read.ts'
 
@@ -25,7 +25,8 @@ export function readRules(files: readonly BundleFile[], services: ReadonlySet<st
     const refuse = (offset: number, message: string, mend?: string): void => {
       findings.push({file: file.name, ...placeIn(file.text, offset), message, ...(mend ? {mend} : {})})
     }
-    if (service !== null && !services.has(service)) refuse(0, `there is no service ${service}`, 'name the folder after a service of the catalog')
+    if (service !== null && !services.has(service))
+      refuse(0, `there is no service ${service}`, 'name the folder after a service of the catalog')
 
     for (const {text, start} of splitPolicies(file.text)) {
       const parsed = policyToJson(text)
@@ -36,9 +37,11 @@ export function readRules(files: readonly BundleFile[], services: ReadonlySet<st
       const annotated = parsed.json.annotations?.id
       const place = file.name.slice('policy/'.length)
       const id = annotated ? `${place}#${annotated}` : `${place}:${placeIn(file.text, start).line}`
-      if (annotated !== undefined && !/^[a-z0-9][a-z0-9-]{0,63}$/.test(annotated)) refuse(start, `@id(${JSON.stringify(annotated)}) is no id`, 'lower-case words with dashes')
+      if (annotated !== undefined && !/^[a-z0-9][a-z0-9-]{0,63}$/.test(annotated))
+        refuse(start, `@id(${JSON.stringify(annotated)}) is no id`, 'lower-case words with dashes')
       if (rules.has(id)) refuse(start, `there are two rules ${id}`, 'give each an @id("…") of its own')
-      if (service !== null && parsed.json.effect === 'permit') refuse(start, "a service's directory may only forbid", 'permits belong in policy/global')
+      if (service !== null && parsed.json.effect === 'permit')
+        refuse(start, "a service's directory may only forbid", 'permits belong in policy/global')
       rules.set(id, {id, service, file: file.name, text, start, json: parsed.json})
     }
   }

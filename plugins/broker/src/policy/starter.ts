@@ -30,7 +30,10 @@ export async function writeDevStarter(dir: string): Promise<{catalogDir: string;
 async function copyProfile(profile: string, dir: string): Promise<{catalogDir: string; policyDir: string}> {
   const made = {catalogDir: join(dir, 'catalog'), policyDir: join(dir, 'policy')}
   await mkdir(dir, {recursive: true})
-  for (const [folder, to] of [['catalog', made.catalogDir], ['policy', made.policyDir]] as const) {
+  for (const [folder, to] of [
+    ['catalog', made.catalogDir],
+    ['policy', made.policyDir],
+  ] as const) {
     const from = join(shipped, profile, folder)
     await mkdir(to).catch(error => {
       if (error.code !== 'EEXIST') throw error

@@ -62,7 +62,12 @@ export function runTests(bundle: Bundle, tests: readonly PolicyTest[]): TestResu
     const answer = answerOf(bundle, test)
     if ('fault' in answer) return {...result, decision: null, rules: [], message: `test “${result.name}”: ${answer.fault}`}
     const {decision, rules, approvals, position} = answer
-    const because = rules.length > 0 ? ` by ${rules.join(' and ')}` : position === undefined ? ', no rule permits it' : ` by the grammar at argument ${position}`
+    const because =
+      rules.length > 0
+        ? ` by ${rules.join(' and ')}`
+        : position === undefined
+          ? ', no rule permits it'
+          : ` by the grammar at argument ${position}`
     const fault =
       decision !== test.expect
         ? `expected ${test.expect}, is ${decision}${because}`
@@ -83,7 +88,8 @@ function answerOf(bundle: Bundle, test: PolicyTest): Answered | {fault: string} 
   const found = resourceOf(bundle.catalog, test)
   if ('fault' in found || 'decision' in found) return found
   const {resource} = found
-  const action = test.action ?? {command: 'run' as const, role: 'assume' as const, target: 'shell' as const, log: 'readAudit' as const}[resource.kind]
+  const action =
+    test.action ?? {command: 'run' as const, role: 'assume' as const, target: 'shell' as const, log: 'readAudit' as const}[resource.kind]
   const asked: Omit<Question, 'action'> = {
     principal: {iss: 'test', sub: test.principal, person: test.principal, name: test.principal},
     groups: test.groups,
@@ -133,12 +139,22 @@ export function missingTests(catalog: Catalog, rules: readonly Rule[], tests: re
   const exercised = new Set(passed.flatMap(one => one.rules))
   const untested = rules
     .filter(({id}) => !exercised.has(id))
-    .map(({id, file, json}) => ({file, message: `no test shows what rule ${id} ${json.effect === 'permit' ? 'permits' : 'forbids'}`, mend: 'add one to policy/tests'}))
+    .map(({id, file, json}) => ({
+      file,
+      message: `no test shows what rule ${id} ${json.effect === 'permit' ? 'permits' : 'forbids'}`,
+      mend: 'add one to policy/tests',
+    }))
   const tools = [...catalog.tools.keys()].flatMap(tool => {
     const of = passed.filter(one => one.tool === tool)
     const denied = of.filter(({decision}) => decision === 'deny').length
     if (denied >= deniesPerTool || denied === of.length) return []
-    return [{file: 'policy/tests', message: `tool ${tool} has ${denied} of ${deniesPerTool} tests of what must be denied`, mend: 'add the rest to policy/tests'}]
+    return [
+      {
+        file: 'policy/tests',
+        message: `tool ${tool} has ${denied} of ${deniesPerTool} tests of what must be denied`,
+        mend: 'add the rest to policy/tests',
+      },
+    ]
   })
   return [...untested, ...tools]
 }

@@ -8,15 +8,18 @@ import type {Bundle} from './policy.ts'
 
 /** What is told: a swap, and a bundle that was refused while the old one stays (an alarm). Each once for one content. */
 export interface WatchHandlers {
-  onSwap(bundle: Bundle, previous: Bundle): void
-  onRefused(findings: Finding[], current: Bundle): void
+  onSwap: (bundle: Bundle, previous: Bundle) => void
+  onRefused: (findings: Finding[], current: Bundle) => void
 }
 
 const settleMs = 60
 const pollMs = 2000
 
 /** Loads a bundle and keeps it current. Throws {@link BundleRefused} if the first one does not load. */
-export async function watchBundle(options: BundleOptions, {onSwap, onRefused}: WatchHandlers): Promise<{current(): Bundle; close(): void}> {
+export async function watchBundle(
+  options: BundleOptions,
+  {onSwap, onRefused}: WatchHandlers,
+): Promise<{current: () => Bundle; close: () => void}> {
   const roots = [options.catalogDir, options.policyDir]
   let stamp = await stampOf(roots)
   const first = await checkBundle(options)
@@ -101,11 +104,11 @@ async function stampOf(folders: readonly string[]): Promise<string> {
     folders.map(async folder => {
       const names = await readdir(folder, {recursive: true}).catch(() => [])
       return Promise.all(
-        names.sort().map(async name => {
+        names.map(async name => {
           const found = await lstat(join(folder, name), {bigint: true}).catch(() => undefined)
           return `${name}\0${found?.ino}\0${found?.size}\0${found?.mtimeNs}\0${found?.ctimeNs}`
         }),
-      )
+      ).then(stamps => stamps.toSorted((a, b) => (a < b ? -1 : 1)))
     }),
   )
   return lines.map(one => one.join('\n')).join('\n\n')

@@ -12,7 +12,9 @@ else supervise(process.argv[2])
 /** The service: says who it is to whoever asks. */
 function serve() {
   const server = createServer((_, answer) => answer.end(`web, process ${process.pid}\n`))
-  server.listen(0, '127.0.0.1', () => console.log(`${new Date().toISOString()} web ${process.pid} listens on http://127.0.0.1:${server.address().port}`))
+  server.listen(0, '127.0.0.1', () =>
+    console.log(`${new Date().toISOString()} web ${process.pid} listens on http://127.0.0.1:${server.address().port}`),
+  )
   for (const name of ['SIGTERM', 'SIGINT']) {
     process.on(name, () => {
       console.log(`${new Date().toISOString()} web ${process.pid} ends`)

@@ -6,7 +6,8 @@ import type {Finding} from '../../catalog/finding.ts'
 /** `prod policy check [--dir DIR]` */
 export default class PolicyCheck extends ProdCommand {
   static override summary = 'say everything that is wrong with a catalog and its policy'
-  static override description = 'Reads what a broker would load, checks form, names, rules and tests, and starts nothing. Ends with 1 if a broker would refuse it.'
+  static override description =
+    'Reads what a broker would load, checks form, names, rules and tests, and starts nothing. Ends with 1 if a broker would refuse it.'
   static override flags = {
     dir: Flags.string({default: '.', helpValue: 'DIR', description: 'folder that holds catalog/ and policy/'}),
     dev: Flags.boolean({description: 'missing tests are warnings, as in a development broker'}),

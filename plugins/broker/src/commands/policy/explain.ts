@@ -11,7 +11,10 @@ export default class PolicyExplain extends ProdCommand {
   static override description = `Reads the files of a folder, not of a broker. Options of ours stop at TOOL: all after it is the tool's own.
 With --batch it reads one {"principal", "groups", "argv", "target"?} a line and answers line by line.`
   static override strict = false
-  static override usage = ['policy explain [--dir DIR] --as NAME [--groups GROUPS] [--on TARGET] TOOL [ARGS...]', 'policy explain [--dir DIR] --batch']
+  static override usage = [
+    'policy explain [--dir DIR] --as NAME [--groups GROUPS] [--on TARGET] TOOL [ARGS...]',
+    'policy explain [--dir DIR] --batch',
+  ]
   static override flags = {
     dir: Flags.string({default: '.', helpValue: 'DIR', description: 'folder that holds catalog/ and policy/'}),
     as: Flags.string({helpValue: 'NAME', description: 'who would ask: a person id'}),
@@ -19,7 +22,9 @@ With --batch it reads one {"principal", "groups", "argv", "target"?} a line and 
     on: Flags.string({helpValue: 'TARGET', description: 'where, for tools that run on several targets'}),
     batch: Flags.boolean({description: 'read questions from standard input', exclusive: ['as', 'on']}),
   }
-  static override examples = ['<%= config.bin %> <%= command.id %> --dir ./production --as alice --groups engineers unit restart payments-api']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --dir ./production --as alice --groups engineers unit restart payments-api',
+  ]
 
   override jsonEnabled(): boolean {
     const {own} = this.#split()
@@ -30,10 +35,18 @@ With --batch it reads one {"principal", "groups", "argv", "target"?} a line and 
     const {own, argv} = this.#split()
     const {flags} = await this.parse(PolicyExplain, own)
     if (!flags.batch && (!flags.as || argv.length === 0)) {
-      throw new ProdError('USAGE', flags.as ? 'a tool is missing' : 'who would ask is missing', 'prod policy explain --as alice --groups engineers TOOL')
+      throw new ProdError(
+        'USAGE',
+        flags.as ? 'a tool is missing' : 'who would ask is missing',
+        'prod policy explain --as alice --groups engineers TOOL',
+      )
     }
     const {BundleRefused, checkBundle, explainArgv, explainLines} = await import('@prod/broker/policy')
-    const {bundle, findings} = await checkBundle({catalogDir: join(flags.dir, 'catalog'), policyDir: join(flags.dir, 'policy'), development: true})
+    const {bundle, findings} = await checkBundle({
+      catalogDir: join(flags.dir, 'catalog'),
+      policyDir: join(flags.dir, 'policy'),
+      development: true,
+    })
     if (!bundle) throw new BundleRefused(findings)
     for (const {file, line, message} of findings) this.say(`${file}:${line} ${message}`)
 
@@ -43,7 +56,8 @@ With --batch it reads one {"principal", "groups", "argv", "target"?} a line and 
     }
     const groups = flags.groups.split(',').filter(group => group !== '')
     const answer = explainArgv(bundle, {principal: flags.as as string, groups, argv, target: flags.on})
-    const approvers = answer.decision === 'request' ? `, after ${answer.approvals} by ${answer.approvers.join(' or ') || 'nobody that policy names'}` : ''
+    const approvers =
+      answer.decision === 'request' ? `, after ${answer.approvals} by ${answer.approvers.join(' or ') || 'nobody that policy names'}` : ''
     this.log(answer.decision + approvers)
     for (const rule of answer.rules) this.log([`rule ${rule}`])
     if (answer.message) this.log([answer.message])
@@ -55,7 +69,8 @@ With --batch it reads one {"principal", "groups", "argv", "target"?} a line and 
   #split(): {own: string[]; argv: string[]} {
     const valued = new Set(['--dir', '--as', '--groups', '--on', '--broker'])
     let at = 0
-    while (at < this.argv.length && this.argv[at]?.startsWith('-') && this.argv[at] !== '--') at += valued.has(this.argv[at] as string) ? 2 : 1
+    while (at < this.argv.length && this.argv[at]?.startsWith('-') && this.argv[at] !== '--')
+      at += valued.has(this.argv[at] as string) ? 2 : 1
     return {own: this.argv.slice(0, at), argv: this.argv.slice(this.argv[at] === '--' ? at + 1 : at)}
   }
 }
