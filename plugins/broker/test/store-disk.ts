@@ -42,7 +42,7 @@ await commit()
 const afterRoom = (await store.find('session', `run_${commits - 1}`)) !== undefined && (await store.logSize()) === commits
 
 await store.close()
-const remount = (how: string) => spawnSync('mount', ['-o', `remount,${how},size=16m`, disk])
+const remount = (how: string) => spawnSync('/bin/sh', ['-c', `exec mount -o remount,${how},size=16m "$0"`, disk])
 remount('ro')
 const readOnly = await openFolder(dir).then(() => undefined, describeError)
 const readable = await verifyFolder(dir)

@@ -52,14 +52,15 @@ function folder() {
   return made
 }
 
-const script = (name: string) => new URL(`./${name}`, import.meta.url).pathname
-const node = (name: string, ...args: string[]) => [process.execPath, '--conditions=source', script(name), ...args] as const
+const storm = new URL('./store-storm.ts', import.meta.url).pathname
+const disk = new URL('./store-disk.ts', import.meta.url).pathname
+const node = (script: string, ...args: string[]) => [process.execPath, '--conditions=source', script, ...args] as const
 
 test('TM-E2 TM-E3 TM-E5 TM-N2: killed in the middle of a storm, the store has every answered commit, its log is whole and no approval was used twice', async () => {
   const {dir} = folder()
   const answered: {run: string; index: number}[] = []
   for (let round = 0; round < 3; round++) {
-    const [command, ...args] = node('store-storm.ts', dir, String(round))
+    const [command, ...args] = node(storm, dir, String(round))
     const child = spawn(command!, args, {stdio: ['ignore', 'pipe', 'inherit']})
     const ended = new Promise(resolve => child.once('exit', resolve))
     let lines = 0
@@ -95,7 +96,7 @@ test('TM-E2 TM-E3 TM-E5 TM-N2: killed in the middle of a storm, the store has ev
 
 test('TM-N8: a second broker on the same file is refused in clear words, from this process and from another; the file is free once its holder is killed', async () => {
   const {dir} = folder()
-  const [command, ...args] = node('store-storm.ts', dir, '0', 'hold')
+  const [command, ...args] = node(storm, dir, '0', 'hold')
   const child = spawn(command!, args, {stdio: ['ignore', 'pipe', 'inherit']})
   const ended = new Promise(resolve => child.once('exit', resolve))
   await new Promise(resolve => child.stdout.once('data', resolve))
@@ -154,15 +155,14 @@ test('TM-U1: the file is for its owner alone; links, foreign and open folders ar
 })
 
 test('TM-E4: on a full and on a read-only disk a change fails whole and in clear words, and works again when there is room', ({skip}) => {
-  const can = spawnSync('unshare', ['-Urm', 'sh', '-c', 'd=$(mktemp -d) && mount -t tmpfs none $d && umount $d && rmdir $d'])
-  if (can.status !== 0) skip('this machine lets us mount no small disk of our own')
+  // a namespace of our own, in which we may mount
+  const inside = (command: string, ...args: string[]) =>
+    spawnSync('/bin/sh', ['-c', 'exec unshare -Urm sh -c "$@"', 'sh', command, ...args], {encoding: 'utf8'})
+  if (inside('d=$(mktemp -d) && mount -t tmpfs none $d && umount $d && rmdir $d').status !== 0)
+    skip('this machine lets us mount no small disk of our own')
   const parent = mkdtempSync(join(tmpdir(), 'prod-disk-'))
   onTestFinished(() => rmSync(parent, {recursive: true, force: true}))
-  const ran = spawnSync(
-    'unshare',
-    ['-Urm', 'sh', '-c', 'mount -t tmpfs -o size=16m,mode=700 none "$0" && exec "$@"', parent, ...node('store-disk.ts', parent)],
-    {encoding: 'utf8'},
-  )
+  const ran = inside('mount -t tmpfs -o size=16m,mode=700 none "$0" && exec "$@"', parent, ...node(disk, parent))
   expect(ran.stderr).toBe('')
   const steps = JSON.parse(ran.stdout)
   expect(steps.full).toMatchObject({code: 'STORE_UNAVAILABLE', message: expect.stringMatching(/full/)})

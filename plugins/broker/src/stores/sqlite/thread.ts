@@ -27,7 +27,7 @@ interface Asked {
 /** Starts the thread: from the sources (`.ts`, stripped by Node) or as built. Throws what opening the store throws. */
 export async function startThread(start: ThreadStart, clock: () => Date): Promise<StoreThread> {
   const fromSources = import.meta.url.endsWith('.ts')
-  const worker = new Worker(new URL(fromSources ? './worker.ts' : './worker.js', import.meta.url), {
+  const worker = new Worker(fromSources ? new URL('./worker.ts', import.meta.url) : new URL('./worker.js', import.meta.url), {
     workerData: start,
     execArgv: fromSources ? ['--conditions=source'] : [],
     name: 'store',
