@@ -1,8 +1,10 @@
+import {spawn} from 'node:child_process'
 import {createHash, randomBytes} from 'node:crypto'
-import {readFileSync, statSync} from 'node:fs'
+import {existsSync, readFileSync, statSync} from 'node:fs'
 import {createServer, get} from 'node:http'
 import {type AddressInfo, connect} from 'node:net'
 import {join} from 'node:path'
+import {text} from 'node:stream/consumers'
 import {findPin} from '@prod/sdk/cli/broker-pins'
 import {readConfig} from '@prod/sdk/cli/config'
 import {openCredentialStore} from '@prod/sdk/cli/credential-store'
@@ -224,4 +226,35 @@ test('--as takes the same way without a browser, at a development provider on th
   expect(await attempt('alice')).toBe('LOGIN_FAILED')
   server.bend.configuration = {}
   expect(await attempt('alice')).toBe('USAGE')
+})
+
+const dev = join(import.meta.dirname, '../bin/dev.mjs')
+
+/** One `prod` as a process, from the sources. */
+async function prod(env: Record<string, string>, ...argv: string[]): Promise<{status: number | null; out: string; err: string}> {
+  const child = spawn(process.execPath, ['--conditions=source', dev, ...argv], {env: {PATH: process.env['PATH'], ...env}, stdio: ['ignore', 'pipe', 'pipe']})
+  const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>(resolve => child.on('close', resolve))])
+  return {status, out, err}
+}
+
+test('TM-Q7: logout ends the login at the broker, then here; where the broker is down it goes here, and that is said', async ({onTestFinished}) => {
+  const {server, env, broker} = await start(onTestFinished)
+  const enter = (): Promise<unknown> => login({broker, fresh: false, met: () => undefined, show: url => void comeBack(url, 'c')})
+  const whoami = join(env['XDG_STATE_HOME'] as string, 'prod/whoami.json')
+
+  await enter()
+  expect(await prod(env, 'logout', '--everywhere', '--json')).toMatchObject({status: 0, out: expect.stringContaining('"ended": 3')})
+  expect(server.seen.find(({path}) => path === '/v1/logout')?.body).toEqual({everywhere: true})
+  expect(await openCredentialStore().find(broker.url)).toBeUndefined()
+  expect(existsSync(whoami)).toBe(false)
+  expect((await prod(env, 'logout')).status).toBe(242)
+
+  await enter()
+  const kept = await openCredentialStore().find(broker.url)
+  await server.close()
+  const {status, err} = await prod(env, 'logout')
+  expect(status).toBe(246)
+  expect(err).toContain('logged out here, but the broker was not told')
+  expect(await openCredentialStore().find(broker.url)).toBeUndefined()
+  expect(readFileSync(join(env['XDG_STATE_HOME'] as string, 'prod/credentials.json'), 'utf8')).not.toContain(kept?.refreshToken)
 })
