@@ -16,7 +16,7 @@ export interface Parts {
   readonly primitives: ReadonlyMap<string, Primitive>
   readonly grantProviders: ReadonlyMap<string, GrantProvider>
   readonly channels: ReadonlyMap<string, NoticeChannel>
-  /** ids: `newId('req')` gives `req_…` (26 base32 characters: time and randomness) */
+  /** ids: `newId('req')` gives `req_…` (17 base32 characters: time and randomness) */
   readonly newId: (prefix: string) => string
   /** tells an operator: one JSON line on stderr, counted in the metrics */
   readonly alarm: (what: string, detail: Record<string, unknown>) => void

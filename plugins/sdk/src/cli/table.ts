@@ -18,7 +18,7 @@ export function table(
   const titles = heads.map(head => (typeof head === 'string' ? head : head.head))
   const cells = rows.map(row => titles.map((_, index) => safeCell(String(row[index] ?? '-'), prose[index] === true)))
   const widths = titles.map((title, index) => Math.max(columns(title), ...cells.map(row => columns(unpaint(row[index] as string)))))
-  narrow(widths, titles.map(columns), room)
+  narrow(widths, titles.map(columns), prose, room)
   const line = (row: readonly string[]): string =>
     row
       .map((cell, index) => pad(cut(cell, widths[index] as number), index === row.length - 1 ? 0 : (widths[index] as number)))
@@ -36,16 +36,17 @@ function pad(cell: string, width: number): string {
   return cell + ' '.repeat(Math.max(0, width - columns(unpaint(cell))))
 }
 
-/** Takes from the widest column until all fit, but no column goes under its head and 8. */
-function narrow(widths: number[], heads: readonly number[], room: number): void {
+/** Takes from sentences first, then from the widest column, until all fit; no column goes under its head and 8. An id is worth more than a sentence. */
+function narrow(widths: number[], heads: readonly number[], prose: readonly boolean[], room: number): void {
   let over = widths.reduce((sum, width) => sum + width, 2 * (widths.length - 1)) - room
-  while (over > 0) {
-    const widest = widths.indexOf(Math.max(...widths))
-    const least = Math.max(heads[widest] as number, 8)
-    const others = widths.filter((_, index) => index !== widest)
-    const give = Math.min(over, Math.max(1, (widths[widest] as number) - Math.max(...others, least)), (widths[widest] as number) - least)
-    if (give <= 0) return
-    widths[widest] = (widths[widest] as number) - give
-    over -= give
+  const spare = (index: number): number => (widths[index] as number) - Math.max(heads[index] as number, 8)
+  for (const first of [true, false]) {
+    const giving = widths.map((_, index) => index).filter(index => prose[index] === first)
+    while (over > 0) {
+      const widest = giving.filter(index => spare(index) > 0).sort((a, b) => (widths[b] as number) - (widths[a] as number))[0]
+      if (widest === undefined) break
+      widths[widest] = (widths[widest] as number) - 1
+      over -= 1
+    }
   }
 }
