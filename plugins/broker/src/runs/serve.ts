@@ -15,7 +15,7 @@ import type {Serving} from '../streams/serve.ts'
 import {leave, takeTurn} from './locks.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import type {RunRecord} from './record.ts'
-import {startRun} from './start.ts'
+import {startRun, takesStdin} from './start.ts'
 
 /** Runs a tool: decide, wait where policy says so, start, stream. */
 export async function serveExec(serving: Serving, first: FirstMessage & {type: 'exec'}): Promise<void> {
@@ -32,11 +32,12 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
   }
   // Looks only: a refusal is recorded by createRequest, which asks the same function again.
   const plan = makePlanOrRecord(serving, draft)
-  if (plan && plan.class !== 'read') await serving.challenge()
+  if (plan.class !== 'read') await serving.challenge()
   let stdin: Buffer | undefined
-  if (plan && first.stdin) {
+  if (first.stdin && takesStdin(plan)) {
     const command = plan.resource.kind === 'command' ? plan.resource.tool.grammar.commands[plan.resource.structure.command] : undefined
-    if (!command?.stdin) throw new ProdError('STDIN_REFUSED', `${plan.tool?.name ?? 'this command'} takes no stdin`, `prod tools show ${plan.tool?.name ?? ''}`)
+    if (!command) throw new Error('not a command')
+    serving.link.send({type: 'stdin-wanted'})
     const approved = decideUse(parts.bundle(), question(plan, caller()), plan.action).decision !== 'allow' || typeof command.stdin === 'object' || draft.startAt !== null
     if (approved) {
       stdin = await readStdin(serving, typeof command.stdin === 'object' ? Math.min(command.stdin.maxBytes, maxApprovedStdinBytes) : maxApprovedStdinBytes)
@@ -50,7 +51,7 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     serving.link.close()
     return
   }
-  await runRequest(serving, record.id, {stdin, have: {stdout: 0, stderr: 0}})
+  await runRequest(serving, record.id, {stdin: stdin ?? (first.stdin ? undefined : Buffer.alloc(0)), have: {stdout: 0, stderr: 0}})
 }
 
 function makePlanOrRecord({parts, caller}: Serving, draft: Draft) {
@@ -126,6 +127,7 @@ export async function runRequest(serving: Serving, id: string, options: {stdin: 
     link.onMessage = message => {
       if (message.type === 'cancel') cancelled = true
     }
+    // runs that no one approved read stdin as it comes; without one they see its end
     const lock =
       plan.lock === null
         ? null
@@ -144,7 +146,7 @@ export async function runRequest(serving: Serving, id: string, options: {stdin: 
     })
     if (!started) continue
     const {live, run} = started
-    if (options.stdin) live.feed(options.stdin)
+    if (options.stdin && takesStdin(plan)) live.feed(options.stdin)
     live.attach(link, options.have, offsets => startedMessage(run, offsets))
     return
   }
@@ -167,8 +169,10 @@ export async function serveAttach(serving: Serving, first: FirstMessage & {type:
 
 async function approvedStdin(serving: Serving, stored: Stored<RequestRecord>, offered: boolean): Promise<Buffer | undefined> {
   const wanted = stored.value.draft.kind === 'exec' ? stored.value.draft.stdin : null
-  if (!wanted || (stored.value.state !== 'approved' && stored.value.state !== 'pending')) return undefined
-  if (!offered) throw new ProdError('STDIN_REFUSED', `request ${stored.id} was asked for with stdin; send the same again`, `prod attach ${stored.id} < FILE`)
+  if (!wanted) return Buffer.alloc(0)
+  if (stored.value.state !== 'approved' && stored.value.state !== 'pending') return undefined
+  if (offered) serving.link.send({type: 'stdin-wanted'})
+  else throw new ProdError('STDIN_REFUSED', `request ${stored.id} was asked for with stdin; send the same again`, `prod attach ${stored.id} < FILE`)
   return readStdin(serving, wanted.bytes)
 }
 

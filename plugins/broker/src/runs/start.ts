@@ -4,6 +4,7 @@ import type {Channel, Exit, Receipt, TargetRef} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Caller, Parts} from '../parts.ts'
 import {person, putRequest} from '../requests/create.ts'
+import type {Plan} from '../requests/plan.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {openRecorder} from '../sessions/recorder.ts'
@@ -100,7 +101,6 @@ export async function startRun(
   try {
     if (tool.retention !== 'none' && !recorder) throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')
     const {primitive, where} = reach(parts, target)
-    const command = plan.resource.kind === 'command' ? tool.grammar.commands[plan.resource.structure.command] : undefined
     channel = await primitive.open(
       where,
       {
@@ -109,7 +109,7 @@ export async function startRun(
         argv: document.argv,
         env: document.env,
         limits: tool.limits,
-        stdin: command?.stdin !== undefined && command.stdin !== false,
+        stdin: takesStdin(plan),
         ...(tool.runAs === null ? {} : {runAs: tool.runAs}),
       },
       {id, principal: person(caller), credential: {}},
@@ -122,6 +122,7 @@ export async function startRun(
   }
 
   const live = goLive(id, caller.principal, channel, {
+    stdin: takesStdin(plan),
     detachSeconds: tool.detachSeconds,
     maxOutputBytes: tool.limits.outputBytes,
     ...(recorder ? {output: (stream, bytes) => recorder.write(stream, bytes)} : {}),
@@ -145,8 +146,15 @@ export async function startRun(
     )
     return {run: done, receipt}
   })()
-  set.add({live, request: stored.value, kind: 'run', ended})
+  set.add({live, request: stored.value, kind: 'run', address: caller.address, ended})
   return {run, live, ended}
+}
+
+/** Whether the grammar of this command lets stdin in. */
+export function takesStdin(plan: Plan): boolean {
+  if (plan.resource.kind !== 'command') return false
+  const stdin = plan.resource.tool.grammar.commands[plan.resource.structure.command]?.stdin
+  return stdin !== undefined && stdin !== false
 }
 
 const empty = {bytes: 0, sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}

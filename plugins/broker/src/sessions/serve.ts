@@ -1,6 +1,6 @@
 /** `prod shell` at the broker's end of the stream: asked, confirmed, alerted, recorded, then opened. */
 import {join} from 'node:path'
-import type {Channel, Review, TargetRef} from '@prod/sdk'
+import type {Channel, Limits, Review, TargetRef} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {type FirstMessage, frame, type ServerMessage} from '@prod/sdk/wire'
 import type {Parts} from '../parts.ts'
@@ -54,7 +54,7 @@ export async function serveShell(serving: Serving, first: FirstMessage & {type: 
 export function banner(plan: Plan): string[] {
   return [
     `BREAK-GLASS on ${plan.target?.name} (${plan.environment})`,
-    'Everything you type and see is recorded. Security has been told. Somebody else will review it.',
+    'Everything you type and see is recorded, security is told, and somebody else will review it.',
   ]
 }
 
@@ -194,6 +194,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
 
   const recording = recorder
   const live = goLive(id, caller.principal, channel, {
+    stdin: true,
     detachSeconds: shellDetachSeconds,
     output: (_stream, bytes) => recording.write('stdout', bytes),
     input: bytes => recording.write('stdin', bytes),
@@ -216,7 +217,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     live.finish(await endFrame(parts.keys, {id, exit, endedBy, stdoutBytes: stdout.bytes, stderrBytes: 0, iat: Math.floor(parts.store.now().getTime() / 1000)}), null)
   })()
   ended.catch(error => parts.alarm('a session could not be closed in the store', {session: id, error: String(error)}))
-  set.add({kind: 'session', live, request: stored.value, ended})
+  set.add({kind: 'session', live, request: stored.value, address: caller.address, ended})
   live.attach(link, {stdout: 0, stderr: 0}, offsets => startedMessage(session, offsets, session.breakGlass ? banner(plan) : []))
 }
 
@@ -229,14 +230,15 @@ function remind(parts: Parts, plan: Plan, caller: {principal: SessionRecord['pri
     .catch(() => {})
 }
 
-function shellLimits(parts: Parts) {
+/** A person works here, not a program: wide bounds that still keep one shell from taking the machine down. */
+function shellLimits(parts: Parts): Limits {
   return {
     wallSeconds: parts.config.breakGlass.maxSeconds,
     cpuSeconds: parts.config.breakGlass.maxSeconds,
-    memoryBytes: 0,
-    processes: 0,
-    fileBytes: 0,
-    outputBytes: 0,
+    memoryBytes: 8 * 1024 ** 3,
+    processes: 1024,
+    fileBytes: 64 * 1024 ** 3,
+    outputBytes: Number.MAX_SAFE_INTEGER,
   }
 }
 

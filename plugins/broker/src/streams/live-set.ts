@@ -8,6 +8,8 @@ export interface LiveEntry {
   kind: 'run' | 'session'
   live: Live
   request: RequestRecord
+  /** where the person called from: policy may ask */
+  address: string
   /** resolves when the end record is durable */
   ended: Promise<unknown>
 }

@@ -16,6 +16,8 @@ export interface LiveHooks {
   /** Sees every byte in before the channel does. */
   input?(bytes: Uint8Array): Promise<void> | void
   resized?(size: TerminalSize): Promise<void> | void
+  /** Whether bytes in are taken at all. */
+  stdin: boolean
   /** The most bytes out before the channel is ended; tells which limit. */
   maxOutputBytes?: number
   /** Seconds that a cut link keeps the channel. */
@@ -175,6 +177,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   left()
 
   const takeInput = (bytes: Uint8Array): void => {
+    if (!hooks.stdin) throw new ProdError('STDIN_REFUSED', 'this command takes no stdin')
     stdinQueued += bytes.byteLength
     if (stdinQueued > 2 * windowBytes) throw new ProdError('BAD_REQUEST', 'stdin came without credit')
     stdinWork = stdinWork.then(async () => {
@@ -210,6 +213,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
         one.sent = Math.max(one.acked, had)
       }
       next.send(started({stdout: outlets.stdout.sent, stderr: outlets.stderr.sent}))
+      if (hooks.stdin) next.send({type: 'window', stdin: stdinTotal + stdinQueued})
       for (const one of Object.values(outlets)) {
         if (one.sent > one.acked) acknowledge(one, one.sent)
         flush(one)

@@ -7,12 +7,12 @@ import {breakGlassAnswer} from '../sessions/break-glass.ts'
 import type {LiveEntry} from './live-set.ts'
 
 /** Judges with the rights of this moment. What others approved goes on unless policy forbids it now. */
-export async function mayGoOn(parts: Parts, {request}: LiveEntry): Promise<{ok: true} | {ok: false; why: string}> {
+export async function mayGoOn(parts: Parts, {request, address}: LiveEntry): Promise<{ok: true} | {ok: false; why: string}> {
   const login = await findLogin(parts, request.login)
   if (!login || login.revokedAt !== null) return {ok: false, why: 'revoked: the login was ended'}
   const bundle = parts.bundle()
   const groups = await groupsOf(parts, login)
-  const caller = {principal: login.principal, groups, address: ''}
+  const caller = {principal: login.principal, groups, address}
   try {
     const plan = makePlan(bundle, request.draft)
     if (request.breakGlass) return breakGlassAnswer(bundle, plan, caller).decision === 'forbidden' ? {ok: false, why: 'revoked: policy forbids it now'} : {ok: true}
