@@ -21,7 +21,7 @@ import {parseDuration, parseMoment, showDuration, showWhen} from '../src/cli/dur
 import {cut, hasColour, paint, unpaint} from '../src/cli/output.ts'
 import {appendPrivate, places, privateFolder, readPrivate, writePrivate} from '../src/cli/places.ts'
 import {table} from '../src/cli/table.ts'
-import {spoolUsage, takeSpool, type UsageEvent} from '../src/cli/usage.ts'
+import {sendUsage, spoolUsage, takeSpool, type UsageEvent} from '../src/cli/usage.ts'
 
 const refused = (why: RegExp): unknown => expect.objectContaining({code: 'CONFIG_INVALID', message: expect.stringMatching(why)})
 
@@ -209,6 +209,35 @@ test('usage events are bounded, taken once, and none is kept where telemetry is 
     rmSync(path)
     spoolUsage(event)
     expect(existsSync(path)).toBe(false)
+  } finally {
+    process.env.HOME = saved
+  }
+})
+
+test('usage events go in one call once there are enough, and stay where that fails', async () => {
+  const saved = process.env.HOME
+  process.env.HOME = home
+  const sent: unknown[] = []
+  const answers = (answer: () => void): Parameters<typeof sendUsage>[0] => ({
+    call: (async (_: unknown, input: unknown) => {
+      sent.push(input)
+      answer()
+    }) as Parameters<typeof sendUsage>[0]['call'],
+  })
+  try {
+    const event: UsageEvent = {command: 'exec', durationMs: 5, exit: 0, at: '2026-11-22T00:00:00.000Z'}
+    spoolUsage(event)
+    await sendUsage(answers(() => {}))
+    expect(sent).toEqual([])
+    for (let i = 1; i < 40; i += 1) spoolUsage(event)
+    await sendUsage(
+      answers(() => {
+        throw new Error('down')
+      }),
+    )
+    await sendUsage(answers(() => {}))
+    expect(sent).toEqual([{events: Array(40).fill(event)}, {events: Array(40).fill(event)}])
+    expect(takeSpool()).toEqual([])
   } finally {
     process.env.HOME = saved
   }

@@ -204,10 +204,10 @@ test('TM-R7: the sanitiser takes time in proportion to its input, whatever the i
   }
   const showAll = (text: string): string => showLine(text) + showText(text) + live(Buffer.from(text))
   for (const bad of ['\u0301', '\x1b', '\r', 'a\u0301\u202e', '\ud800', 'prod:\n']) {
-    const small = bad.repeat(10_000)
-    const large = bad.repeat(80_000)
+    const small = bad.repeat(4_000)
+    const large = bad.repeat(128_000)
     const ratio = time(() => showAll(large)) / time(() => showAll(small))
-    expect(ratio).toBeLessThan(40) // 8 when linear, 64 when quadratic
+    expect(ratio).toBeLessThan(300) // 32 when linear, 1024 when quadratic
   }
 })
 

@@ -100,12 +100,19 @@ export abstract class ProdCommand extends Command {
     try {
       await this.init()
       result = (await this.run()) as T
-      await this.#usageSent
+      await this.#usageSettled()
     } catch (error) {
+      await this.#usageSettled()
       return this.#fail(error)
     }
     if (this.jsonEnabled()) writeJson(result ?? {})
     return result
+  }
+
+  /** Usage events on their way may still arrive, but nobody waits for them long. */
+  async #usageSettled(): Promise<void> {
+    if (!this.#usageSent) return
+    await Promise.race([this.#usageSent, new Promise(resolve => setTimeout(resolve, 1000).unref())])
   }
 
   /** Shows what went wrong and ends with its status: never 0. An end that a command or `--help` asked for is passed on. */

@@ -3,10 +3,11 @@ import {spawn} from 'node:child_process'
 import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
 import {spawn as spawnAtTerminal} from '@lydell/node-pty'
 import xterm from '@xterm/headless'
 
-const file = join(import.meta.dirname, 'try.ts')
+const file = fileURLToPath(import.meta.resolve('./try.ts'))
 const flags = ['--conditions=source', '--no-warnings', file]
 
 /** What a started thing needs of the test that starts it: `onTestFinished`. */
@@ -83,7 +84,7 @@ export function runAtTerminal(
     name: env.TERM ?? 'xterm-256color',
     cols: columns,
     rows: 24,
-    env: environment(home, env) as Record<string, string>,
+    env: environment(home, {...env, TRY_HOLD: '1'}) as Record<string, string>,
   })
   const terminal = new xterm.Terminal({cols: columns, rows: 24, allowProposedApi: true})
   const waiting = new Set<() => void>()
@@ -91,6 +92,10 @@ export function runAtTerminal(
     for (const check of waiting) check()
   }
   pty.onData(text => terminal.write(text, look))
+  terminal.parser.registerOscHandler(9, () => {
+    pty.kill('SIGUSR2')
+    return true
+  })
   terminal.onData(text => pty.write(text)) // answers to queries
   const ended = new Promise<number>(resolve => pty.onExit(({exitCode}) => terminal.write('', () => resolve(exitCode))))
   atEnd(() => {

@@ -113,8 +113,18 @@ function told(): Promise<void> {
   })
 }
 
+/** At a terminal the last bytes are lost if the process goes before they are read: say that all is written, and wait to be dismissed. */
+async function dismissed(): Promise<void> {
+  if (process.env.TRY_HOLD === undefined) return
+  const leave = told()
+  process.stderr.write('\x1b]9;written\x07')
+  await leave
+}
+
 try {
   await Try.run(process.argv.slice(2), import.meta.url)
+  await dismissed()
 } catch (error) {
+  await dismissed()
   process.exit((error as {oclif?: {exit?: number}}).oclif?.exit ?? 99)
 }
