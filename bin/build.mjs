@@ -11,10 +11,13 @@ const readJson = file => JSON.parse(readFileSync(join(root, file), 'utf8'))
 
 /** Folders of the bundle: the root's, and one in each plugin that has commands, so that oclif finds them under that plugin. */
 const plugins = readdirSync(join(root, 'plugins')).filter(name => existsSync(join(root, 'plugins', name, 'src/commands')))
-const bundles = [{from: 'src/commands', to: 'dist/commands'}, ...plugins.map(name => ({
-  from: `plugins/${name}/src/commands`,
-  to: `plugins/${name}/dist/bundle/commands`,
-}))]
+const bundles = [
+  {from: 'src/commands', to: 'dist/commands'},
+  ...plugins.map(name => ({
+    from: `plugins/${name}/src/commands`,
+    to: `plugins/${name}/dist/bundle/commands`,
+  })),
+]
 
 const input = {
   'dist/main': 'src/main.ts',
@@ -25,7 +28,8 @@ for (const {from, to} of bundles) {
 }
 
 /** The broker, primitives and notifiers are loaded by name at run time; native and WebAssembly packages cannot be bundled. */
-const external = /^(@prod\/(?!sdk(\/|$))|@napi-rs\/keyring|@cedar-policy\/|@lydell\/node-pty|fastify$|oidc-provider$|typescript$|ts-node$|tsx$|pnpapi$)/
+const external =
+  /^(@prod\/(?!sdk(\/|$))|@napi-rs\/keyring|@cedar-policy\/|@lydell\/node-pty|fastify$|oidc-provider$|typescript$|ts-node$|tsx$|pnpapi$)/
 
 /** oclif formats debug lines that nobody reads: 4 ms. */
 const stubDebug = {
@@ -41,14 +45,15 @@ const stubDebug = {
 const lighterOclif = {
   name: 'lighter-oclif',
   transform(code, id) {
-    const [file, ...changes] = [
-      ['config/plugin.js', ['a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : a.id > b.id ? 1 : 0)']],
+    const [file, ...changes] =
       [
-        'util/os.js',
-        ["(await import('wsl-utils')).isWsl ? 'wsl' : ", ''],
-        ['require("node:child_process")', '{get execSync() { return require("node:child_process").execSync }}'],
-      ],
-    ].find(([file]) => id.endsWith(`@oclif/core/lib/${file}`)) ?? []
+        ['config/plugin.js', ['a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : a.id > b.id ? 1 : 0)']],
+        [
+          'util/os.js',
+          ["(await import('wsl-utils')).isWsl ? 'wsl' : ", ''],
+          ['require("node:child_process")', '{get execSync() { return require("node:child_process").execSync }}'],
+        ],
+      ].find(([file]) => id.endsWith(`@oclif/core/lib/${file}`)) ?? []
     if (!file) return
     return changes.reduce((text, [from, to]) => {
       if (!text.includes(from)) this.error(`oclif's ${file} no longer has ${from}: look again at lighterOclif`)
@@ -64,7 +69,8 @@ const commandsStandAlone = {
     const plugin = importer && /\/plugins\/[^/]+\/src\/commands\//.exec(importer)
     if (!plugin || !id.startsWith('.')) return
     const home = importer.slice(0, plugin.index + plugin[0].length)
-    if (!resolve(dirname(importer), id).startsWith(home)) this.error(`${relative(root, importer)}: import ${id} by the package's name, lazily`)
+    if (!resolve(dirname(importer), id).startsWith(home))
+      this.error(`${relative(root, importer)}: import ${id} by the package's name, lazily`)
   },
 }
 
@@ -91,7 +97,9 @@ const {output} = await build.write({
 await build.close()
 
 // which source modules lie in which file: for test/startup.test.ts, which knows what a start may load
-const modules = Object.fromEntries(output.filter(({type}) => type === 'chunk').map(({fileName, moduleIds}) => [fileName, moduleIds.map(id => relative(root, id))]))
+const modules = Object.fromEntries(
+  output.filter(({type}) => type === 'chunk').map(({fileName, moduleIds}) => [fileName, moduleIds.map(id => relative(root, id))]),
+)
 writeFileSync(join(root, 'dist/modules.json'), JSON.stringify(modules, null, 1))
 
 const written = new Set(output.map(({fileName}) => fileName))

@@ -5,7 +5,10 @@ import {Plugin} from '@oclif/core/config'
 import {start} from '../src/main.ts'
 
 const root = join(import.meta.dirname, '..')
-const folders = [root, ...JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).oclif.plugins.map(name => join(root, name.replace('@prod', 'plugins')))]
+const folders = [
+  root,
+  ...JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).oclif.plugins.map(name => join(root, name.replace('@prod', 'plugins'))),
+]
 const plugins = new Map()
 for (const folder of folders) {
   if (!existsSync(join(folder, 'src/commands'))) continue

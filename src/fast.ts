@@ -30,7 +30,8 @@ function whoami(argv: readonly string[]): boolean {
   const json = argv.length === 2 && argv[1] === '--json'
   if (argv.length !== 1 && !json) return false
   const home = folder('XDG_STATE_HOME', '.local/state')
-  const saved = home && (readOwn(join(home, 'whoami.json')) as {broker?: unknown; text?: unknown; json?: unknown; expiresAt?: unknown} | undefined)
+  const saved =
+    home && (readOwn(join(home, 'whoami.json')) as {broker?: unknown; text?: unknown; json?: unknown; expiresAt?: unknown} | undefined)
   if (!saved || typeof saved.broker !== 'string' || typeof saved.text !== 'string' || typeof saved.expiresAt !== 'string') return false
   if (process.env.PROD_BROKER !== undefined && process.env.PROD_BROKER !== saved.broker) return false
   if (!(Date.parse(saved.expiresAt) > Date.now())) return false

@@ -29,7 +29,9 @@ export async function findPlugins(root: string): Promise<InstalledPlugin[]> {
   const listed = Object.keys(readPackage(root).dependencies ?? {}).filter(name => name.startsWith('@prod/'))
   const home = join(root, 'plugins')
   const workspaces = existsSync(home) ? readdirSync(home).filter(name => existsSync(join(home, name, 'package.json'))) : []
-  const names = [...new Set([...listed, ...workspaces.map(name => readPackage(join(home, name)).name)])].filter(name => name !== '@prod/sdk').sort()
+  const names = [...new Set([...listed, ...workspaces.map(name => readPackage(join(home, name)).name)])]
+    .filter(name => name !== '@prod/sdk')
+    .sort()
   return Promise.all(names.map(name => inspect(name, root)))
 }
 
@@ -64,11 +66,19 @@ function commandsOf(folder: string): string[] {
  */
 export function newPlugin(root: string, name: string, version: string): {folder: string; files: string[]} {
   if (!/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(name) || name.length > 40) {
-    throw new ProdError('USAGE', `${JSON.stringify(name)} is no name for a plugin: a-z, 0-9 and single -, a letter first, 40 at most`, 'prod plugins new my-way')
+    throw new ProdError(
+      'USAGE',
+      `${JSON.stringify(name)} is no name for a plugin: a-z, 0-9 and single -, a letter first, 40 at most`,
+      'prod plugins new my-way',
+    )
   }
   const home = join(root, 'plugins')
   if (!existsSync(join(home, 'sdk/package.json'))) {
-    throw new ProdError('USAGE', 'this is an installed prod; a plugin is written in a clone of the repository', 'npm run dev -- plugins new NAME')
+    throw new ProdError(
+      'USAGE',
+      'this is an installed prod; a plugin is written in a clone of the repository',
+      'npm run dev -- plugins new NAME',
+    )
   }
   const folder = join(home, name)
   try {

@@ -14,7 +14,12 @@ const packages: Manifest[] = [
   {
     commands: {
       exec: {
-        flags: {reason: {type: 'option', char: 'r'}, on: {type: 'option', multiple: true}, wait: {type: 'boolean'}, secret: {type: 'boolean', hidden: true}},
+        flags: {
+          reason: {type: 'option', char: 'r'},
+          on: {type: 'option', multiple: true},
+          wait: {type: 'boolean'},
+          secret: {type: 'boolean', hidden: true},
+        },
       },
       'request:create': {args: {role: {}}},
       'request:approve': {args: {request: {}}},
@@ -33,10 +38,23 @@ const view: CatalogView = {
       summary: 'services',
       service: null,
       targets: ['local'],
-      grammar: {tool: 'unit', commands: [{path: ['status'], class: 'read', options: {'--no-pager': 'flag'}}, {path: ['restart'], class: 'change'}]},
+      grammar: {
+        tool: 'unit',
+        commands: [
+          {path: ['status'], class: 'read', options: {'--no-pager': 'flag'}},
+          {path: ['restart'], class: 'change'},
+        ],
+      },
       commands: [],
     },
-    {name: '$(touch pwned)', summary: 'a name that a shell would run', service: null, targets: [], grammar: {tool: 'x', commands: []}, commands: []},
+    {
+      name: '$(touch pwned)',
+      summary: 'a name that a shell would run',
+      service: null,
+      targets: [],
+      grammar: {tool: 'x', commands: []},
+      commands: [],
+    },
   ],
   targets: [{name: 'local', address: 'host:local', environment: 'production', summary: '', shell: 'no'}],
   roles: [{name: 'web-operator', summary: '', provider: 'group', class: 'change', maxSeconds: 60, usable: 'request', active: null}],
@@ -91,7 +109,15 @@ test('the catalog of another broker, or none that can be read, offers nothing', 
 })
 
 test('a line is split as a POSIX shell would split it, and nothing is expanded', () => {
-  expect(splitLine(`prod  exec --reason "a \\"b\\" 'c'" 'd e' f\\ g ""`)).toEqual(['prod', 'exec', '--reason', `a "b" 'c'`, 'd e', 'f g', ''])
+  expect(splitLine(`prod  exec --reason "a \\"b\\" 'c'" 'd e' f\\ g ""`)).toEqual([
+    'prod',
+    'exec',
+    '--reason',
+    `a "b" 'c'`,
+    'd e',
+    'f g',
+    '',
+  ])
   expect(splitLine('prod exec $(x) `y` ')).toEqual(['prod', 'exec', '$(x)', '`y`', ''])
 })
 

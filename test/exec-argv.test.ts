@@ -1,3 +1,7 @@
+import {join} from 'node:path'
+import {Config} from '@oclif/core/config'
+import * as Flags from '@oclif/core/flags'
+import {ProdCommand} from '@prod/sdk/cli/command'
 import fc from 'fast-check'
 import {expect, test} from 'vitest'
 import {type FlagShape, stopAtTool, toolIndex} from '../src/exec-argv.ts'
@@ -39,6 +43,31 @@ test('nothing is lost, joined or reordered, whatever the arguments', () => {
       const inserted = index >= 0 && index < argv.length
       expect(passed).toHaveLength(argv.length + 1 + (inserted ? 1 : 0))
       expect(inserted ? passed.toSpliced(index + 1, 1) : passed).toEqual(['exec', ...argv])
+    }),
+  )
+})
+
+/** A command of the shape of `exec`, whose parser is the real one. */
+class Probe extends ProdCommand {
+  static override strict = false
+  static override flags = {reason: Flags.string({char: 'r'}), wait: Flags.boolean({char: 'w'})}
+  async run(): Promise<void> {}
+  async words(): Promise<unknown[]> {
+    return (await this.parse(Probe)).argv
+  }
+}
+
+test('TM-H5: the tool gets its arguments in their order, each as often as it was typed', async () => {
+  const config = await Config.load({root: join(import.meta.dirname, '..'), userPlugins: false, devPlugins: false})
+  const tool = fc.array(fc.oneof(fc.string(), fc.constantFrom('--', '-', '--reason', '-r', '--json', '--help', 'a', 'b')), {maxLength: 8})
+  await fc.assert(
+    fc.asyncProperty(tool, async rest => {
+      const argv = ['tool', ...rest]
+      const passed = stopAtTool(['exec', '--reason', 'a', '-w', ...argv], {
+        reason: {type: 'option', char: 'r'},
+        wait: {type: 'boolean', char: 'w'},
+      })
+      expect(await new Probe(passed.slice(1), config).words()).toEqual(argv)
     }),
   )
 })

@@ -62,7 +62,8 @@ test('an old Node without the pinned one, or started by itself already, says one
 
 test('what runs before the version is known is written in syntax that any Node reads', () => {
   for (const file of ['bin/run.js', 'bin/require-node.js']) {
-    const newer = /^(ArrowFunctionExpression|TemplateLiteral|ClassDeclaration|SpreadElement|RestElement|ChainExpression|AwaitExpression|ForOfStatement|ObjectPattern|ArrayPattern|AssignmentPattern|ImportDeclaration)$/
+    const newer =
+      /^(ArrowFunctionExpression|TemplateLiteral|ClassDeclaration|SpreadElement|RestElement|ChainExpression|AwaitExpression|ForOfStatement|ObjectPattern|ArrayPattern|AssignmentPattern|ImportDeclaration)$/
     const found: string[] = []
     JSON.stringify(parseAst(readFileSync(join(root, file), 'utf8'), {lang: 'js', sourceType: 'script'}), (_, node) => {
       if (newer.test(node?.type) || (node?.type === 'VariableDeclaration' && node.kind !== 'var')) found.push(node.type)
@@ -139,10 +140,14 @@ test('whoami is answered from what the login left, only while that is surely rig
     mkdirSync(join(state, 'prod'), {mode: 0o700})
     writeFileSync(join(state, 'prod/whoami.json'), JSON.stringify({...saved, ...change}))
     chmodSync(join(state, 'prod/whoami.json'), mode)
-    const {stdout} = spawnSync(process.execPath, ['-e', `if (!require(${fast}).answered(process.argv.slice(1), '')) console.log('somebody else')`, '--', ...args], {
-      encoding: 'utf8',
-      env: {XDG_STATE_HOME: state, ...env},
-    })
+    const {stdout} = spawnSync(
+      process.execPath,
+      ['-e', `if (!require(${fast}).answered(process.argv.slice(1), '')) console.log('somebody else')`, '--', ...args],
+      {
+        encoding: 'utf8',
+        env: {XDG_STATE_HOME: state, ...env},
+      },
+    )
     return stdout
   }
 

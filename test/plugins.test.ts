@@ -12,7 +12,10 @@ function clone(): string {
   const folder = mkdtempSync(join(tmpdir(), 'prod-plugins-'))
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}))
   for (const plugin of ['sdk', 'host']) {
-    cpSync(join(root, 'plugins', plugin), join(folder, 'plugins', plugin), {recursive: true, filter: path => !/\/(node_modules|dist|test)$/.test(path)})
+    cpSync(join(root, 'plugins', plugin), join(folder, 'plugins', plugin), {
+      recursive: true,
+      filter: path => !/\/(node_modules|dist|test)$/.test(path),
+    })
   }
   cpSync(join(root, 'tsconfig.json'), join(folder, 'tsconfig.json'))
   cpSync(join(root, 'test/vitest.config.ts'), join(folder, 'test/vitest.config.ts'))

@@ -7,7 +7,16 @@ const sdk = 'plugins/sdk/src'
 const cli = 'plugins/sdk/src/cli'
 const broker = (path: string): string => `plugins/broker/src/${path}`
 /** What the broker's features know of whoever stores, decides, identifies: the ports, and the list of the parts. */
-const ports = ['parts', 'config', 'keys', 'ids', 'stores/store', 'policy/policy', 'catalog/catalog', 'identity-providers/identity-provider'].map(broker)
+const ports = [
+  'parts',
+  'config',
+  'keys',
+  'ids',
+  'stores/store',
+  'policy/policy',
+  'catalog/catalog',
+  'identity-providers/identity-provider',
+].map(broker)
 /** The life of a request; between these folders the direction is held file by file: there is no circle. */
 const features = ['requests', 'grants', 'runs', 'sessions', 'streams'].map(broker)
 
@@ -37,13 +46,20 @@ const table: Record<string, string[]> = {
   // the record, and who is told
   [broker('audit')]: [sdk, ...ports, broker('http'), broker('requests')],
   [broker('outbox')]: [sdk, ...ports, broker('requests')],
-  [broker('metrics')]: [sdk, ...ports, broker('http')],
+  [broker('metrics')]: [sdk, ...ports, broker('http'), broker('requests')],
   // the work
-  ...Object.fromEntries(features.map(name => [name, [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox'].map(broker)]])),
+  ...Object.fromEntries(
+    features.map(name => [name, [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox'].map(broker)]]),
+  ),
   // what starts it: main alone loads implementations
   [broker('index')]: [broker('config')],
   [broker('dev')]: [sdk, ...ports, broker('http'), broker('policy')],
-  [broker('main')]: [sdk, ...ports, ...features, ...['stores', 'catalog', 'policy', 'identity-providers', 'http', 'identity', 'audit', 'outbox', 'metrics', 'dev'].map(broker)],
+  [broker('main')]: [
+    sdk,
+    ...ports,
+    ...features,
+    ...['stores', 'catalog', 'policy', 'identity-providers', 'http', 'identity', 'audit', 'outbox', 'metrics', 'dev'].map(broker),
+  ],
   [broker('commands')]: [sdk, cli, ...['main', 'catalog', 'policy'].map(broker)],
 }
 
@@ -96,7 +112,9 @@ function visit(node: unknown, see: (specifier: string, kind: 'eager' | 'lazy' | 
     specifiers?: {importKind?: string; exportKind?: string}[]
   }
   if (/^(Import|ExportNamed|ExportAll)(Declaration|Expression)$/.test(type ?? '') && typeof source?.value === 'string') {
-    const isType = [node as {importKind?: string; exportKind?: string}, ...(specifiers ?? [])].map(one => (one.importKind ?? one.exportKind) === 'type')
+    const isType = [node as {importKind?: string; exportKind?: string}, ...(specifiers ?? [])].map(
+      one => (one.importKind ?? one.exportKind) === 'type',
+    )
     const onlyTypes = importKind === 'type' || exportKind === 'type' || (isType.length > 1 && isType.slice(1).every(Boolean))
     see(source.value, type === 'ImportExpression' ? 'lazy' : onlyTypes ? 'type' : 'eager')
   }
@@ -109,7 +127,9 @@ function target(from: string, specifier: string): string | undefined {
   if (specifier.startsWith('.')) return relative(root, join(root, dirname(from), specifier))
   const [, plugin, path] = /^@prod\/([^/]+)(?:\/(.+))?$/.exec(specifier) ?? []
   if (!plugin) return undefined
-  const {exports} = JSON.parse(readFileSync(join(root, 'plugins', plugin, 'package.json'), 'utf8')) as {exports: Record<string, {source: string}>}
+  const {exports} = JSON.parse(readFileSync(join(root, 'plugins', plugin, 'package.json'), 'utf8')) as {
+    exports: Record<string, {source: string}>
+  }
   const exact = exports[path ? `./${path}` : '.']
   const source = exact?.source ?? exports['./*']?.source.replace('*', path ?? '')
   return source && relative(root, join(root, 'plugins', plugin, source))
@@ -147,17 +167,30 @@ test('a room imports only what the table says', () => {
 })
 
 test('every import between our files leads to a file, by its name with .ts', () => {
-  const lost = imports.filter(({specifier, to}) => (specifier.startsWith('.') || specifier.startsWith('@prod/')) && !(to && /\.(ts|json)$/.test(to) && existsSync(join(root, to))))
+  const lost = imports.filter(
+    ({specifier, to}) =>
+      (specifier.startsWith('.') || specifier.startsWith('@prod/')) && !(to && /\.(ts|json)$/.test(to) && existsSync(join(root, to))),
+  )
   expect(lost.map(({from, specifier}) => `${from} imports ${specifier}`)).toEqual([])
 })
 
 test('no file of a workspace reaches into another but through its package', () => {
-  const reaching = imports.filter(({from, specifier, to}) => to && specifier.startsWith('.') && workspaceOf(from) && workspaceOf(from) !== workspaceOf(to))
+  const reaching = imports.filter(
+    ({from, specifier, to}) => to && specifier.startsWith('.') && workspaceOf(from) && workspaceOf(from) !== workspaceOf(to),
+  )
   expect(reaching.map(({from, specifier}) => `${from} imports ${specifier}`)).toEqual([])
 })
 
 test('a command reaches its plugin only by name and lazily, so that no start loads a server', () => {
-  const eager = imports.filter(({from, to, lazy, type}) => /^plugins\/(?!sdk\/)[^/]+\/src\/commands\//.test(from) && to && !lazy && !type && !to.includes('/commands/') && !to.startsWith('plugins/sdk/'))
+  const eager = imports.filter(
+    ({from, to, lazy, type}) =>
+      /^plugins\/(?!sdk\/)[^/]+\/src\/commands\//.test(from) &&
+      to &&
+      !lazy &&
+      !type &&
+      !to.includes('/commands/') &&
+      !to.startsWith('plugins/sdk/'),
+  )
   expect(eager.map(({from, specifier}) => `${from} imports ${specifier}`)).toEqual([])
 })
 
@@ -184,7 +217,10 @@ test('every package that is imported is named in the package.json of its workspa
 })
 
 test('there is no circle', () => {
-  const next = Map.groupBy(imports.filter(({from, to}) => to && inSources(from)), ({from}) => from)
+  const next = Map.groupBy(
+    imports.filter(({from, to}) => to && inSources(from)),
+    ({from}) => from,
+  )
   const state = new Map<string, 'open' | 'done'>()
   const circles: string[] = []
   const walk = (path: string, trail: string[]): void => {

@@ -11,9 +11,22 @@ const root = join(import.meta.dirname, '..')
 const probe = join(import.meta.dirname, 'startup-probe.cjs')
 
 /** Packages that only the moment of their use may load. */
-const dear = /^(got|ws|ora|@inquirer|openid-client|jose|@napi-rs|@aws-sdk|@cedar-policy|age-encryption|fastify|oidc-provider|ajv|yaml|@lydell)(\/|$)/
+const dear =
+  /^(got|ws|ora|@inquirer|openid-client|jose|@napi-rs|@aws-sdk|@cedar-policy|age-encryption|fastify|oidc-provider|ajv|yaml|@lydell)(\/|$)/
 /** Built-in modules that cost milliseconds each (net is what a piped stdout is made of). */
-const dearBuiltins = ['http', 'https', 'http2', 'tls', 'dgram', 'crypto', 'child_process', 'worker_threads', 'inspector', 'sqlite', 'internal/deps/undici/undici']
+const dearBuiltins = [
+  'http',
+  'https',
+  'http2',
+  'tls',
+  'dgram',
+  'crypto',
+  'child_process',
+  'worker_threads',
+  'inspector',
+  'sqlite',
+  'internal/deps/undici/undici',
+]
 
 interface Loaded {
   stdout: string
@@ -81,7 +94,10 @@ test.for([['autocomplete', 'bash'], ['plugins']])('a light command loads itself 
 
 test('no command loads a dear package before it runs, nor the server', () => {
   const commands = globSync(['dist/commands/**/*.js', 'plugins/*/dist/bundle/commands/**/*.js'], {cwd: root})
-  const {files, packages} = start([JSON.stringify(commands.map(path => join(root, path)))], ['-e', 'JSON.parse(process.argv[1]).forEach(require)'])
+  const {files, packages} = start(
+    [JSON.stringify(commands.map(path => join(root, path)))],
+    ['-e', 'JSON.parse(process.argv[1]).forEach(require)'],
+  )
   expect(files).toEqual(expect.arrayContaining(commands))
   // ws is what exec, attach and shell are made of: their first message is the request
   expect(packages.filter(name => dear.test(name) && name !== 'ws')).toEqual([])

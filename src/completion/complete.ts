@@ -45,7 +45,9 @@ export function candidates(words: readonly string[], sources: Sources): string[]
   const [shell, ...rest] = words
   const line = shell === 'bash' ? splitLine(rest[0] ?? '') : rest
   const typed = line.at(-1) ?? ''
-  const found = [...new Set(offers(line.slice(1, -1), typed, sources))].filter(word => word.startsWith(typed) && /^[\w@%+=:,./-]+$/.test(word))
+  const found = [...new Set(offers(line.slice(1, -1), typed, sources))].filter(
+    word => word.startsWith(typed) && /^[\w@%+=:,./-]+$/.test(word),
+  )
   return shell === 'bash' ? found.map(word => afterBreak(word, typed)) : found
 }
 
@@ -75,7 +77,8 @@ function offersOfExec(command: Command, rest: readonly string[], typed: string, 
   const dashes = rest.indexOf('--')
   const index = toolIndex(rest, command.flags ?? {})
   const at = index === -1 ? dashes + 1 : index
-  if (at >= rest.length) return index === -1 ? named('tool', catalog) : offersOfCommand({...command, args: {tool: {}}}, rest, typed, catalog)
+  if (at >= rest.length)
+    return index === -1 ? named('tool', catalog) : offersOfCommand({...command, args: {tool: {}}}, rest, typed, catalog)
   const tool = catalog?.view.tools.find(({name}) => name === rest[at])
   return tool ? completions(tool.grammar, [...rest.slice(at), typed]) : []
 }
@@ -117,13 +120,18 @@ function positionals(rest: readonly string[], flags: Record<string, Flag>): stri
 function findFlag(flags: Record<string, Flag>, word: string): [string, Flag] | undefined {
   return Object.entries(flags).find(
     ([name, {char, aliases = [], charAliases = []}]) =>
-      word === `--${name}` || [char, ...charAliases].some(short => short && word === `-${short}`) || aliases.some(alias => word === `--${alias}`),
+      word === `--${name}` ||
+      [char, ...charAliases].some(short => short && word === `-${short}`) ||
+      aliases.some(alias => word === `--${alias}`),
   )
 }
 
 function flagNames(flags: Record<string, Flag>, rest: readonly string[]): string[] {
   const given = new Set(rest.map(word => findFlag(flags, word.split('=')[0] ?? '')?.[0]))
-  return ['--help', ...Object.entries(flags).flatMap(([name, {hidden, multiple}]) => (hidden || (given.has(name) && !multiple) ? [] : [`--${name}`]))]
+  return [
+    '--help',
+    ...Object.entries(flags).flatMap(([name, {hidden, multiple}]) => (hidden || (given.has(name) && !multiple) ? [] : [`--${name}`])),
+  ]
 }
 
 function ofFlag(flag: [string, Flag] | undefined, catalog: CachedCatalog | undefined): string[] {

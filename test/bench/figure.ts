@@ -35,7 +35,12 @@ function milliseconds(command: readonly string[], env: NodeJS.ProcessEnv): numbe
 }
 
 /** Runs two programs in turns, order reversed each time; medians in milliseconds, and the median of the pairs' ratios. */
-export function inTurns(ours: readonly string[], floor: readonly string[], env: NodeJS.ProcessEnv, pairs = 21): {ours: number; floor: number; ratio: number} {
+export function inTurns(
+  ours: readonly string[],
+  floor: readonly string[],
+  env: NodeJS.ProcessEnv,
+  pairs = 21,
+): {ours: number; floor: number; ratio: number} {
   const times: {ours: number; floor: number}[] = []
   for (let pair = -2; pair < pairs; pair++) {
     const first = pair % 2 === 0

@@ -10,7 +10,15 @@ const round = (value: number): string => (value >= 100 ? value.toFixed(0) : valu
 function line({what, value, unit, floor, ratio, budget}: Row): string {
   const kept = budget && (budget.kind === 'at most' ? ratio <= budget.ratio : ratio >= budget.ratio)
   const verdict = budget ? `${budget.kind} ${budget.ratio}: ${kept ? 'kept' : 'MISSED'}` : ''
-  return [what.padEnd(44), `${round(value)} ${unit}`.padStart(14), `${floor.what} ${round(floor.value)}`.padStart(38), `x ${ratio.toFixed(2)}`.padStart(9), verdict].join('  ').trimEnd()
+  return [
+    what.padEnd(44),
+    `${round(value)} ${unit}`.padStart(14),
+    `${floor.what} ${round(floor.value)}`.padStart(38),
+    `x ${ratio.toFixed(2)}`.padStart(9),
+    verdict,
+  ]
+    .join('  ')
+    .trimEnd()
 }
 
 for (const file of files) {

@@ -12,7 +12,8 @@ export default class Plugins extends ProdCommand {
     await this.parse(Plugins)
     const plugins = await findPlugins(this.config.root)
     const width = Math.max(...plugins.map(({name}) => name.length))
-    for (const {name, version, brings, fault} of plugins) this.log(`${name.padEnd(width)}  ${version}  ${fault ?? (brings.join(', ') || 'nothing')}`)
+    for (const {name, version, brings, fault} of plugins)
+      this.log(`${name.padEnd(width)}  ${version}  ${fault ?? (brings.join(', ') || 'nothing')}`)
     return plugins
   }
 }

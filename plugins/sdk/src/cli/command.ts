@@ -88,7 +88,8 @@ export abstract class ProdCommand extends Command {
   ): Promise<ParserOutput<F, B, A>> {
     const parsed = await super.parse<F, B, A>(options, argv)
     this.#brokerFlag = (parsed.flags as {broker?: string}).broker
-    return parsed
+    // the framework sorts argv by where each word stands first: `tool a b a` would become `tool a a b`
+    return {...parsed, argv: parsed.raw.flatMap(token => (token.type === 'arg' ? [token.input] : []))}
   }
 
   protected override async _run<T>(): Promise<T> {
