@@ -1,6 +1,20 @@
 /** The broker's own keys, each a 0600 file in `DIR/keys`: made at first start, owner checked at each. */
 import {createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes} from 'node:crypto'
-import {chmodSync, closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync} from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {ProdError} from '@prod/sdk/errors'
 import {verifierKey} from '@prod/sdk/log/note'
@@ -47,7 +61,8 @@ export function openKeys(dir: string, logName = 'prod'): Keys {
 export function openFolder(folder: string): void {
   mkdirSync(folder, {recursive: true, mode: 0o700})
   const info = lstatSync(folder)
-  if (!info.isDirectory() || info.uid !== process.getuid?.()) throw new ProdError('CONFIG_INVALID', `${folder} is not a folder of this user`, 'choose another data folder')
+  if (!info.isDirectory() || info.uid !== process.getuid?.())
+    throw new ProdError('CONFIG_INVALID', `${folder} is not a folder of this user`, 'choose another data folder')
   if ((info.mode & 0o077) !== 0) chmodSync(folder, 0o700)
 }
 
@@ -78,7 +93,8 @@ function readSecret(file: string): Buffer | undefined {
   }
   try {
     const info = fstatSync(descriptor)
-    if (!info.isFile() || info.uid !== process.getuid?.()) throw new ProdError('CONFIG_INVALID', `${file} is not a file of this user`, 'prod doctor')
+    if (!info.isFile() || info.uid !== process.getuid?.())
+      throw new ProdError('CONFIG_INVALID', `${file} is not a file of this user`, 'prod doctor')
     if ((info.mode & 0o077) !== 0) throw new ProdError('CONFIG_INVALID', `${file} is open to other users`, `chmod 600 ${file}`)
     return readFileSync(descriptor)
   } finally {

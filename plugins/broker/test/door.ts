@@ -3,8 +3,8 @@ import {createHash, randomBytes} from 'node:crypto'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT} from 'jose'
 import type {FastifyInstance} from 'fastify'
+import {calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT} from 'jose'
 import type {WebSocket} from 'ws'
 import type {Config} from '../src/config.ts'
 import {startServer} from '../src/http/server.ts'
@@ -16,7 +16,7 @@ import type {Parts} from '../src/parts.ts'
 import {openSqliteStore} from '../src/stores/sqlite/sqlite-store.ts'
 import type {Store} from '../src/stores/store.ts'
 
-export type OnFinished = (end: () => Promise<unknown> | unknown) => void
+export type OnFinished = (end: () => Promise<void> | void) => void
 
 export interface TestDoor {
   parts: Parts & {store: Store}
@@ -42,7 +42,10 @@ export interface DoorOptions {
 }
 
 /** Starts a door; it stops with the test. */
-export async function openDoor(onFinished: OnFinished, {dir: given, config: changed, routes, stream, store: wrap}: DoorOptions = {}): Promise<TestDoor> {
+export async function openDoor(
+  onFinished: OnFinished,
+  {dir: given, config: changed, routes, stream, store: wrap}: DoorOptions = {},
+): Promise<TestDoor> {
   const dir = given ?? (await mkdtemp(join(tmpdir(), 'prod-door-')))
   let ahead = 0
   const now = (): Date => new Date(Date.now() + ahead)
@@ -51,18 +54,40 @@ export async function openDoor(onFinished: OnFinished, {dir: given, config: chan
   const store = wrap ? wrap(opened) : opened
   const identity = await openDev({dir: join(dir, 'identity'), clientId: 'prod', issuerPort: 0, now})
   const config: Config = {
-    dir, listen: {host: '127.0.0.1', port: 0, metricsPort: 0}, origin: 'http://127.0.0.1:0', tls: null, name: 'test', development: true, trustedProxies: [],
-    identity: {kind: 'dev', clientId: 'prod', issuerPort: 0}, store: {kind: 'sqlite'}, catalogDir: dir, policyDir: dir, plugins: [], channels: [], alertChannels: [],
-    places: [], recordingRecipients: [], breakGlass: {freshLoginSeconds: 900, maxSeconds: 3600, reviewDueHours: 24, incidentPattern: '.*'},
-    requestSeconds: 3600, approvalSeconds: 3600, retentionDays: {output: 1, recordings: 1}, ...changed,
+    dir,
+    listen: {host: '127.0.0.1', port: 0, metricsPort: 0},
+    origin: 'http://127.0.0.1:0',
+    tls: null,
+    name: 'test',
+    development: true,
+    trustedProxies: [],
+    identity: {kind: 'dev', clientId: 'prod', issuerPort: 0},
+    store: {kind: 'sqlite'},
+    catalogDir: dir,
+    policyDir: dir,
+    plugins: [],
+    channels: [],
+    alertChannels: [],
+    places: [],
+    recordingRecipients: [],
+    breakGlass: {freshLoginSeconds: 900, maxSeconds: 3600, reviewDueHours: 24, incidentPattern: '.*'},
+    requestSeconds: 3600,
+    approvalSeconds: 3600,
+    retentionDays: {output: 1, recordings: 1},
+    ...changed,
   }
   const alarms: TestDoor['alarms'] = []
   const parts: Parts = {
-    config, store, identity, keys,
+    config,
+    store,
+    identity,
+    keys,
     bundle: () => {
       throw new Error('no bundle here')
     },
-    primitives: new Map(), grantProviders: new Map(), channels: new Map(),
+    primitives: new Map(),
+    grantProviders: new Map(),
+    channels: new Map(),
     newId: prefix => `${prefix}_${Date.now().toString(36).padStart(9, '0')}${randomBytes(8).toString('hex')}`,
     alarm: (what, detail) => void alarms.push({what, detail}),
     draining: () => false,
@@ -86,7 +111,13 @@ export async function openDoor(onFinished: OnFinished, {dir: given, config: chan
     if (given === undefined) await rm(dir, {recursive: true, force: true})
   })
   return {
-    parts, identity, origin: config.origin, port: server.port, dir, alarms, stop,
+    parts,
+    identity,
+    origin: config.origin,
+    port: server.port,
+    dir,
+    alarms,
+    stop,
     forward: ms => {
       ahead += ms
     },
@@ -120,14 +151,28 @@ export async function makeKey(): Promise<TestKey> {
 export const ath = (token: string): string => createHash('sha256').update(token).digest('base64url')
 
 /** What the broker needs to begin a login: a code from the provider, for this key. */
-export async function authorize({parts, identity}: TestDoor, who: string, key: TestKey, more: Record<string, string> = {}): Promise<Record<string, string>> {
+export async function authorize(
+  {parts, identity}: TestDoor,
+  who: string,
+  key: TestKey,
+  more: Record<string, string> = {},
+): Promise<Record<string, string>> {
   const [salt, verifier] = [randomBytes(32).toString('base64url'), randomBytes(32).toString('base64url')]
   const redirectUri = 'http://127.0.0.1:45678/callback'
   const url = new URL(await identity.authorizationEndpoint())
   const query = {
-    client_id: identity.clientId, response_type: 'code', redirect_uri: redirectUri, scope: identity.scopes.join(' '), state: 'the-state',
-    nonce: createHash('sha256').update(key.thumbprint + salt).digest('base64url'),
-    code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256', login_hint: who, ...more,
+    client_id: identity.clientId,
+    response_type: 'code',
+    redirect_uri: redirectUri,
+    scope: identity.scopes.join(' '),
+    state: 'the-state',
+    nonce: createHash('sha256')
+      .update(key.thumbprint + salt)
+      .digest('base64url'),
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    login_hint: who,
+    ...more,
   }
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
   const response = await fetch(url, {redirect: 'manual'})
@@ -145,7 +190,13 @@ export interface Answer {
 }
 
 /** One POST or GET with exactly these headers. */
-export async function send(door: Pick<TestDoor, 'origin'>, method: string, path: string, headers: Record<string, string> = {}, body?: unknown): Promise<Answer> {
+export async function send(
+  door: Pick<TestDoor, 'origin'>,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: unknown,
+): Promise<Answer> {
   const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
   const response = await fetch(door.origin + path, {
     method,
@@ -159,7 +210,14 @@ export async function send(door: Pick<TestDoor, 'origin'>, method: string, path:
 
 export interface TestSession {
   key: TestKey
-  tokens: {accessToken: string; refreshToken: string; login: string; groups: string[]; principal: {iss: string; sub: string; person: string; name: string}; loggedInAt: string}
+  tokens: {
+    accessToken: string
+    refreshToken: string
+    login: string
+    groups: string[]
+    principal: {iss: string; sub: string; person: string; name: string}
+    loggedInAt: string
+  }
   headers(method: string, path: string, claims?: Record<string, unknown>): Promise<Record<string, string>>
   call(method: string, path: string, body?: unknown): Promise<Answer>
   refresh(token?: string, key?: TestKey): Promise<Answer>
@@ -193,4 +251,3 @@ export function sessionOf(door: Pick<TestDoor, 'origin'>, key: TestKey, tokens: 
   }
   return session
 }
-

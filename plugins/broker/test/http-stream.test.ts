@@ -11,8 +11,16 @@ interface Refused {
 }
 
 /** One upgrade: the open socket, or why not. */
-async function upgrade(door: TestDoor, headers: Record<string, string>, path = streamPath, protocol: string | undefined = streamProtocol): Promise<WebSocket | Refused> {
-  const socket = new WebSocket(door.origin.replace('http', 'ws') + path, protocol === undefined ? [] : [protocol], {headers, perMessageDeflate: true})
+async function upgrade(
+  door: TestDoor,
+  headers: Record<string, string>,
+  path = streamPath,
+  protocol: string | undefined = streamProtocol,
+): Promise<WebSocket | Refused> {
+  const socket = new WebSocket(door.origin.replace('http', 'ws') + path, protocol === undefined ? [] : [protocol], {
+    headers,
+    perMessageDeflate: true,
+  })
   return new Promise((resolve, reject) => {
     socket.on('open', () => resolve(socket))
     socket.on('error', reject)
@@ -30,9 +38,16 @@ const opened = async (door: TestDoor, session: TestSession): Promise<WebSocket> 
   return socket
 }
 
-test('TM-A3 TM-A4 TM-Q3: a stream opens only for our Host, no foreign origin, its protocol, a token and a fresh proof', async ({onTestFinished}) => {
+test('TM-A3 TM-A4 TM-Q3: a stream opens only for our Host, no foreign origin, its protocol, a token and a fresh proof', async ({
+  onTestFinished,
+}) => {
   let served = 0
-  const door = await openDoor(onTestFinished, {stream: socket => (served++, socket.close())})
+  const door = await openDoor(onTestFinished, {
+    stream: socket => {
+      served++
+      socket.close()
+    },
+  })
   const alice = await logIn(door, 'alice')
   const good = (): Promise<Record<string, string>> => alice.headers('GET', streamPath)
   const {host} = new URL(door.origin)
@@ -49,7 +64,8 @@ test('TM-A3 TM-A4 TM-Q3: a stream opens only for our Host, no foreign origin, it
     ['a query', await good(), 404, `${streamPath}?token=x`],
     ['another protocol', await good(), 400, streamPath, 'other.v1'],
   ]
-  for (const [what, headers, status, path, protocol] of cases) expect(await upgrade(door, headers, path, protocol), what).toMatchObject({status})
+  for (const [what, headers, status, path, protocol] of cases)
+    expect(await upgrade(door, headers, path, protocol), what).toMatchObject({status})
   expect(served).toBe(0)
   const socket = (await upgrade(door, replayed)) as WebSocket
   expect([socket.protocol, socket.extensions]).toEqual([streamProtocol, ''])
@@ -64,7 +80,7 @@ const talk: DoorOptions['stream'] = (socket, hello, parts) => {
   const say = (message: unknown): void => socket.send(JSON.stringify(message))
   socket.on('message', async (data, binary) => {
     if (binary) return say({bytes: (data as Buffer).length})
-    const message = JSON.parse(String(data)) as {type: string; token?: string; proof?: string}
+    const message = JSON.parse((data as Buffer).toString()) as {type: string; token?: string; proof?: string}
     try {
       if (message.type === 'challenge-me') await hello.challenge()
       if (message.type === 'auth') caller = await hello.refreshCaller(message.token as string, message.proof as string)
@@ -77,7 +93,8 @@ const talk: DoorOptions['stream'] = (socket, hello, parts) => {
 }
 
 const say = (socket: WebSocket, message: unknown): void => socket.send(JSON.stringify(message))
-const hear = async (socket: WebSocket): Promise<Record<string, string>> => JSON.parse(String((await once(socket, 'message'))[0])) as Record<string, string>
+const hear = async (socket: WebSocket): Promise<Record<string, string>> =>
+  JSON.parse(String((await once(socket, 'message'))[0])) as Record<string, string>
 
 test('TM-Q3: a challenge is answered by a fresh proof with the broker’s nonce alone', async ({onTestFinished}) => {
   const door = await openDoor(onTestFinished, {stream: talk})
@@ -85,10 +102,10 @@ test('TM-Q3: a challenge is answered by a fresh proof with the broker’s nonce 
   const bob = await logIn(door, 'bob')
   const socket = await opened(door, alice)
   const answers: [string, (nonce: string) => Promise<string>, boolean][] = [
-    ['right', async nonce => (await alice.headers('GET', streamPath, {nonce}))['dpop'] as string, true],
-    ['no nonce', async () => (await alice.headers('GET', streamPath))['dpop'] as string, false],
-    ['another nonce', async () => (await alice.headers('GET', streamPath, {nonce: 'x'.repeat(22)}))['dpop'] as string, false],
-    ['another person', async nonce => (await bob.headers('GET', streamPath, {nonce}))['dpop'] as string, false],
+    ['right', async nonce => (await alice.headers('GET', streamPath, {nonce})).dpop as string, true],
+    ['no nonce', async () => (await alice.headers('GET', streamPath)).dpop as string, false],
+    ['another nonce', async () => (await alice.headers('GET', streamPath, {nonce: 'x'.repeat(22)})).dpop as string, false],
+    ['another person', async nonce => (await bob.headers('GET', streamPath, {nonce})).dpop as string, false],
   ]
   let used = ''
   for (const [what, answer, right] of answers) {
@@ -117,12 +134,12 @@ test('TM-Q7 TM-G3: an open stream takes the next token, sees its groups change, 
   const dpop = await alice.key.proof({htm: 'POST', htu: `${door.origin}/v1/login/refresh`, iat})
   alice.tokens = (await send(door, 'POST', '/v1/login/refresh', {dpop}, {refreshToken: alice.tokens.refreshToken})).body
   const auth = await alice.headers('GET', streamPath, {iat})
-  say(socket, {type: 'auth', token: alice.tokens.accessToken, proof: auth['dpop']})
+  say(socket, {type: 'auth', token: alice.tokens.accessToken, proof: auth.dpop})
   const after = await hear(socket)
   expect(after).toMatchObject({done: 'auth'})
-  expect(after['until']! > before['until']!).toBe(true)
+  expect(after.until! > before.until!).toBe(true)
 
-  say(socket, {type: 'auth', token: bob.tokens.accessToken, proof: (await bob.headers('GET', streamPath, {iat}))['dpop']})
+  say(socket, {type: 'auth', token: bob.tokens.accessToken, proof: (await bob.headers('GET', streamPath, {iat})).dpop})
   expect(await hear(socket)).toEqual({failed: 'TOKEN_INVALID'})
 
   await send(door, 'POST', '/v1/logout', await alice.headers('POST', '/v1/logout', {iat}), {})

@@ -29,12 +29,18 @@ async function issuer(onFinished: (end: () => void) => void, changes: {metadata?
   const jwk = {...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig'}
   const server = createServer((request, response) => {
     it.asked.push(request.url ?? '')
-    const json = (body: unknown, status = 200): void => void response.writeHead(status, {'content-type': 'application/json'}).end(typeof body === 'string' ? body : JSON.stringify(body))
+    const json = (body: unknown, status = 200): void =>
+      void response.writeHead(status, {'content-type': 'application/json'}).end(typeof body === 'string' ? body : JSON.stringify(body))
     switch (request.url) {
       case '/.well-known/openid-configuration':
         return json({
-          issuer: it.url, authorization_endpoint: `${it.url}/auth`, token_endpoint: `${it.url}/token`, userinfo_endpoint: `${it.url}/me`, jwks_uri: `${it.url}/jwks`,
-          id_token_signing_alg_values_supported: ['ES256', 'HS256', 'none'], ...changes.metadata,
+          issuer: it.url,
+          authorization_endpoint: `${it.url}/auth`,
+          token_endpoint: `${it.url}/token`,
+          userinfo_endpoint: `${it.url}/me`,
+          jwks_uri: `${it.url}/jwks`,
+          id_token_signing_alg_values_supported: ['ES256', 'HS256', 'none'],
+          ...changes.metadata,
         })
       case '/jwks':
         return json({keys: it.jwks})
@@ -63,16 +69,27 @@ async function issuer(onFinished: (end: () => void) => void, changes: {metadata?
     asked: [],
     answer: {status: 200, body: {}},
     userinfo: {},
-    oidc: openOidc({development: true, issuer: url, clientId: 'prod', clientSecret: 'hush', scopes: ['openid'], groupsClaim: changes.groupsClaim ?? 'groups', personClaim: 'employee'}),
+    oidc: openOidc({
+      development: true,
+      issuer: url,
+      clientId: 'prod',
+      clientSecret: 'hush',
+      scopes: ['openid'],
+      groupsClaim: changes.groupsClaim ?? 'groups',
+      personClaim: 'employee',
+    }),
     sign: (claims, header = {}, key = privateKey) => {
       const now = Math.floor(Date.now() / 1000)
-      return new SignJWT({iss: url, aud: 'prod', sub: 's-1', iat: now, exp: now + 300, nonce, ...claims}).setProtectedHeader({alg: 'ES256', kid: 'k1', ...header}).sign(key)
+      return new SignJWT({iss: url, aud: 'prod', sub: 's-1', iat: now, exp: now + 300, nonce, ...claims})
+        .setProtectedHeader({alg: 'ES256', kid: 'k1', ...header})
+        .sign(key)
     },
   }
   return it
 }
 
-const exchange = (it: Issuer): Promise<unknown> => it.oidc.exchange({code: 'c', verifier: 'v'.repeat(43), redirectUri: 'http://127.0.0.1:1/callback', nonce})
+const exchange = (it: Issuer): Promise<unknown> =>
+  it.oidc.exchange({code: 'c', verifier: 'v'.repeat(43), redirectUri: 'http://127.0.0.1:1/callback', nonce})
 
 test('TM-Q5 TM-I2: an ID token counts only with the issuer’s own key, names, times and nonce', async ({onTestFinished}) => {
   const it = await issuer(onTestFinished)
@@ -83,7 +100,14 @@ test('TM-Q5 TM-I2: an ID token counts only with the issuer’s own key, names, t
     ['HS256 with the public key', await it.sign({}, {alg: 'HS256'}, Buffer.from(JSON.stringify(it.jwks[0])))],
     ['HS256 with the client secret', await it.sign({}, {alg: 'HS256', kid: undefined}, Buffer.from('hush'.padEnd(32, 'x')))],
     ['another key', await it.sign({}, {}, stranger.privateKey)],
-    ['another key, named inside', await it.sign({}, {kid: undefined, jwk: await exportJWK(stranger.publicKey), jku: `${it.url}/evil`, x5u: `${it.url}/evil`}, stranger.privateKey)],
+    [
+      'another key, named inside',
+      await it.sign(
+        {},
+        {kid: undefined, jwk: await exportJWK(stranger.publicKey), jku: `${it.url}/evil`, x5u: `${it.url}/evil`},
+        stranger.privateKey,
+      ),
+    ],
     ['an unknown key id', await it.sign({}, {kid: 'k2'}, stranger.privateKey)],
     ['another issuer', await it.sign({iss: 'https://attacker.example'})],
     ['another audience', await it.sign({aud: 'other'})],
@@ -103,11 +127,23 @@ test('TM-Q5 TM-I2: an ID token counts only with the issuer’s own key, names, t
   }
   expect(it.asked.filter(path => path === '/evil')).toEqual([])
 
-  it.answer = {status: 200, body: {id_token: await it.sign({groups: ['g1', 7, '', 'g1'], employee: 'e-7', name: 'Ada', email: 'x@y.example', email_verified: false}), refresh_token: 'r1'}}
-  expect(await exchange(it)).toMatchObject({principal: {iss: it.url, sub: 's-1', person: 'e-7', name: 'Ada'}, groups: ['g1'], providerToken: 'r1'})
+  it.answer = {
+    status: 200,
+    body: {
+      id_token: await it.sign({groups: ['g1', 7, '', 'g1'], employee: 'e-7', name: 'Ada', email: 'x@y.example', email_verified: false}),
+      refresh_token: 'r1',
+    },
+  }
+  expect(await exchange(it)).toMatchObject({
+    principal: {iss: it.url, sub: 's-1', person: 'e-7', name: 'Ada'},
+    groups: ['g1'],
+    providerToken: 'r1',
+  })
 })
 
-test('groups come from userinfo of the same subject where the ID token has none; who is no person id has none', async ({onTestFinished}) => {
+test('groups come from userinfo of the same subject where the ID token has none; who is no person id has none', async ({
+  onTestFinished,
+}) => {
   const it = await issuer(onTestFinished, {groupsClaim: 'roles'})
   it.answer = {status: 200, body: {id_token: await it.sign({}), access_token: 'a'}}
   it.userinfo = {sub: 's-1', roles: ['ops']}
@@ -120,7 +156,12 @@ test('TM-G3: a refused renewal is the end, an unwell provider is not, and neithe
   const it = await issuer(onTestFinished)
   it.answer = {status: 200, body: {id_token: await it.sign({groups: ['g2'], nonce: undefined}), refresh_token: 'r2'}}
   expect(await it.oidc.groups('r1')).toEqual({groups: ['g2'], providerToken: 'r2'})
-  for (const [status, body, code] of [[400, {error: 'invalid_grant'}, 'LOGIN_EXPIRED'], [400, {error: 'invalid_client'}, 'IDENTITY_UNAVAILABLE'], [503, {}, 'IDENTITY_UNAVAILABLE'], [200, '<html>', 'IDENTITY_UNAVAILABLE']] as const) {
+  for (const [status, body, code] of [
+    [400, {error: 'invalid_grant'}, 'LOGIN_EXPIRED'],
+    [400, {error: 'invalid_client'}, 'IDENTITY_UNAVAILABLE'],
+    [503, {}, 'IDENTITY_UNAVAILABLE'],
+    [200, '<html>', 'IDENTITY_UNAVAILABLE'],
+  ] as const) {
     it.answer = {status, body}
     await expect(it.oidc.groups('r1')).rejects.toMatchObject({code})
   }
@@ -134,7 +175,11 @@ test('TM-W8: a certificate is checked by the issuer’s keys long after it ran o
   expect(await it.oidc.verifyBinding(certificate, thumbprint, salt)).toEqual({iss: it.url, sub: 's-1', person: 'e-7'})
   const stranger = generateKeyPairSync('ec', {namedCurve: 'P-256'})
   const forged = await it.sign({nonce: bindingNonce(thumbprint, salt)}, {}, stranger.privateKey)
-  for (const [token, key] of [[certificate, 'u'.repeat(43)], [forged, thumbprint], ['x', thumbprint]] as const) {
+  for (const [token, key] of [
+    [certificate, 'u'.repeat(43)],
+    [forged, thumbprint],
+    ['x', thumbprint],
+  ] as const) {
     await expect(it.oidc.verifyBinding(token, key, salt)).rejects.toMatchObject({code: 'SIGNATURE_INVALID'})
   }
 })
@@ -153,10 +198,26 @@ test('a new key of the issuer is found; another name for the issuer is not accep
 
 test('TM-A7: outgoing calls go nowhere inside, follow nothing and end at half a megabyte', async ({onTestFinished}) => {
   const refused = [
-    'http://idp.example/', 'https://127.0.0.1/', 'https://2130706433/', 'https://0x7f000001/', 'https://127.1/', 'https://[::1]/', 'https://[::ffff:127.0.0.1]/', 'https://169.254.169.254/',
-    'https://[fe80::1]/', 'https://0.0.0.0/', 'file:///etc/passwd', 'gopher://x/', 'https://idp.example@attacker.example/', 'https://user:pw@idp.example/', 'https://idp.example/#x', 'x', '',
+    'http://idp.example/',
+    'https://127.0.0.1/',
+    'https://2130706433/',
+    'https://0x7f000001/',
+    'https://127.1/',
+    'https://[::1]/',
+    'https://[::ffff:127.0.0.1]/',
+    'https://169.254.169.254/',
+    'https://[fe80::1]/',
+    'https://0.0.0.0/',
+    'file:///etc/passwd',
+    'gopher://x/',
+    'https://idp.example@attacker.example/',
+    'https://user:pw@idp.example/',
+    'https://idp.example/#x',
+    'x',
+    '',
   ]
-  for (const url of refused) expect(() => checkUrl(url, {development: false}), url).toThrow(expect.objectContaining({code: 'CONFIG_INVALID'}))
+  for (const url of refused)
+    expect(() => checkUrl(url, {development: false}), url).toThrow(expect.objectContaining({code: 'CONFIG_INVALID'}))
   expect(() => checkUrl('http://localhost:1/', {development: true})).toThrow()
   await expect(call(new URL('https://localhost:1/'), {development: false})).rejects.toMatchObject({code: 'IDENTITY_UNAVAILABLE'})
   const it = await issuer(onTestFinished)
@@ -168,7 +229,16 @@ test('TM-A7: outgoing calls go nowhere inside, follow nothing and end at half a 
 test('the development provider asks a browser who to be, by links under a strict policy', async ({onTestFinished}) => {
   const door = await openDoor(onTestFinished)
   const url = new URL(await door.identity.authorizationEndpoint())
-  const query = {client_id: 'prod', response_type: 'code', redirect_uri: 'http://127.0.0.1:4444/callback', scope: 'openid', state: '"><script>', nonce: 'n', code_challenge: createHash('sha256').update('v').digest('base64url'), code_challenge_method: 'S256'}
+  const query = {
+    client_id: 'prod',
+    response_type: 'code',
+    redirect_uri: 'http://127.0.0.1:4444/callback',
+    scope: 'openid',
+    state: '"><script>',
+    nonce: 'n',
+    code_challenge: createHash('sha256').update('v').digest('base64url'),
+    code_challenge_method: 'S256',
+  }
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
   const page = await fetch(url)
   const html = await page.text()
@@ -177,9 +247,18 @@ test('the development provider asks a browser who to be, by links under a strict
   const [, href] = /href="([^"]*login_hint=carol)"/.exec(html) ?? []
   const chosen = await fetch(new URL((href as string).replaceAll('&#38;', '&'), url), {redirect: 'manual'})
   const back = new URL(chosen.headers.get('location') as string)
-  expect([back.origin, back.searchParams.get('iss'), back.searchParams.get('state')]).toEqual(['http://127.0.0.1:4444', door.identity.issuer, '"><script>'])
+  expect([back.origin, back.searchParams.get('iss'), back.searchParams.get('state')]).toEqual([
+    'http://127.0.0.1:4444',
+    door.identity.issuer,
+    '"><script>',
+  ])
 
-  for (const [name, value, status] of [['login_hint', 'mallory', 404], ['redirect_uri', 'http://attacker.example/', 400], ['code_challenge_method', 'plain', 303], ['code_challenge', '', 303]] as const) {
+  for (const [name, value, status] of [
+    ['login_hint', 'mallory', 404],
+    ['redirect_uri', 'http://attacker.example/', 400],
+    ['code_challenge_method', 'plain', 303],
+    ['code_challenge', '', 303],
+  ] as const) {
     const bad = new URL(url)
     bad.searchParams.set('login_hint', 'alice')
     bad.searchParams.set(name, value)

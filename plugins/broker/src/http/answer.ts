@@ -55,17 +55,34 @@ function foreseen(thrown: unknown): unknown {
 /** What an operator needs of a bug: its name and where, not its text, which may quote what somebody sent. */
 function faultOf(thrown: unknown): Record<string, unknown> {
   if (!(thrown instanceof Error)) return {fault: typeof thrown}
-  const frames = (thrown.stack ?? '').split('\n').filter(line => /^\s+at /.test(line)).map(line => line.trim())
+  const frames = (thrown.stack ?? '')
+    .split('\n')
+    .filter(line => /^\s+at /.test(line))
+    .map(line => line.trim())
   const code = (thrown as {code?: unknown}).code
   return {fault: thrown.name, ...(typeof code === 'string' ? {code} : {}), frames: frames.slice(0, 8)}
 }
 
-/** Answers on a bare socket and ends it. */
-export function writeFailure(parts: Parts, socket: Pick<Socket, 'end' | 'destroy'>, error: unknown, correlation = parts.newId('cor')): void {
+const lingerMs = 1000
+
+/** Answers on a bare socket and ends it, whether or not the other side reads. */
+export function writeFailure(
+  parts: Parts,
+  socket: Pick<Socket, 'end' | 'destroy'>,
+  error: unknown,
+  correlation = parts.newId('cor'),
+): void {
   const {status, headers, body} = failureOf(parts, error, correlation, 'socket')
-  const all = {...commonHeaders(parts, correlation), ...headers, date: new Date().toUTCString(), 'content-length': String(Buffer.byteLength(body)), connection: 'close'}
+  const all = {
+    ...commonHeaders(parts, correlation),
+    ...headers,
+    date: new Date().toUTCString(),
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  }
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 ${status} ${phrases[status] ?? 'Refused'}\r\n${lines.join('')}\r\n${body}`, () => socket.destroy())
+  socket.end(`HTTP/1.1 ${status} ${phrases[status] ?? 'Refused'}\r\n${lines.join('')}\r\n${body}`)
+  setTimeout(() => socket.destroy(), lingerMs).unref()
 }
 
 const phrases: Record<number, string> = {

@@ -29,7 +29,8 @@ export function refusalOf(config: Config, request: IncomingMessage): ProdError |
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
   if (hasBody && method !== 'POST') return new ProdError('BAD_REQUEST', `a body does not belong to ${method}`)
   const types = valuesOf(request, 'content-type')
-  if (hasBody && !(types.length === 1 && json.test(types[0] as string))) return new ProdError('UNSUPPORTED_MEDIA_TYPE', 'the body is not application/json in UTF-8')
+  if (hasBody && !(types.length === 1 && json.test(types[0] as string)))
+    return new ProdError('UNSUPPORTED_MEDIA_TYPE', 'the body is not application/json in UTF-8')
   return undefined
 }
 
@@ -43,7 +44,10 @@ export function pathOf({url = '/'}: Pick<IncomingMessage, 'url'>): string {
 export function addressOf(config: Config, request: IncomingMessage): string {
   const peer = plainAddress(request.socket.remoteAddress ?? '')
   if (!isTrusted(config, peer)) return peer
-  const forwarded = valuesOf(request, 'x-forwarded-for').join(',').split(',').map(one => one.trim())
+  const forwarded = valuesOf(request, 'x-forwarded-for')
+    .join(',')
+    .split(',')
+    .map(one => one.trim())
   for (let at = forwarded.length - 1; at >= 0; at--) {
     const address = plainAddress(forwarded[at] as string)
     if (!ipaddr.isValid(address)) return peer

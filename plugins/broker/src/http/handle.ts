@@ -47,7 +47,16 @@ async function callerOf(parts: Parts, endpoint: AnyEndpoint, request: FastifyReq
   const correlation = request.id
   if (endpoint.caller === 'nobody') {
     const nobody = {iss: '', sub: '', person: '', name: ''}
-    return {principal: nobody, groups: [], login: '', loggedInAt: '', tokenExpiresAt: '', address, correlation, ...(label === undefined ? {} : {label})}
+    return {
+      principal: nobody,
+      groups: [],
+      login: '',
+      loggedInAt: '',
+      tokenExpiresAt: '',
+      address,
+      correlation,
+      ...(label === undefined ? {} : {label}),
+    }
   }
   const caller = await authenticate(parts, {
     method: endpoint.method,
@@ -74,7 +83,8 @@ function inputOf(endpoint: AnyEndpoint, request: FastifyRequest): Record<string,
   if (validate(input)) return input
   const [error] = validate.errors ?? []
   // an id of the wrong form names nothing: it looks like one that is unknown (TM-A6)
-  if (error && Object.keys(params).some(name => error.instancePath === `/${name}`)) throw new ProdError('NOT_FOUND', 'there is nothing under that id')
+  if (error && Object.keys(params).some(name => error.instancePath === `/${name}`))
+    throw new ProdError('NOT_FOUND', 'there is nothing under that id')
   throw new ProdError('BAD_REQUEST', describeFinding(error))
 }
 
@@ -100,7 +110,8 @@ function queryOf(url: string): Record<string, string> {
     throw new ProdError('BAD_REQUEST', 'the query is malformed')
   }
   for (const [name, value] of entries) {
-    if (name === '__proto__' || name === 'constructor' || name === 'prototype' || Object.hasOwn(query, name)) throw new ProdError('BAD_REQUEST', 'the query is malformed')
+    if (name === '__proto__' || name === 'constructor' || name === 'prototype' || Object.hasOwn(query, name))
+      throw new ProdError('BAD_REQUEST', 'the query is malformed')
     query[name] = value
   }
   return query

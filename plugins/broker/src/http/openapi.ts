@@ -20,11 +20,19 @@ export function openApi(): Record<string, unknown> {
   }
   return {
     openapi: '3.1.0',
-    info: {title: 'prod', version: 'v1', description: 'Calls of the broker. Streams are WebSockets at /v1/stream and stand in docs/architecture.md.'},
+    info: {
+      title: 'prod',
+      version: 'v1',
+      description: 'Calls of the broker. Streams are WebSockets at /v1/stream and stand in docs/architecture.md.',
+    },
     paths,
     components: {
       securitySchemes: {
-        dpop: {type: 'http', scheme: 'DPoP', description: 'RFC 9449: an access token bound to the key of the login, and a proof in the header DPoP'},
+        dpop: {
+          type: 'http',
+          scheme: 'DPoP',
+          description: 'RFC 9449: an access token bound to the key of the login, and a proof in the header DPoP',
+        },
       },
       responses: {
         failure: {description: 'a failure', content: {'application/json': {schema: {$ref: '#/components/schemas/failure'}}}},
@@ -69,7 +77,11 @@ function operation(name: string, {method, path, summary, caller, input}: Endpoin
       ? {
           requestBody: {
             required: needed.length > 0,
-            content: {'application/json': {schema: {type: 'object', additionalProperties: false, properties: Object.fromEntries(rest), required: needed}}},
+            content: {
+              'application/json': {
+                schema: {type: 'object', additionalProperties: false, properties: Object.fromEntries(rest), required: needed},
+              },
+            },
           },
         }
       : {}),

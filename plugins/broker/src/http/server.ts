@@ -11,7 +11,7 @@ import {commonHeaders, failureOf, writeFailure} from './answer.ts'
 import {pathOf, refusalOf} from './guard.ts'
 import {closeServer, isLoopback, listen} from './listen.ts'
 import {openApiRoute} from './openapi.ts'
-import {serveStreams, type StreamHello} from './stream.ts'
+import {type StreamHello, serveStreams} from './stream.ts'
 import {parseStrictJson} from './strict-json.ts'
 
 const maxBodyBytes = 1024 * 1024
@@ -36,14 +36,20 @@ export interface Door {
 export async function startServer(parts: Parts, {routes, stream}: Door): Promise<{port: number; close(): Promise<void>}> {
   const {config} = parts
   if (!config.tls && !isLoopback(config.listen.host)) {
-    throw new ProdError('CONFIG_INVALID', `without TLS the broker listens on a loopback address only, not on ${config.listen.host}`, 'set tls in the configuration')
+    throw new ProdError(
+      'CONFIG_INVALID',
+      `without TLS the broker listens on a loopback address only, not on ${config.listen.host}`,
+      'set tls in the configuration',
+    )
   }
   const tls = config.tls && {cert: await readFile(config.tls.certFile), key: await readFile(config.tls.keyFile)}
-  const guarded = (listener: RequestListener): RequestListener => (request, response) => {
-    const refusal = refusalOf(config, request)
-    if (refusal) refuse(parts, response, refusal)
-    else listener(request, response)
-  }
+  const guarded =
+    (listener: RequestListener): RequestListener =>
+    (request, response) => {
+      const refusal = refusalOf(config, request)
+      if (refusal) refuse(parts, response, refusal)
+      else listener(request, response)
+    }
   const app = Fastify({
     serverFactory: listener =>
       tls
@@ -111,21 +117,31 @@ function refuse(parts: Parts, response: ServerResponse, error: ProdError): void 
 
 /** Bytes that are no HTTP, or came too slowly. */
 function answerBroken(parts: Parts, error: Error & {code?: string}, socket: Socket): void {
-  if (!socket.writable || socket.bytesWritten > 0 || error.code === 'ECONNRESET') {
+  // a TLS handshake that failed or never ended cannot be answered
+  const isHttp = error.code?.startsWith('HPE_') || error.code?.startsWith('ERR_HTTP_')
+  if (!isHttp || !socket.writable || socket.bytesWritten > 0) {
     socket.destroy()
     return
   }
   const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
-  writeFailure(parts, socket, tooLarge ? new ProdError('TOO_LARGE', 'the headers are too large') : new ProdError('BAD_REQUEST', 'this is not a request'))
+  writeFailure(
+    parts,
+    socket,
+    tooLarge ? new ProdError('TOO_LARGE', 'the headers are too large') : new ProdError('BAD_REQUEST', 'this is not a request'),
+  )
 }
 
 /** Which methods a path has, for 405 with `Allow`. */
 function methodsByPath(app: FastifyInstance): (path: string) => string[] {
   const known: {method: string; pattern: RegExp}[] = []
   app.addHook('onRoute', ({method, url}) => {
-    const pattern = new RegExp(`^${url.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '[^/]+').replace(/\*$/, '.+')}$`)
+    const pattern = new RegExp(
+      `^${url
+        .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+        .replace(/:\w+/g, '[^/]+')
+        .replace(/\*$/, '.+')}$`,
+    )
     for (const one of [method].flat()) known.push({method: one, pattern})
   })
   return path => [...new Set(known.filter(({pattern}) => pattern.test(path)).map(({method}) => method))]
 }
-

@@ -67,7 +67,9 @@ export function serveStreams(parts: Parts, server: Server, serve: (socket: WebSo
     close() {
       clearInterval(pinger)
       for (const socket of sockets.clients) socket.close(1001, 'the broker is stopping')
-      setTimeout(() => sockets.clients.forEach(socket => socket.terminate()), 1000).unref()
+      setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate()
+      }, 1000).unref()
     },
   }
 }
@@ -76,7 +78,10 @@ async function callerOf(parts: Parts, request: IncomingMessage, correlation: str
   const refusal = refusalOf(parts.config, request)
   if (refusal) throw refusal
   if (request.url !== streamPath || request.method !== 'GET') throw new ProdError('NOT_FOUND', 'there is no such path')
-  const offered = valuesOf(request, 'sec-websocket-protocol').join(',').split(',').map(one => one.trim())
+  const offered = valuesOf(request, 'sec-websocket-protocol')
+    .join(',')
+    .split(',')
+    .map(one => one.trim())
   if (!offered.includes(streamProtocol)) throw new ProdError('BAD_REQUEST', `the stream speaks ${streamProtocol}`)
   const label = labelOf(request)
   const caller = await authenticate(parts, {
@@ -123,7 +128,10 @@ function helloOf(parts: Parts, socket: WebSocket, caller: Caller, authorization:
 /** The next `proof` message. Others are not ours: whoever serves the stream reads them. */
 function proofFrom(socket: WebSocket): Promise<string> {
   const {promise, resolve, reject} = Promise.withResolvers<string>()
-  const timer = setTimeout(() => reject(new ProdError('TOKEN_INVALID', 'the challenge was not answered in 10 seconds', 'prod doctor')), challengeMs)
+  const timer = setTimeout(
+    () => reject(new ProdError('TOKEN_INVALID', 'the challenge was not answered in 10 seconds', 'prod doctor')),
+    challengeMs,
+  )
   const onClose = (): void => reject(new ProdError('LINK_LOST', 'the link was cut'))
   const onMessage = (data: RawData, binary: boolean): void => {
     if (binary) return

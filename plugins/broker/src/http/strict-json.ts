@@ -9,7 +9,6 @@ const forbiddenKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 
 const utf8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true})
 const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
 // all up to the next quote, backslash or control character
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what JSON forbids in a string
 const plain = /[^"\\\u0000-\u001f]*/y
 const space = /[ \t\n\r]*/y
 

@@ -24,7 +24,8 @@ export async function authenticate(parts: Parts, shown: Shown): Promise<Caller> 
   const claims = await prove(parts, shown)
   const login = await findLogin(parts, claims.login)
   refuseEnded(parts, login)
-  if (login.thumbprint !== claims.thumbprint) throw new ProdError('TOKEN_INVALID', 'the access token is not valid or no longer', 'prod login')
+  if (login.thumbprint !== claims.thumbprint)
+    throw new ProdError('TOKEN_INVALID', 'the access token is not valid or no longer', 'prod login')
   const {address, correlation} = shown
   const groups = await currentGroups(parts, login)
   await rememberPerson(parts, login.principal, groups)
@@ -32,7 +33,11 @@ export async function authenticate(parts: Parts, shown: Shown): Promise<Caller> 
 }
 
 /** A fresh proof with the broker's nonce by the key of this caller (TM-Q3). Throws TOKEN_INVALID. */
-export async function proveAgain(parts: Parts, caller: Caller, shown: Omit<Shown, 'address' | 'correlation'> & {nonce: string}): Promise<void> {
+export async function proveAgain(
+  parts: Parts,
+  caller: Caller,
+  shown: Omit<Shown, 'address' | 'correlation'> & {nonce: string},
+): Promise<void> {
   const claims = await prove(parts, shown)
   if (claims.login !== caller.login) throw new ProdError('TOKEN_INVALID', 'the token is of another login', 'prod login')
 }
@@ -42,13 +47,17 @@ export async function proveAgain(parts: Parts, caller: Caller, shown: Omit<Shown
  * Throws LOGIN_EXPIRED, TOKEN_INVALID.
  */
 export async function reauthenticate(parts: Parts, caller: Caller): Promise<Caller> {
-  if (caller.tokenExpiresAt <= parts.store.now().toISOString()) throw new ProdError('TOKEN_INVALID', 'the access token has run out', 'prod attach')
+  if (caller.tokenExpiresAt <= parts.store.now().toISOString())
+    throw new ProdError('TOKEN_INVALID', 'the access token has run out', 'prod attach')
   const login = await findLogin(parts, caller.login)
   refuseEnded(parts, login)
   return {...caller, groups: await currentGroups(parts, login)}
 }
 
-async function prove(parts: Parts, {method, url, authorization, proof, nonce}: Omit<Shown, 'address' | 'correlation'> & {nonce?: string}): Promise<AccessClaims> {
+async function prove(
+  parts: Parts,
+  {method, url, authorization, proof, nonce}: Omit<Shown, 'address' | 'correlation'> & {nonce?: string},
+): Promise<AccessClaims> {
   if (authorization === undefined) throw new ProdError('NOT_LOGGED_IN', 'this call needs a login', 'prod login')
   const [, accessToken] = /^DPoP ([A-Za-z0-9._-]+)$/i.exec(authorization) ?? []
   if (accessToken === undefined) throw new ProdError('TOKEN_INVALID', 'the access token is not bound to a key', 'prod login')

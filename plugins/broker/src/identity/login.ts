@@ -32,13 +32,16 @@ export async function login(
   const key = await checkProof(parts, {method: 'POST', url, proof})
   let proved: ProvedLogin
   try {
-    if (iss !== undefined && iss !== parts.identity.issuer) throw new ProdError('LOGIN_FAILED', 'the answer came from another identity provider', 'prod login')
+    if (iss !== undefined && iss !== parts.identity.issuer)
+      throw new ProdError('LOGIN_FAILED', 'the answer came from another identity provider', 'prod login')
     proved = await parts.identity.exchange({code, verifier, redirectUri, nonce: bindingNonce(key.thumbprint, salt)})
   } catch (error) {
     if (error instanceof ProdError && error.code === 'LOGIN_FAILED') {
       countRefusal(parts, address)
       await parts.store.commit({
-        events: [{type: 'login.refused', by: 'nobody', subject: key.thumbprint, correlation, data: {why: error.message}, personal: {address}}],
+        events: [
+          {type: 'login.refused', by: 'nobody', subject: key.thumbprint, correlation, data: {why: error.message}, personal: {address}},
+        ],
       })
     }
     throw error
@@ -46,7 +49,13 @@ export async function login(
   return begin(parts, proved, key, salt, {address, correlation})
 }
 
-async function begin(parts: Parts, proved: ProvedLogin, key: ProvedKey, salt: string, {address, correlation}: Pick<From, 'address' | 'correlation'>): Promise<Tokens> {
+async function begin(
+  parts: Parts,
+  proved: ProvedLogin,
+  key: ProvedKey,
+  salt: string,
+  {address, correlation}: Pick<From, 'address' | 'correlation'>,
+): Promise<Tokens> {
   const {store, keys} = parts
   const {principal, groups, idToken, providerToken, authenticatedAt} = proved
   const now = store.now()
@@ -82,7 +91,14 @@ async function begin(parts: Parts, proved: ProvedLogin, key: ProvedKey, salt: st
         subject: id,
         correlation,
         // the certificate's digest: nobody can put another key under this login later, unseen
-        data: {iss: principal.iss, thumbprint: key.thumbprint, idToken: createHash('sha256').update(idToken).digest('hex'), groups, authenticatedAt, expiresAt: record.expiresAt},
+        data: {
+          iss: principal.iss,
+          thumbprint: key.thumbprint,
+          idToken: createHash('sha256').update(idToken).digest('hex'),
+          groups,
+          authenticatedAt,
+          expiresAt: record.expiresAt,
+        },
         personal: {sub: principal.sub, name: principal.name, address},
       },
     ],

@@ -60,7 +60,8 @@ export function actorOf({iss, sub, person}: Principal): string {
 
 /** Throws LOGIN_EXPIRED where a login has ended. */
 export function refuseEnded({store}: Parts, login: LoginRecord | undefined): asserts login is LoginRecord {
-  if (!login || login.revokedAt !== null || login.expiresAt <= store.now().toISOString()) throw new ProdError('LOGIN_EXPIRED', 'this login has ended', 'prod login')
+  if (!login || login.revokedAt !== null || login.expiresAt <= store.now().toISOString())
+    throw new ProdError('LOGIN_EXPIRED', 'this login has ended', 'prod login')
 }
 
 /**
@@ -185,7 +186,13 @@ async function settleFailure(parts: Parts, id: string, gone: boolean): Promise<v
     if (!gone) return {login, events: []}
     const ended = {...login, providerToken: null, revokedAt: found.revokedAt ?? now.toISOString()}
     const why = 'the identity provider refuses this person'
-    return {login: ended, events: found.revokedAt === null ? [{type: 'login.ended', by: 'broker', subject: id, data: {why}, personal: {name: found.principal.name}}] : []}
+    return {
+      login: ended,
+      events:
+        found.revokedAt === null
+          ? [{type: 'login.ended', by: 'broker', subject: id, data: {why}, personal: {name: found.principal.name}}]
+          : [],
+    }
   })
   parts.alarm(gone ? 'a login was ended by the identity provider' : 'groups cannot be read from the identity provider', {login: id})
 }

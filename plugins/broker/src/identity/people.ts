@@ -28,7 +28,11 @@ export async function rememberPerson({store}: Parts, {iss, sub, person, name}: P
   try {
     const known = await store.find<PersonRecord>('person', id)
     const isFresh = known !== undefined && !force && now.getTime() - Date.parse(known.value.lastSeenAt) < seenEveryMs
-    if (!isFresh) await store.commit({put: [{kind: 'person', id, version: known?.version ?? 0, value, index: {owner: person === '' ? id : person}}], events: []})
+    if (!isFresh)
+      await store.commit({
+        put: [{kind: 'person', id, version: known?.version ?? 0, value, index: {owner: person === '' ? id : person}}],
+        events: [],
+      })
   } catch {
     written.delete(id) // the next call tries again
   }

@@ -61,9 +61,11 @@ async function readProof({store}: Parts, {method, url, proof, accessToken, nonce
   }
   const {htm, htu, iat, jti, ath, nonce: given} = payload
   if (htm !== method || !isSameUrl(htu, url)) throw refused('the DPoP proof is for another call')
-  if (typeof iat !== 'number' || Math.abs(iat - store.now().getTime() / 1000) > maxSkewSeconds) throw refused('the DPoP proof is not of this minute')
+  if (typeof iat !== 'number' || Math.abs(iat - store.now().getTime() / 1000) > maxSkewSeconds)
+    throw refused('the DPoP proof is not of this minute')
   if (typeof jti !== 'string' || jti.length < 16 || jti.length > 128) throw refused('the DPoP proof has no id of its own')
-  if (accessToken !== undefined && ath !== createHash('sha256').update(accessToken).digest('base64url')) throw refused('the DPoP proof is for another token')
+  if (accessToken !== undefined && ath !== createHash('sha256').update(accessToken).digest('base64url'))
+    throw refused('the DPoP proof is for another token')
   if (nonce !== undefined && given !== nonce) throw refused('the DPoP proof does not answer the challenge')
   return {key: key as ProvedKey, jti}
 }

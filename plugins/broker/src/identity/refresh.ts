@@ -16,7 +16,11 @@ const graceMs = 60_000
  * where they are older than five minutes, and where it cannot be asked the login is not carried on.
  * Throws LOGIN_EXPIRED, TOKEN_INVALID, LOGIN_FAILED.
  */
-export async function refresh(parts: Parts, {refreshToken}: {refreshToken: string}, {url, proof, address, correlation}: From): Promise<Tokens> {
+export async function refresh(
+  parts: Parts,
+  {refreshToken}: {refreshToken: string},
+  {url, proof, address, correlation}: From,
+): Promise<Tokens> {
   const key = await checkProof(parts, {method: 'POST', url, proof})
   const id = loginOfRefreshToken(parts, refreshToken)
   if (id === undefined) throw new ProdError('LOGIN_EXPIRED', 'this login is not known', 'prod login')
@@ -26,7 +30,11 @@ export async function refresh(parts: Parts, {refreshToken}: {refreshToken: strin
     refuseEnded(parts, login)
     if (key.thumbprint !== login.thumbprint || !isUsable(parts, login, hash)) {
       await endReused(parts, login, {address, correlation}, key.thumbprint !== login.thumbprint)
-      throw new ProdError('LOGIN_EXPIRED', 'a refresh token was used twice, so this login was ended: somebody may have copied it', 'prod login')
+      throw new ProdError(
+        'LOGIN_EXPIRED',
+        'a refresh token was used twice, so this login was ended: somebody may have copied it',
+        'prod login',
+      )
     }
     const groups = await carriedGroups(parts, login)
     if (hash !== login.current.hash) {
@@ -45,7 +53,9 @@ export async function refresh(parts: Parts, {refreshToken}: {refreshToken: strin
     }
     const saved = await parts.store.commit({
       put: [putLogin(renewed, stored.version)],
-      events: [{type: 'login.renewed', by: actorOf(login.principal), subject: id, correlation, personal: {name: login.principal.name, address}}],
+      events: [
+        {type: 'login.renewed', by: actorOf(login.principal), subject: id, correlation, personal: {name: login.principal.name, address}},
+      ],
     })
     if (saved.ok) return tokensOf(parts, renewed, next, groups)
   }
@@ -66,7 +76,12 @@ async function carriedGroups(parts: Parts, login: LoginRecord): Promise<string[]
   return [...new Set([...groups, ...(await grantedGroups(parts, login))])]
 }
 
-async function endReused(parts: Parts, {id, principal}: LoginRecord, {address, correlation}: Pick<From, 'address' | 'correlation'>, otherKey: boolean): Promise<void> {
+async function endReused(
+  parts: Parts,
+  {id, principal}: LoginRecord,
+  {address, correlation}: Pick<From, 'address' | 'correlation'>,
+  otherKey: boolean,
+): Promise<void> {
   const ended = await endLogin(parts, id, {
     type: 'login.reuse-detected',
     by: 'broker',

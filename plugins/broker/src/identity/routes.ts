@@ -1,6 +1,6 @@
+import type {Grant} from '@prod/sdk'
 import type {LoginConfiguration, WhoAmI} from '@prod/sdk/api'
 import {api} from '@prod/sdk/api'
-import type {Grant} from '@prod/sdk'
 import type {FastifyInstance, FastifyRequest} from 'fastify'
 import {credentialsOf, pathOf} from '../http/guard.ts'
 import {handle} from '../http/handle.ts'
@@ -47,7 +47,13 @@ async function logout(parts: Parts, caller: Caller, {everywhere = false}: {every
   let ended = 0
   for (const id of ids) {
     const {correlation, address} = caller
-    const event = {type: 'login.ended', by: actorOf(caller.principal), correlation, data: {why: everywhere ? 'logout everywhere' : 'logout'}, personal: {name, address}}
+    const event = {
+      type: 'login.ended',
+      by: actorOf(caller.principal),
+      correlation,
+      data: {why: everywhere ? 'logout everywhere' : 'logout'},
+      personal: {name, address},
+    }
     if (await endLogin(parts, id, event)) ended++
   }
   return {ended}

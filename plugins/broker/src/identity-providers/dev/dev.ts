@@ -41,7 +41,9 @@ export async function openDev({dir, clientId, issuerPort, now}: DevSettings): Pr
   const secrets = readSecrets(dir)
   const memory = openMemory(join(dir, 'dev-provider.sqlite'))
   let answer: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) => response.writeHead(503).end()
-  const server = createServer({headersTimeout: 7000, requestTimeout: 8000, connectionsCheckingInterval: 1000}, (request, response) => answer(request, response))
+  const server = createServer({headersTimeout: 7000, requestTimeout: 8000, connectionsCheckingInterval: 1000}, (request, response) =>
+    answer(request, response),
+  )
   const port = await listenAgain(server, dir, issuerPort)
   const issuer = `http://127.0.0.1:${port}`
   answer = door(issuer, makeProvider(issuer, clientId, people, secrets, memory.adapter), people)
@@ -69,7 +71,13 @@ export async function openDev({dir, clientId, issuerPort, now}: DevSettings): Pr
   }
 }
 
-function makeProvider(issuer: string, clientId: string, people: () => Map<string, DevPerson>, secrets: Secrets, adapter: ReturnType<typeof openMemory>['adapter']): Provider {
+function makeProvider(
+  issuer: string,
+  clientId: string,
+  people: () => Map<string, DevPerson>,
+  secrets: Secrets,
+  adapter: ReturnType<typeof openMemory>['adapter'],
+): Provider {
   const provider = new Provider(issuer, {
     adapter,
     clients: [
@@ -111,7 +119,11 @@ function makeProvider(issuer: string, clientId: string, people: () => Map<string
 }
 
 /** Host checked (TM-A4); the page; the way through for a named person; the rest is the provider's. */
-function door(issuer: string, provider: Provider, people: () => Map<string, DevPerson>): (request: IncomingMessage, response: ServerResponse) => void {
+function door(
+  issuer: string,
+  provider: Provider,
+  people: () => Map<string, DevPerson>,
+): (request: IncomingMessage, response: ServerResponse) => void {
   const {host} = new URL(issuer)
   const serve = provider.callback()
   // known to this process alone: marks the steps that the way through takes by itself
@@ -166,14 +178,24 @@ async function goThrough(start: URL, inside: string, response: ServerResponse): 
 }
 
 /** Says yes for the person that the login names. */
-async function consent(provider: Provider, people: Map<string, DevPerson>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function consent(
+  provider: Provider,
+  people: Map<string, DevPerson>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const {params} = await provider.interactionDetails(request, response)
-  const person = people.get(String(params['login_hint']))
+  const person = people.get(String(params.login_hint))
   if (!person) return text(response, 400, 'there is nobody of that name\n')
-  const grant = new provider.Grant({accountId: person.sub, clientId: String(params['client_id'])})
+  const grant = new provider.Grant({accountId: person.sub, clientId: String(params.client_id)})
   grant.addOIDCScope(scopes.join(' '))
   const grantId = await grant.save()
-  await provider.interactionFinished(request, response, {login: {accountId: person.sub}, consent: {grantId}}, {mergeWithLastSubmission: false})
+  await provider.interactionFinished(
+    request,
+    response,
+    {login: {accountId: person.sub}, consent: {grantId}},
+    {mergeWithLastSubmission: false},
+  )
 }
 
 /** Who to be: links, no script. Choosing is the same request again, with the name in it. */
@@ -181,21 +203,27 @@ function page(response: ServerResponse, url: URL, people: DevPerson[], hint: str
   const links = people.map(({name, groups}) => {
     const chosen = new URL(url)
     chosen.searchParams.set('login_hint', name)
-    return `<li><a href="${escape(chosen.pathname + chosen.search)}">${escape(name)}</a> (${escape(groups.join(', ') || 'no group')})</li>`
+    return `<li><a href="${html(chosen.pathname + chosen.search)}">${html(name)}</a> (${html(groups.join(', ') || 'no group')})</li>`
   })
-  const unknown = hint === null ? '' : `<p>There is nobody called ${escape(hint)} here.</p>`
+  const unknown = hint === null ? '' : `<p>There is nobody called ${html(hint)} here.</p>`
   response.writeHead(hint === null ? 200 : 404, {'content-type': 'text/html; charset=utf-8', ...pageHeaders})
   response.end(`<!doctype html><html lang="en"><meta charset="utf-8"><title>Log in</title><h1>Who do you want to be?</h1>
 <p>This is a development broker. Nobody checks who you are.</p>${unknown}<ul>${links.join('')}</ul></html>\n`)
 }
 
-const pageHeaders = {'content-security-policy': policy, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY'}
+const pageHeaders = {
+  'content-security-policy': policy,
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'x-frame-options': 'DENY',
+}
 
 function text(response: ServerResponse, status: number, body: string): void {
   response.writeHead(status, {...pageHeaders, 'content-type': 'text/plain; charset=utf-8'}).end(body)
 }
 
-function escape(value: string): string {
+function html(value: string): string {
   return value.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 }
 
@@ -209,7 +237,12 @@ function readSecrets(dir: string): Secrets {
   openFolder(folder)
   const make = (): Buffer => {
     const jwk = generateKeyPairSync('ec', {namedCurve: 'P-256'}).privateKey.export({format: 'jwk'})
-    return Buffer.from(JSON.stringify({jwk: {...jwk, use: 'sig', alg: 'ES256', kid: randomBytes(8).toString('hex')}, cookie: randomBytes(32).toString('base64url')}))
+    return Buffer.from(
+      JSON.stringify({
+        jwk: {...jwk, use: 'sig', alg: 'ES256', kid: randomBytes(8).toString('hex')},
+        cookie: randomBytes(32).toString('base64url'),
+      }),
+    )
   }
   return JSON.parse(openSecret(join(folder, 'dev-provider.json'), make).toString('utf8')) as Secrets
 }

@@ -22,12 +22,20 @@ export function openMemory(file: string): {adapter: (model: string) => Adapter; 
   const consume = db.prepare("UPDATE kept SET payload = json_set(payload, '$.consumed', ?) WHERE model = ? AND id = ?")
   const destroy = db.prepare('DELETE FROM kept WHERE model = ? AND id = ?')
   const revoke = db.prepare('DELETE FROM kept WHERE grant_id = ?')
-  const read = (row: Record<string, unknown> | undefined): AdapterPayload | undefined => (row ? (JSON.parse(row['payload'] as string) as AdapterPayload) : undefined)
+  const read = (row: Record<string, unknown> | undefined): AdapterPayload | undefined =>
+    row ? (JSON.parse(row.payload as string) as AdapterPayload) : undefined
 
   return {
     adapter: model => ({
       upsert: async (id, payload, expiresIn) => {
-        upsert.run(model, id, JSON.stringify(payload), payload.grantId ?? null, payload.uid ?? null, expiresIn === undefined ? null : seconds() + expiresIn)
+        upsert.run(
+          model,
+          id,
+          JSON.stringify(payload),
+          payload.grantId ?? null,
+          payload.uid ?? null,
+          expiresIn === undefined ? null : seconds() + expiresIn,
+        )
       },
       find: async id => read(find.get(model, id, seconds())),
       findByUid: async uid => read(findByUid.get(model, uid, seconds())),

@@ -32,7 +32,8 @@ function merge(extra: Record<string, unknown>): Map<string, DevPerson> {
     if (given === null) people.delete(who)
     if (!name.test(who) || typeof given !== 'object' || given === null) continue
     const {groups, person = who, sub = who} = given as Record<string, unknown>
-    if (!Array.isArray(groups) || !groups.every(one => typeof one === 'string') || typeof person !== 'string' || typeof sub !== 'string') continue
+    if (!Array.isArray(groups) || !groups.every(one => typeof one === 'string') || typeof person !== 'string' || typeof sub !== 'string')
+      continue
     people.set(who, {sub, name: who, person, groups})
   }
   return people

@@ -48,9 +48,12 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
     const {typ} = decodeProtectedHeader(token)
     if (typ !== undefined && typ.toUpperCase() !== 'JWT') throw new errors.JWTInvalid('not an ID token')
     const {algorithms} = await metadata()
-    const {payload} = await keys(jwks => jwtVerify(token, jwks, {...options, algorithms, issuer, audience: clientId, requiredClaims: ['sub', 'iat', 'exp', 'nonce']}))
+    const {payload} = await keys(jwks =>
+      jwtVerify(token, jwks, {...options, algorithms, issuer, audience: clientId, requiredClaims: ['sub', 'iat', 'exp', 'nonce']}),
+    )
     const {azp, aud} = payload
-    if ((azp !== undefined && azp !== clientId) || (Array.isArray(aud) && aud.length > 1)) throw new errors.JWTClaimValidationFailed('meant for somebody else', payload, 'azp')
+    if ((azp !== undefined && azp !== clientId) || (Array.isArray(aud) && aud.length > 1))
+      throw new errors.JWTClaimValidationFailed('meant for somebody else', payload, 'azp')
     return payload
   }
 
@@ -58,11 +61,13 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
     const {token: url} = await metadata()
     const body = new URLSearchParams({...form, client_id: clientId})
     const {clientSecret} = settings
-    const authorization = clientSecret === null ? undefined : `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`
+    const authorization =
+      clientSecret === null ? undefined : `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`
     const {status, json} = await call(url, settings, {form: body, ...(authorization === undefined ? {} : {authorization})})
     if (status === 200 && json) return json
-    if (status >= 500 || status === 429 || !json) throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider does not answer as it should', 'try again in a moment')
-    throw new Refused(typeof json['error'] === 'string' ? json['error'].slice(0, 64) : 'refused')
+    if (status >= 500 || status === 429 || !json)
+      throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider does not answer as it should', 'try again in a moment')
+    throw new Refused(typeof json.error === 'string' ? json.error.slice(0, 64) : 'refused')
   }
 
   /** Claims of the ID token, and of userinfo where the groups are not in it. */
@@ -70,7 +75,8 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
     const {userinfo} = await metadata()
     if (Object.hasOwn(payload, settings.groupsClaim) || !userinfo || typeof accessToken !== 'string') return payload
     const {status, json} = await call(userinfo, settings, {authorization: `Bearer ${accessToken}`})
-    if (status !== 200 || json?.['sub'] !== payload.sub) throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider does not say who this is', 'try again in a moment')
+    if (status !== 200 || json?.sub !== payload.sub)
+      throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider does not say who this is', 'try again in a moment')
     return {...json, ...payload}
   }
 
@@ -83,13 +89,13 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
     async exchange({code, verifier, redirectUri, nonce}): Promise<ProvedLogin> {
       try {
         const answer = await token({grant_type: 'authorization_code', code, code_verifier: verifier, redirect_uri: redirectUri})
-        const idToken = answer['id_token']
+        const idToken = answer.id_token
         if (typeof idToken !== 'string') throw new Refused('no ID token')
         const payload = await verify(idToken, {currentDate: now(), clockTolerance: skewSeconds, maxTokenAge: maxIdTokenAgeSeconds})
-        if (payload['nonce'] !== nonce) throw new Refused('the ID token is bound to another key')
-        const claims = await claimsWith(payload, answer['access_token'])
-        const authTime = payload['auth_time']
-        const refreshToken = answer['refresh_token']
+        if (payload.nonce !== nonce) throw new Refused('the ID token is bound to another key')
+        const claims = await claimsWith(payload, answer.access_token)
+        const authTime = payload.auth_time
+        const refreshToken = answer.refresh_token
         return {
           principal: principalOf(settings, payload, claims),
           groups: groupsIn(claims, settings.groupsClaim),
@@ -106,18 +112,21 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
     async groups(providerToken) {
       try {
         const answer = await token({grant_type: 'refresh_token', refresh_token: providerToken})
-        const idToken = answer['id_token']
-        const next = answer['refresh_token']
-        const accessToken = answer['access_token']
+        const idToken = answer.id_token
+        const next = answer.refresh_token
+        const accessToken = answer.access_token
         let claims: Record<string, unknown> | undefined
         if (typeof idToken === 'string') {
           // a renewed ID token need not repeat the nonce (OpenID Connect Core, section 12.2)
           const {algorithms} = await metadata()
-          const {payload} = await keys(jwks => jwtVerify(idToken, jwks, {algorithms, issuer, audience: clientId, currentDate: now(), clockTolerance: skewSeconds}))
+          const {payload} = await keys(jwks =>
+            jwtVerify(idToken, jwks, {algorithms, issuer, audience: clientId, currentDate: now(), clockTolerance: skewSeconds}),
+          )
           claims = await claimsWith(payload, accessToken)
         } else {
           const {userinfo} = await metadata()
-          if (!userinfo || typeof accessToken !== 'string') throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider gives no groups with a renewal')
+          if (!userinfo || typeof accessToken !== 'string')
+            throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider gives no groups with a renewal')
           const {status, json} = await call(userinfo, settings, {authorization: `Bearer ${accessToken}`})
           if (status !== 200) throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider gives no groups with a renewal')
           claims = json
@@ -125,7 +134,8 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
         return {groups: groupsIn(claims ?? {}, settings.groupsClaim), providerToken: typeof next === 'string' ? next : providerToken}
       } catch (cause) {
         if (cause instanceof ProdError) throw cause
-        if (cause instanceof Refused && cause.message === 'invalid_grant') throw new ProdError('LOGIN_EXPIRED', 'the identity provider has ended this login', 'prod login', {cause})
+        if (cause instanceof Refused && cause.message === 'invalid_grant')
+          throw new ProdError('LOGIN_EXPIRED', 'the identity provider has ended this login', 'prod login', {cause})
         throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider does not renew as it should', 'prod doctor', {cause})
       }
     },
@@ -134,7 +144,7 @@ export function openOidc(settings: OidcSettings): IdentityProvider {
       try {
         // a certificate of a past login: it was valid when it was issued
         const {payload} = {payload: await verify(idToken, {currentDate: issuedAt(idToken)})}
-        if (payload['nonce'] !== bindingNonce(thumbprint, salt)) throw new Refused('bound to another key')
+        if (payload.nonce !== bindingNonce(thumbprint, salt)) throw new Refused('bound to another key')
         const {iss, sub, person} = principalOf(settings, payload, payload)
         return {iss, sub, person}
       } catch (cause) {
@@ -152,27 +162,36 @@ async function discover(settings: OidcSettings): Promise<Metadata> {
   const {issuer} = settings
   const url = checkUrl(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, settings)
   const {status, json} = await call(url, settings)
-  if (status !== 200 || !json) throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider does not describe itself', 'try again in a moment')
-  if (json['issuer'] !== issuer) throw new ProdError('CONFIG_INVALID', `the provider at ${url.host} calls itself by another name than ${issuer}`, 'set identity.issuer exactly as the provider writes it')
-  const offered = json['id_token_signing_alg_values_supported']
+  if (status !== 200 || !json)
+    throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider does not describe itself', 'try again in a moment')
+  if (json.issuer !== issuer)
+    throw new ProdError(
+      'CONFIG_INVALID',
+      `the provider at ${url.host} calls itself by another name than ${issuer}`,
+      'set identity.issuer exactly as the provider writes it',
+    )
+  const offered = json.id_token_signing_alg_values_supported
   const algorithms = Array.isArray(offered) ? asymmetric.filter(one => offered.includes(one)) : ['RS256']
   return {
-    authorization: checkUrl(json['authorization_endpoint'], settings).href,
-    token: checkUrl(json['token_endpoint'], settings),
-    userinfo: json['userinfo_endpoint'] === undefined ? undefined : checkUrl(json['userinfo_endpoint'], settings),
-    jwks: checkUrl(json['jwks_uri'], settings),
+    authorization: checkUrl(json.authorization_endpoint, settings).href,
+    token: checkUrl(json.token_endpoint, settings),
+    userinfo: json.userinfo_endpoint === undefined ? undefined : checkUrl(json.userinfo_endpoint, settings),
+    jwks: checkUrl(json.jwks_uri, settings),
     algorithms,
   }
 }
 
 async function fetchJwks(url: URL, reach: Reach): Promise<JSONWebKeySet> {
   const {status, json} = await call(url, reach)
-  if (status !== 200 || !Array.isArray(json?.['keys'])) throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider shows no keys', 'try again in a moment')
+  if (status !== 200 || !Array.isArray(json?.keys))
+    throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider shows no keys', 'try again in a moment')
   return json as unknown as JSONWebKeySet
 }
 
 /** Uses the known keys; asks again when they are old, or do not have the one that is needed. */
-function keySource(fetch: () => Promise<JSONWebKeySet>): <T>(use: (jwks: ReturnType<typeof createLocalJWKSet>) => Promise<T>) => Promise<T> {
+function keySource(
+  fetch: () => Promise<JSONWebKeySet>,
+): <T>(use: (jwks: ReturnType<typeof createLocalJWKSet>) => Promise<T>) => Promise<T> {
   let known: {jwks: ReturnType<typeof createLocalJWKSet>; at: number} | undefined
   const renew = async (): Promise<ReturnType<typeof createLocalJWKSet>> => {
     known = {jwks: createLocalJWKSet(await fetch()), at: performance.now()}
@@ -205,7 +224,7 @@ function cached<T>(make: () => Promise<T>, forMs: number): () => Promise<T> {
 /** Identity is issuer and subject; name and person id are what the provider says of it (TM-I2). */
 function principalOf({issuer, personClaim}: OidcSettings, {sub}: JWTPayload, claims: Record<string, unknown>): Principal {
   const person = personClaim === '' ? undefined : claims[personClaim]
-  const names = [claims['name'], claims['preferred_username'], sub]
+  const names = [claims.name, claims.preferred_username, sub]
   const name = names.find(one => typeof one === 'string' && one.trim() !== '') as string
   return {iss: issuer, sub: sub as string, person: typeof person === 'string' ? person.trim().slice(0, 256) : '', name: name.slice(0, 256)}
 }

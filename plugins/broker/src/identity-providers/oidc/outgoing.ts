@@ -1,6 +1,6 @@
 /** Calls to the identity provider: https alone, nothing followed, nothing inside reached, bounded in size and time (TM-A7). */
-import {lookup, type LookupAddress} from 'node:dns'
-import {type IncomingMessage, request as httpRequest, type RequestOptions} from 'node:http'
+import {type LookupAddress, lookup} from 'node:dns'
+import {request as httpRequest, type IncomingMessage, type RequestOptions} from 'node:http'
 import {request as httpsRequest} from 'node:https'
 import {isIP, type LookupFunction} from 'node:net'
 import {ProdError} from '@prod/sdk/errors'
@@ -8,7 +8,15 @@ import ipaddr from 'ipaddr.js'
 
 const timeoutMs = 8000
 const maxBytes = 512 * 1024
-const refusedRanges: ReadonlySet<string> = new Set(['loopback', 'linkLocal', 'unspecified', 'multicast', 'broadcast', 'reserved', 'carrierGradeNat'])
+const refusedRanges: ReadonlySet<string> = new Set([
+  'loopback',
+  'linkLocal',
+  'unspecified',
+  'multicast',
+  'broadcast',
+  'reserved',
+  'carrierGradeNat',
+])
 
 /** Where calls may go. */
 export interface Reach {
@@ -25,17 +33,23 @@ export interface Answer {
 /** Checks a URL that configuration or discovery gave. Throws CONFIG_INVALID. */
 export function checkUrl(text: unknown, {development}: Reach): URL {
   const url = typeof text === 'string' ? URL.parse(text) : null
-  if (!url || url.username !== '' || url.password !== '' || url.hash !== '') throw new ProdError('CONFIG_INVALID', 'the identity provider names an address that is not a URL')
+  if (url?.username !== '' || url.password !== '' || url.hash !== '')
+    throw new ProdError('CONFIG_INVALID', 'the identity provider names an address that is not a URL')
   const loopback = url.hostname === '127.0.0.1' || url.hostname === '[::1]'
   if (url.protocol === 'http:' && development && loopback) return url
-  if (url.protocol !== 'https:') throw new ProdError('CONFIG_INVALID', `the identity provider is reached over https only, not at ${url.origin}`)
+  if (url.protocol !== 'https:')
+    throw new ProdError('CONFIG_INVALID', `the identity provider is reached over https only, not at ${url.origin}`)
   const literal = url.hostname.replace(/^\[|\]$/g, '')
   if (isIP(literal) !== 0 && isRefused(literal)) throw new ProdError('CONFIG_INVALID', `the identity provider does not live at ${url.host}`)
   return url
 }
 
 /** One call. A redirect is an answer like any other. Throws IDENTITY_UNAVAILABLE where no whole answer came in 8 s. */
-export async function call(url: URL, reach: Reach, {form, authorization}: {form?: URLSearchParams; authorization?: string} = {}): Promise<Answer> {
+export async function call(
+  url: URL,
+  reach: Reach,
+  {form, authorization}: {form?: URLSearchParams; authorization?: string} = {},
+): Promise<Answer> {
   checkUrl(url.href, reach)
   const body = form?.toString()
   const options: RequestOptions = {
@@ -50,7 +64,10 @@ export async function call(url: URL, reach: Reach, {form, authorization}: {form?
   }
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const request = url.protocol === 'https:' ? httpsRequest(url, {...options, lookup: outsideOnly, minVersion: 'TLSv1.2'}, resolve) : httpRequest(url, options, resolve)
+      const request =
+        url.protocol === 'https:'
+          ? httpsRequest(url, {...options, lookup: outsideOnly, minVersion: 'TLSv1.2'}, resolve)
+          : httpRequest(url, options, resolve)
       request.on('error', reject)
       request.end(body)
     })
