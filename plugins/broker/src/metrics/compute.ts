@@ -26,9 +26,9 @@ export function isProduction(environment: unknown): boolean {
 
 /** All figures; null where there is nothing to divide by. */
 export function computeMetrics({since, until, events, openReviews}: Measured): MetricsReport {
-  const ordered = [...events].sort((a, b) => a.index - b.index)
   const [from, to] = [since.toISOString(), until.toISOString()]
-  const within = ordered.filter(({time}) => time >= from && time < to)
+  const ordered = events.filter(({time}) => time < to).sort((a, b) => a.index - b.index)
+  const within = ordered.filter(({time}) => time >= from)
   const of = (type: string): OpenedEntry[] => within.filter(event => event.type === type)
   const created = of('request.created')
   const refused = of('request.refused').length

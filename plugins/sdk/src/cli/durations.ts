@@ -58,3 +58,12 @@ export function parseMoment(text: string, now: Date): string {
   if (Number.isNaN(iso)) throw new ProdError('USAGE', `${text} is not a moment`, 'write it as 14:30, +2h or 2026-11-22T14:30:00Z')
   return new Date(iso).toISOString()
 }
+
+/** `--since`: a span that ends now (`7d`, `2h`), `14:30` (the last one, local time) or ISO 8601 with a zone, as ISO 8601 UTC. Throws USAGE. Pure. */
+export function parseSince(text: string, now: Date): string {
+  if (/^[\dsmhd]+$/.test(text)) return new Date(now.getTime() - parseDuration(text) * 1000).toISOString()
+  const at = new Date(parseMoment(text, now))
+  if (/^\d?\d:\d\d$/.test(text) && at > now) at.setDate(at.getDate() - 1)
+  if (at > now) throw new ProdError('USAGE', `${text} lies ahead`, 'write it as 7d, 2h or 2026-11-22T14:30:00Z')
+  return at.toISOString()
+}
