@@ -1,7 +1,7 @@
 import type {Limits} from '@prod/sdk'
 import type {Account} from './accounts.ts'
-import type {Command} from './messages.ts'
 import type {Cage, Instruments} from './isolation.ts'
+import type {Command} from './messages.ts'
 import {countThreads} from './processes.ts'
 
 /** What is to start in a cage. */
@@ -31,7 +31,13 @@ export function commandLine(instruments: Instruments, cage: Cage, plan: Plan): C
   const last =
     bash === undefined
       ? ['/bin/sh', '-c', `${limits(plan, false)}cd -- "$1" && shift 2 && unset -v PWD OLDPWD && ${run(plan.program, false)}`, 'sh']
-      : [bash, '-p', '-c', `${limits(plan, true)}cd -- "$1" && unset -v PWD OLDPWD _ SHLVL && declare -a SHLVL && ${run(plan.program, true)}`, 'bash']
+      : [
+          bash,
+          '-p',
+          '-c',
+          `${limits(plan, true)}cd -- "$1" && unset -v PWD OLDPWD _ SHLVL && declare -a SHLVL && ${run(plan.program, true)}`,
+          'bash',
+        ]
   const shell = typeof plan.program === 'object' ? [plan.program.path, plan.program.prompt] : []
   const [file = '', ...args] = [...cage.enter, ...privileges, ...last, plan.cwd, name, ...shell, ...rest]
   return {file, args, env: plan.env, cwd: plan.cwd}
@@ -39,6 +45,7 @@ export function commandLine(instruments: Instruments, cage: Cage, plan: Plan): C
 
 /** Descriptor 3 moves to 10, closed on execution, for as long as the braces last: the program starts without it. */
 function run(program: Plan['program'], bash: boolean): string {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
   const [named, others] = bash ? ['exec -a "$2"', '"${@:3}"'] : ['exec', '"$@"']
   if (program === 'binary') return `{ ${named} /proc/self/fd/10 ${others}; } 3<&-`
   // an interpreter opens its script by name, so there the descriptor stays

@@ -39,7 +39,11 @@ const brokersOwn = new Set([...Object.keys(fixedEnvironment), 'HOME', 'TERM', 'P
 export function buildEnvironment(named: Record<string, string>, home: string): Record<string, string> {
   for (const [name, value] of Object.entries(named)) {
     if (brokersOwn.has(name) || badVariable(name, value)) {
-      throw new ProdError('CATALOG_INVALID', `the environment variable ${JSON.stringify(name)} may not be set for a tool`, 'prod policy check')
+      throw new ProdError(
+        'CATALOG_INVALID',
+        `the environment variable ${JSON.stringify(name)} may not be set for a tool`,
+        'prod policy check',
+      )
     }
   }
   return {...fixedEnvironment, HOME: home, ...named}

@@ -1,14 +1,13 @@
 /** How one tree of processes is kept together, whatever its members do, and how a program gets into it. */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {accessSync, constants, existsSync, readFileSync} from 'node:fs'
-import {descendants, listProcesses, readProcess, signalProcess} from './processes.ts'
 import type {Isolation} from './messages.ts'
+import {descendants, listProcesses, readProcess, signalProcess} from './processes.ts'
 
 /** Programs of the machine that this needs, by name: undefined where there is none. util-linux has most. */
 export interface Instruments {
   readonly bash: string | undefined
   readonly bwrap: string | undefined
-  readonly getent: string | undefined
   readonly nsenter: string | undefined
   readonly prlimit: string | undefined
   readonly setpriv: string | undefined
@@ -19,18 +18,19 @@ export interface Instruments {
 /** Looks for them in the system's own folders, never in a PATH. */
 export function findInstruments(): Instruments {
   const find = (name: string) =>
-    ['/usr/bin', '/bin', '/usr/sbin', '/sbin'].map(folder => `${folder}/${name}`).find(path => {
-      try {
-        accessSync(path, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
+    ['/usr/bin', '/bin', '/usr/sbin', '/sbin']
+      .map(folder => `${folder}/${name}`)
+      .find(path => {
+        try {
+          accessSync(path, constants.X_OK)
+          return true
+        } catch {
+          return false
+        }
+      })
   return {
     bash: find('bash'),
     bwrap: find('bwrap'),
-    getent: find('getent'),
     nsenter: find('nsenter'),
     prlimit: find('prlimit'),
     setpriv: find('setpriv'),
@@ -71,13 +71,25 @@ export interface Cages {
 export function namespaceCages({unshare, nsenter}: Instruments, hide: readonly string[], rootless: boolean): Cages {
   if (unshare === undefined || nsenter === undefined) throw new Error('unshare or nsenter is missing')
   const isolate = [unshare, '--pid', '--fork', '--kill-child', '--mount-proc']
-  const holder = [...(rootless ? [...isolate, `--map-user=${process.getuid?.()}`, `--map-group=${process.getgid?.()}`, '--user'] : []), '/bin/sh', '-c', 'echo && exec env --ignore-signal=CHLD cat', 'sh']
-  const mounts = 'for path; do shift; if [ "$path" = -- ]; then break; fi; mount -t tmpfs -o ro,size=4k,mode=000 none "$path" || exit 1; done; exec "$@"'
+  const holder = [
+    ...(rootless ? [...isolate, `--map-user=${process.getuid?.()}`, `--map-group=${process.getgid?.()}`, '--user'] : []),
+    '/bin/sh',
+    '-c',
+    'echo && exec env --ignore-signal=CHLD cat',
+    'sh',
+  ]
+  const mounts =
+    'for path; do shift; if [ "$path" = -- ]; then break; fi; mount -t tmpfs -o ro,size=4k,mode=000 none "$path" || exit 1; done; exec "$@"'
   const first = rootless ? [unshare, '--user', '--map-root-user', '--mount'] : [...isolate, '--mount']
   const arguments_ = [...first.slice(1), '/bin/sh', '-c', mounts, 'sh', ...hide, '--', ...holder]
 
   const make = async (): Promise<Cage> => {
-    const child = spawn(first[0] as string, arguments_, {env: {PATH: '/usr/bin:/bin:/usr/sbin:/sbin'}, stdio: ['pipe', 'pipe', 'ignore'], cwd: '/', detached: true})
+    const child = spawn(first[0] as string, arguments_, {
+      env: {PATH: '/usr/bin:/bin:/usr/sbin:/sbin'},
+      stdio: ['pipe', 'pipe', 'ignore'],
+      cwd: '/',
+      detached: true,
+    })
     child.stdin?.on('error', () => {})
     const gone = new Promise<void>(resolve => {
       child.once('exit', () => resolve())
@@ -133,13 +145,38 @@ export function namespaceCages({unshare, nsenter}: Instruments, hide: readonly s
 /** bubblewrap: an init of its own inside, and it ends with the runner. A death by signal n is told as status 128+n. */
 export function bubblewrapCages({bwrap}: Instruments, hide: readonly string[]): Cages {
   if (bwrap === undefined) throw new Error('bubblewrap is missing')
-  const enter = [bwrap, '--unshare-pid', '--die-with-parent', '--dev-bind', '/', '/', '--proc', '/proc', ...hide.flatMap(path => ['--tmpfs', path]), '--']
-  return {isolation: 'bubblewrap', rootless: process.getuid?.() !== 0, hides: true, prepare: () => {}, take: async () => ({enter, init: undefined, ours: 2}), stop: async () => {}}
+  const enter = [
+    bwrap,
+    '--unshare-pid',
+    '--die-with-parent',
+    '--dev-bind',
+    '/',
+    '/',
+    '--proc',
+    '/proc',
+    ...hide.flatMap(path => ['--tmpfs', path]),
+    '--',
+  ]
+  return {
+    isolation: 'bubblewrap',
+    rootless: process.getuid?.() !== 0,
+    hides: true,
+    prepare: () => {},
+    take: async () => ({enter, init: undefined, ours: 2}),
+    stop: async () => {},
+  }
 }
 
 /** Nothing but watching: who descends from the program, shares its session or carries the mark of the run. */
 export function watchedCages(): Cages {
-  return {isolation: 'processes', rootless: process.getuid?.() !== 0, hides: false, prepare: () => {}, take: async () => ({enter: [], init: undefined, ours: 0}), stop: async () => {}}
+  return {
+    isolation: 'processes',
+    rootless: process.getuid?.() !== 0,
+    hides: false,
+    prepare: () => {},
+    take: async () => ({enter: [], init: undefined, ours: 0}),
+    stop: async () => {},
+  }
 }
 
 function onlyChild(pid: number): number | undefined {

@@ -15,7 +15,7 @@ export interface Links {
   close(): void
 }
 
-const strangerMilliseconds = 5000
+const strangerMilliseconds = 30_000
 
 /** Listens in new folders: the socket's is 0700, so that no other user can connect (TM-A5). */
 export async function listen(): Promise<Links> {

@@ -59,7 +59,16 @@ export type FromRunner =
 export type Limit = 'wall' | 'cpu' | 'memory' | 'processes' | 'file'
 
 export type ToTerminal =
-  | {type: 'start'; socket: string; tokens: {stdin: string; stdout: string}; bash: string; command: Command; size: TerminalSize; owner: Ids | null; identity: Ids | null}
+  | {
+      type: 'start'
+      socket: string
+      tokens: {stdin: string; stdout: string}
+      bash: string
+      command: Command
+      size: TerminalSize
+      owner: Ids | null
+      identity: Ids | null
+    }
   | {type: 'resize'; size: TerminalSize}
 
 /** A user id and its group's. */
@@ -68,7 +77,10 @@ export interface Ids {
   gid: number
 }
 
-export type FromTerminal = {type: 'started'; pid: number} | {type: 'exit'; status: number | null; signal: string | null} | {type: 'failed'; message: string}
+export type FromTerminal =
+  | {type: 'started'; pid: number}
+  | {type: 'exit'; status: number | null; signal: string | null}
+  | {type: 'failed'; message: string}
 
 /** One program to start, as it is. */
 export interface Command {

@@ -36,7 +36,11 @@ const readyMilliseconds = 20_000
 const lost = {unknown: 'the runner died'}
 
 /** Starts a runner. It ends everything it runs, and itself, when this process goes. */
-export async function startRunner(options: RunnerOptions, dead: readonly string[] = [], instance = randomBytes(9).toString('hex')): Promise<Runner> {
+export async function startRunner(
+  options: RunnerOptions,
+  dead: readonly string[] = [],
+  instance = randomBytes(9).toString('hex'),
+): Promise<Runner> {
   const links = await listen()
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
   const child = fork(new URL(`./runner${extension}`, import.meta.url), [], {
@@ -77,7 +81,7 @@ export async function startRunner(options: RunnerOptions, dead: readonly string[
   })
   hold()
   const tell = (message: ToRunner) => {
-    if (child.connected) child.send(message)
+    if (child.connected) child.send(message, () => {})
   }
   const wait = (id: string, each: Waiting) => {
     if (!child.connected) throw new ProdError('TARGET_UNREACHABLE', lost.unknown, 'prod doctor')
@@ -88,7 +92,7 @@ export async function startRunner(options: RunnerOptions, dead: readonly string[
     pid: child.pid as number,
     platform,
     gone,
-    open: (use, signal) => openChannel({links, tell, wait}, use, signal),
+    open: (use, signal) => openChannel({links, tell, wait, gone}, use, signal),
     inspect: program =>
       new Promise((resolve, reject) => {
         const id = randomBytes(9).toString('hex')
@@ -103,11 +107,18 @@ export async function startRunner(options: RunnerOptions, dead: readonly string[
   }
 }
 
-async function ready(child: ChildProcess, links: Links, options: RunnerOptions, dead: readonly string[], instance: string): Promise<Platform> {
+async function ready(
+  child: ChildProcess,
+  links: Links,
+  options: RunnerOptions,
+  dead: readonly string[],
+  instance: string,
+): Promise<Platform> {
   const {development, hide, isolation = null} = options
   const settings = {socket: links.socket, folder: links.folder, development, hide, isolation, dead: [...dead], instance}
   return new Promise((resolve, reject) => {
-    const failed = () => reject(new ProdError('TARGET_UNREACHABLE', 'the runner for programs on this machine does not start', 'prod doctor'))
+    const failed = () =>
+      reject(new ProdError('TARGET_UNREACHABLE', 'the runner for programs on this machine does not start', 'prod doctor'))
     const timer = setTimeout(() => child.kill('SIGKILL'), readyMilliseconds)
     child.once('exit', failed)
     child.once('error', failed)
@@ -116,12 +127,18 @@ async function ready(child: ChildProcess, links: Links, options: RunnerOptions, 
       child.off('exit', failed)
       if (message.type === 'ready') resolve(message.platform)
     })
-    child.send({type: 'start', settings} satisfies ToRunner)
+    // a failure to send shows as its exit
+    child.send({type: 'start', settings} satisfies ToRunner, () => {})
   })
 }
 
 async function openChannel(
-  {links, tell, wait}: {links: Links; tell(message: ToRunner): void; wait(id: string, each: Waiting): void},
+  {
+    links,
+    tell,
+    wait,
+    gone,
+  }: {links: Links; tell: (message: ToRunner) => void; wait: (id: string, each: Waiting) => void; gone: Promise<void>},
   use: Use,
   signal: AbortSignal,
 ): Promise<Channel> {
@@ -145,6 +162,7 @@ async function openChannel(
     for (const each of all) each.forget()
     for (const socket of sockets) socket.destroy()
   }
+  let leave = () => {}
   const opened = new Promise<void>((resolve, reject) => {
     wait(id, {
       opened: resolve,
@@ -155,7 +173,8 @@ async function openChannel(
         finish(exit)
       },
     })
-    signal.addEventListener('abort', () => reject(signal.reason), {once: true})
+    leave = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', leave, {once: true})
   })
   tell({type: 'open', id, use, tokens: {stdin: input?.token ?? null, stdout: output.token, stderr: errors?.token ?? null}})
   try {
@@ -163,10 +182,18 @@ async function openChannel(
   } catch (error) {
     abandon()
     throw error
+  } finally {
+    signal.removeEventListener('abort', leave)
   }
-  const stdout = await output.connection
-  const stderr = errors ? await errors.connection : Readable.from([])
-  const stdin = input ? await input.connection : new Writable({write: (_chunk, _encoding, done) => done()})
+  // a connection that was on its way when the runner died never arrives
+  const arrived = async (connection: Promise<Socket>): Promise<Socket> => {
+    const socket = await Promise.race([connection, gone])
+    if (!socket) throw new ProdError('TARGET_UNREACHABLE', lost.unknown, 'prod doctor')
+    return socket
+  }
+  const stdout = await arrived(output.connection)
+  const stderr = errors ? await arrived(errors.connection) : Readable.from([])
+  const stdin = input ? await arrived(input.connection) : new Writable({write: (_chunk, _encoding, done) => done()})
   // nothing goes the other way: what a tool reads from its output ends, what it writes to its input is dropped
   stdout.end()
   if (errors) (stderr as Socket).end()
@@ -243,12 +270,38 @@ export async function checks(): Promise<{name: string; ok: boolean; detail: stri
   }[isolation]
   return [
     {name: 'host: isolation', ok: isolation !== 'processes', detail: kept},
-    {name: 'host: folders of the broker', ok: platform.hides, detail: platform.hides ? 'hidden from what runs here' : 'not hidden from what runs here: only file modes protect them'},
-    {name: 'host: accounts', ok: changesUser, detail: changesUser ? 'programs run under the account that the catalog names' : "the broker is not root: programs can only run as the broker's own user (development)"},
-    {name: 'host: no new privileges', ok: platform.noNewPrivileges, detail: platform.noNewPrivileges ? 'set for every program' : 'setpriv of util-linux is missing: setuid programs still work'},
-    {name: 'host: core dumps', ok: platform.coreDumpsOff, detail: platform.coreDumpsOff ? 'off for broker, runner and programs' : 'prlimit of util-linux is missing: off for programs alone'},
-    {name: 'host: argv[0]', ok: platform.namesItself, detail: platform.namesItself ? 'as given' : 'bash is missing: a program sees the name of a descriptor'},
+    {
+      name: 'host: folders of the broker',
+      ok: platform.hides,
+      detail: platform.hides ? 'hidden from what runs here' : 'not hidden from what runs here: only file modes protect them',
+    },
+    {
+      name: 'host: accounts',
+      ok: changesUser,
+      detail: changesUser
+        ? 'programs run under the account that the catalog names'
+        : "the broker is not root: programs can only run as the broker's own user (development)",
+    },
+    {
+      name: 'host: no new privileges',
+      ok: platform.noNewPrivileges,
+      detail: platform.noNewPrivileges ? 'set for every program' : 'setpriv of util-linux is missing: setuid programs still work',
+    },
+    {
+      name: 'host: core dumps',
+      ok: platform.coreDumpsOff,
+      detail: platform.coreDumpsOff ? 'off for broker, runner and programs' : 'prlimit of util-linux is missing: off for programs alone',
+    },
+    {
+      name: 'host: argv[0]',
+      ok: platform.namesItself,
+      detail: platform.namesItself ? 'as given' : 'bash is missing: a program sees the name of a descriptor',
+    },
     {name: 'host: shells', ok: platform.terminal, detail: platform.terminal ? 'possible' : 'bash or setsid is missing'},
-    {name: 'host: network and root folder', ok: false, detail: 'not restricted: a program reaches what its account reaches, and writes where its account may'},
+    {
+      name: 'host: network and root folder',
+      ok: false,
+      detail: 'not restricted: a program reaches what its account reaches, and writes where its account may',
+    },
   ]
 }

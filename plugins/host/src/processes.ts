@@ -97,7 +97,9 @@ export function countThreads(uid: number): number {
 /** Whether a process carries `mark` (`NAME=` and the beginning of the value) in its environment. */
 export function isMarked(pid: number, mark: string): boolean {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').some(entry => entry.startsWith(mark))
+    return readFileSync(`/proc/${pid}/environ`, 'latin1')
+      .split('\0')
+      .some(entry => entry.startsWith(mark))
   } catch {
     return false
   }

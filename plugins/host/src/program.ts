@@ -1,6 +1,6 @@
-import {constants, type Stats} from 'node:fs'
-import {lstat, type FileHandle, open, readlink, realpath} from 'node:fs/promises'
 import {createHash} from 'node:crypto'
+import {constants, type Stats} from 'node:fs'
+import {type FileHandle, lstat, open, readlink, realpath} from 'node:fs/promises'
 import {ProdError} from '@prod/sdk/errors'
 
 /** A program that was opened once and checked: whatever happens to its path now, `file` is what was looked at. */
@@ -25,7 +25,11 @@ const digests = new Map<string, string>()
  * owner alone, its digest as given. The caller closes `file`.
  * @throws TOOL_UNAVAILABLE with what to write or change
  */
-export async function holdProgram(program: {path: string; sha256?: string}, owners: Owners, wantDigest = program.sha256 !== undefined): Promise<HeldProgram> {
+export async function holdProgram(
+  program: {path: string; sha256?: string},
+  owners: Owners,
+  wantDigest = program.sha256 !== undefined,
+): Promise<HeldProgram> {
   const {path} = program
   if (!path.startsWith('/') || path.includes('\0')) throw unavailable(`the program ${JSON.stringify(path)} is not an absolute path`)
   let file: FileHandle
@@ -36,7 +40,11 @@ export async function holdProgram(program: {path: string; sha256?: string}, owne
   }
   try {
     const found = await readlink(`/proc/self/fd/${file.fd}`)
-    if (found !== path) throw unavailable(`${path} is not the real path of a program`, found.startsWith('/') && !found.endsWith(' (deleted)') ? found : undefined)
+    if (found !== path)
+      throw unavailable(
+        `${path} is not the real path of a program`,
+        found.startsWith('/') && !found.endsWith(' (deleted)') ? found : undefined,
+      )
     const stats = await file.stat()
     if (!stats.isFile()) throw unavailable(`${path} is not a file`)
     if ((stats.mode & 0o111) === 0) throw unavailable(`${path} may not be executed`)
@@ -46,7 +54,8 @@ export async function holdProgram(program: {path: string; sha256?: string}, owne
       checkOwner(folder, await lstat(folder), owners)
     }
     const sha256 = wantDigest ? await digest(file) : null
-    if (program.sha256 !== undefined && sha256 !== program.sha256) throw unavailable(`${path} is not the program that was approved: its digest is ${sha256}`)
+    if (program.sha256 !== undefined && sha256 !== program.sha256)
+      throw unavailable(`${path} is not the program that was approved: its digest is ${sha256}`)
     const head = Buffer.alloc(2)
     await file.read(head, 0, 2, 0)
     return {path, sha256, script: head.toString('latin1') === '#!', file}

@@ -1,9 +1,9 @@
 /** The runner: a small process that starts every program, so that the broker never forks. It moves no bytes itself. */
-import {spawn, fork, spawnSync} from 'node:child_process'
+import {fork, spawn, spawnSync} from 'node:child_process'
 import {closeSync, existsSync, readdirSync, readFileSync, realpathSync} from 'node:fs'
 import {chown, mkdir, mkdtemp, rm} from 'node:fs/promises'
-import {join} from 'node:path'
 import type {Socket} from 'node:net'
+import {join} from 'node:path'
 import type {Exit, Use} from '@prod/sdk'
 import {describeError, ProdError} from '@prod/sdk/errors'
 import {type Account, accountFor} from './accounts.ts'
@@ -23,13 +23,14 @@ interface Live {
 
 const instruments = findInstruments()
 const live = new Map<string, Live>()
-/** ended before it was open */
-const unwanted = new Set<string>()
+/** on their way, and whether somebody has ended them already */
+const opening = new Map<string, {unwanted: boolean}>()
 let settings: Settings
 let cages: Cages
 
 const say = (message: FromRunner) => {
-  if (process.connected) process.send?.(message)
+  // a broker that is gone hears nothing: the end of the channel says so
+  if (process.connected) process.send?.(message, () => {})
 }
 
 closeInherited()
@@ -49,19 +50,33 @@ async function handle(message: ToRunner): Promise<void> {
         const held = await holdProgram(message.program, owners(), true)
         await held.file.close()
         say({type: 'inspected', id: message.id, program: {path: held.path, sha256: held.sha256 as string}})
-      } else await open(message.id, message.use, message.tokens)
+      } else {
+        opening.set(message.id, {unwanted: false})
+        await open(message.id, message.use, message.tokens)
+      }
     } catch (error) {
-      const {code, message: text, hint} = describeError(error instanceof ProdError ? error : new ProdError('TARGET_UNREACHABLE', `the program could not be started: ${(error as Error).message}`, 'prod doctor'))
+      const {
+        code,
+        message: text,
+        hint,
+      } = describeError(
+        error instanceof ProdError
+          ? error
+          : new ProdError('TARGET_UNREACHABLE', `the program could not be started: ${(error as Error).message}`, 'prod doctor'),
+      )
       say({type: 'refused', id: message.id, code, message: text, ...(hint === undefined ? {} : {hint})})
     } finally {
-      unwanted.delete(message.id)
+      opening.delete(message.id)
     }
     return
   }
   const found = live.get(message.id)
   if (message.type === 'end') {
     if (found) found.tree.end()
-    else unwanted.add(message.id)
+    else {
+      const coming = opening.get(message.id)
+      if (coming) coming.unwanted = true
+    }
   } else if (message.type === 'signal') found?.tree.signal(message.name, found.terminal !== null)
   else if (found?.terminal?.connected) found.terminal.send({type: 'resize', size: message.size} satisfies ToTerminal)
 }
@@ -114,8 +129,17 @@ async function works(candidate: Cages): Promise<boolean> {
   const cage = await candidate.take()
   try {
     const limits = {wallSeconds: 5, cpuSeconds: 5, memoryBytes: 2 ** 30, processes: 64, fileBytes: 1024, outputBytes: 0}
-    const command = commandLine(instruments, cage, {env: {}, cwd: '/', limits, account: null, program: 'binary', argv: ['sh', '-c', 'kill -s TERM $$']})
-    const {status, signal} = await exitOf(spawn(command.file, command.args, {env: command.env, cwd: '/', stdio: ['ignore', 'ignore', 'ignore', held.file.fd], timeout: 5000}))
+    const command = commandLine(instruments, cage, {
+      env: {},
+      cwd: '/',
+      limits,
+      account: null,
+      program: 'binary',
+      argv: ['sh', '-c', 'kill -s TERM $$'],
+    })
+    const {status, signal} = await exitOf(
+      spawn(command.file, command.args, {env: command.env, cwd: '/', stdio: ['ignore', 'ignore', 'ignore', held.file.fd], timeout: 5000}),
+    )
     return signal === 'SIGTERM' || (candidate.isolation === 'bubblewrap' && status === 143)
   } finally {
     await held.file.close()
@@ -145,9 +169,11 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
     if (use.kind === 'exec' && held) {
       const program = held.script ? 'script' : 'binary'
       const command = commandLine(instruments, cage, {...plan, program, argv: use.argv})
-      const sockets = await Promise.all([tokens.stdin, tokens.stdout, tokens.stderr].map(token => (token === null ? null : connect(settings.socket, token))))
+      const sockets = await Promise.all(
+        [tokens.stdin, tokens.stdout, tokens.stderr].map(async token => (token === null ? null : connect(settings.socket, token))),
+      )
       links.push(...sockets.filter(socket => socket !== null))
-      if (unwanted.has(id)) throw new ProdError('TARGET_UNREACHABLE', 'it was ended before it began', 'prod doctor')
+      if (opening.get(id)?.unwanted) throw new ProdError('TARGET_UNREACHABLE', 'it was ended before it began', 'prod doctor')
       const child = spawn(command.file, command.args, {
         ...(account && instruments.setpriv === undefined ? {uid: account.uid, gid: account.gid} : {}),
         env: command.env,
@@ -167,7 +193,7 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
     const tree = watchTree({root, exited, cage, limits: use.limits, mark, hangUp: use.kind === 'shell'})
     live.set(id, {tree, terminal})
     say({type: 'opened', id})
-    if (unwanted.has(id)) tree.end()
+    if (opening.get(id)?.unwanted) tree.end()
     const home = folder
     void tree.ended.then(async ({exit, limit}) => {
       live.delete(id)
@@ -187,16 +213,28 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
 }
 
 /** A shell on a terminal of its own: a process for each moves its bytes, and ends with it. */
-async function openTerminal(plan: Omit<Parameters<typeof commandLine>[2], 'program' | 'argv'>, use: Extract<Use, {kind: 'shell'}>, tokens: Tokens, cage: Parameters<typeof commandLine>[1]) {
+async function openTerminal(
+  plan: Omit<Parameters<typeof commandLine>[2], 'program' | 'argv'>,
+  use: Extract<Use, {kind: 'shell'}>,
+  tokens: Tokens,
+  cage: Parameters<typeof commandLine>[1],
+) {
   const {bash, setsid} = instruments
-  if (bash === undefined || setsid === undefined || tokens.stdin === null) throw new ProdError('TARGET_UNREACHABLE', 'a shell needs bash and setsid on this machine', 'prod doctor')
+  if (bash === undefined || setsid === undefined || tokens.stdin === null)
+    throw new ProdError('TARGET_UNREACHABLE', 'a shell needs bash and setsid on this machine', 'prod doctor')
   const comfort = {TERM: 'xterm-256color', SHELL: bash, HISTFILE: '/dev/null'}
   // nobody's start-up files: what a person sees is the same on every machine and cannot be prepared by another
   const argv = ['bash', '--noprofile', '--norc', '-i']
-  const prompt = plan.env['PS1'] ?? '[prod] \\u@\\h:\\w\\$ '
+  const prompt = plan.env.PS1 ?? '[prod] \\u@\\h:\\w\\$ '
   const command = commandLine(instruments, cage, {...plan, env: {...comfort, ...plan.env}, program: {path: bash, prompt}, argv})
   const entry = new URL(`./terminal${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
-  const terminal = fork(entry, [], {env: {}, cwd: '/', execArgv: process.execArgv, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], serialization: 'json'})
+  const terminal = fork(entry, [], {
+    env: {},
+    cwd: '/',
+    execArgv: process.execArgv,
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    serialization: 'json',
+  })
   const owner = plan.account && {uid: plan.account.uid, gid: plan.account.gid}
   const identity = plan.account && instruments.setpriv === undefined ? owner : null
   terminal.send({
@@ -263,7 +301,9 @@ function closeInherited(): void {
 /** Neither broker nor runner nor tools leave their memory on the disk (TM-U2). */
 function noCoreDumps(): boolean {
   if (instruments.prlimit === undefined) return false
-  return [process.pid, process.ppid].every(pid => spawnSync(instruments.prlimit as string, ['--core=0:0', `--pid=${pid}`], {env: {}}).status === 0)
+  return [process.pid, process.ppid].every(
+    pid => spawnSync(instruments.prlimit as string, ['--core=0:0', `--pid=${pid}`], {env: {}}).status === 0,
+  )
 }
 
 /** What runners that were killed could not end: only where nothing but marks keeps a tree together. */

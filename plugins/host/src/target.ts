@@ -1,5 +1,5 @@
-import {ProdError} from '@prod/sdk/errors'
 import type {Permission, Use} from '@prod/sdk'
+import {ProdError} from '@prod/sdk/errors'
 
 /** The broker's own machine, written `host:NAME`: the name is what people call it, such as `local`. */
 export interface Target {

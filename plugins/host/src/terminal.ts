@@ -14,7 +14,7 @@ interface Pty {
 
 const endOfInput = '\x04'
 const say = (message: FromTerminal) => {
-  if (process.connected) process.send?.(message)
+  if (process.connected) process.send?.(message, () => {})
 }
 let resize: (columns: number, rows: number) => void = () => {}
 
@@ -30,7 +30,7 @@ process.on('message', (message: ToTerminal) => {
 })
 
 async function start({socket, tokens, bash, command, size, owner, identity}: Extract<ToTerminal, {type: 'start'}>): Promise<void> {
-  const {requireBinary} = createRequire(import.meta.url)('@lydell/node-pty/requireBinary.js') as {requireBinary(file: string): Pty}
+  const {requireBinary} = createRequire(import.meta.url)('@lydell/node-pty/requireBinary.js') as {requireBinary: (file: string) => Pty}
   const pty = requireBinary('pty.node')
   const [input, output] = await Promise.all([connect(socket, tokens.stdin), connect(socket, tokens.stdout)])
   const {master, slave, pty: name} = pty.open(size.columns, size.rows)

@@ -1,11 +1,12 @@
 import {readFileSync} from 'node:fs'
+import {constants} from 'node:os'
 import type {Exit, Limits} from '@prod/sdk'
 import {type Cage, untilGone} from './isolation.ts'
-import {descendants, isMarked, listProcesses, ownMemory, type Process, readProcess, signalProcess} from './processes.ts'
 import type {Limit} from './messages.ts'
+import {descendants, isMarked, listProcesses, ownMemory, type Process, readProcess, signalProcess} from './processes.ts'
 
 /** How long a tree may tidy up after SIGTERM, before SIGKILL. */
-export const graceMilliseconds = 2000
+const graceMilliseconds = 2000
 const lookMilliseconds = 100
 const ticksPerSecond = 100
 
@@ -48,7 +49,14 @@ function unwatch(tree: Watched): void {
  * @param exited how the root ended
  * @param mark `NAME=value` in the environment of all members, where nothing better keeps them together
  */
-export function watchTree(options: {root: number; exited: Promise<Exit>; cage: Cage; limits: Limits; mark: string | null; hangUp: boolean}): Tree {
+export function watchTree(options: {
+  root: number
+  exited: Promise<Exit>
+  cage: Cage
+  limits: Limits
+  mark: string | null
+  hangUp: boolean
+}): Tree {
   const {root, cage, limits, mark} = options
   const seen = new Map<number, Process>()
   const strangers = new Map<number, number>()
@@ -79,7 +87,8 @@ export function watchTree(options: {root: number; exited: Promise<Exit>; cage: C
     for (const process of table.values()) {
       if (found.has(process.pid)) continue
       if (strangers.get(process.pid) === process.began) continue
-      if (seen.get(process.pid)?.began === process.began || process.session === root || isMarked(process.pid, mark as string)) found.set(process.pid, process)
+      if (seen.get(process.pid)?.began === process.began || process.session === root || isMarked(process.pid, mark as string))
+        found.set(process.pid, process)
       // one that has not executed anything yet still shows what it was copied from
       else strangers.set(process.pid, process.began)
     }
@@ -115,6 +124,8 @@ export function watchTree(options: {root: number; exited: Promise<Exit>; cage: C
         const first = init === undefined ? undefined : readProcess(init)
         if (first && first.parent !== root) signalProcess(first.pid, 'SIGKILL')
       }
+      // a group dies at one stroke, those being forked too: one by one, a fork bomb would always be ahead
+      for (const group of new Set(left.map(({group}) => group))) if (group > 1) signalProcess(-group, 'SIGKILL')
       for (const {pid, began} of left) if (readProcess(pid)?.began === began) signalProcess(pid, 'SIGKILL')
       await untilGone(left)
       if (left.length === 0) return
@@ -145,10 +156,16 @@ export function watchTree(options: {root: number; exited: Promise<Exit>; cage: C
     // the program is over, and so is whatever it left behind
     await kill()
     unwatch(look)
-    const kernel = 'signal' in exit ? ({SIGXCPU: 'cpu', SIGXFSZ: 'file'} as const)[exit.signal as 'SIGXCPU'] : undefined // signal(7)
-    return {exit, limit: limit ?? kernel ?? null}
+    return {exit, limit: limit ?? killedAt(exit, cage) ?? null}
   })
   return {signal, end, ended}
+}
+
+/** The limit that the kernel kept with a signal of its own (signal(7)); bubblewrap tells it as 128+n. */
+function killedAt(exit: Exit, cage: Cage): Limit | undefined {
+  if ('signal' in exit) return exit.signal === 'SIGXCPU' ? 'cpu' : exit.signal === 'SIGXFSZ' ? 'file' : undefined
+  if (cage.ours !== 2 || !('status' in exit)) return undefined
+  return exit.status === 128 + constants.signals.SIGXCPU ? 'cpu' : exit.status === 128 + constants.signals.SIGXFSZ ? 'file' : undefined
 }
 
 /** Bytes of one page, as the kernel tells it for our own memory. */

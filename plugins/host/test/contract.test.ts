@@ -1,5 +1,5 @@
-import {primitiveContract} from '@prod/sdk/testing/primitive-contract'
 import {definePrimitive} from '@prod/sdk/primitive'
+import {primitiveContract} from '@prod/sdk/testing/primitive-contract'
 import {describe} from 'vitest'
 import {primitive, type Target} from '../src/index.ts'
 import {type Runner, startRunner} from '../src/open.ts'

@@ -1,11 +1,20 @@
-import {realpathSync} from 'node:fs'
-import type {Access, Channel, Limits, Use} from '@prod/sdk'
+import {mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
-import {type Runner, type RunnerOptions, startRunner} from '../src/open.ts'
+import type {Access, Channel, Limits, Use} from '@prod/sdk'
 import type {Isolation} from '../src/messages.ts'
+import {type Runner, type RunnerOptions, startRunner} from '../src/open.ts'
 
 /** Limits that no test meets by chance. */
-export const limits: Limits = {wallSeconds: 60, cpuSeconds: 60, memoryBytes: 512 * 1024 ** 2, processes: 200, fileBytes: 1024 ** 3, outputBytes: 1024 ** 3}
+export const limits: Limits = {
+  wallSeconds: 60,
+  cpuSeconds: 60,
+  memoryBytes: 512 * 1024 ** 2,
+  processes: 200,
+  fileBytes: 1024 ** 3,
+  outputBytes: 1024 ** 3,
+}
 
 /** `sh` of this machine, by its real path. */
 export const sh = realpathSync('/bin/sh')
@@ -47,4 +56,39 @@ export async function run(runner: Runner, use: Use) {
   const channel = await open(runner, use)
   const [stdout, stderr, exit] = await Promise.all([text(channel.stdout), text(channel.stderr), channel.ended])
   return {stdout, stderr, exit, limit: channel.limit}
+}
+
+/** Command lines of this machine's processes that hold `mark`. */
+export function processesWith(mark: string): string[] {
+  return readdirSync('/proc').flatMap(name => {
+    try {
+      const line = /^\d+$/.test(name) ? readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ') : ''
+      return line.includes(mark) ? [line] : []
+    } catch {
+      return []
+    }
+  })
+}
+
+let marks = 0
+/** A number of seconds to sleep that no other process on this machine sleeps. */
+export function newMark(): string {
+  marks += 1
+  return `${process.pid}${Date.now() % 1e9}.${String(marks).padStart(4, '0')}`
+}
+
+/** Waits until `holds`, or fails after `seconds`. */
+export async function until(holds: () => boolean, seconds = 5): Promise<void> {
+  const end = performance.now() + seconds * 1000
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`it did not come true in ${seconds} s: ${holds}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
+
+/** A new folder, 0700, removed with the test. */
+export function newFolder(onTestFinished: (fn: () => void) => void): string {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'prod-host-test-')))
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true}))
+  return folder
 }

@@ -37,7 +37,8 @@ export function notifierContract(options: NotifierContract): void {
       receiver = await options.start()
     })
     afterAll(() => receiver?.stop())
-    const send = (notice: Notice, signal = AbortSignal.timeout(boundMilliseconds)) => notifier.channel('contract', receiver.config).send(notice, signal)
+    const send = (notice: Notice, signal = AbortSignal.timeout(boundMilliseconds)) =>
+      notifier.channel('contract', receiver.config).send(notice, signal)
 
     test.each(options.badConfigs)('refuses the configuration %j', bad => {
       expect(() => notifier.channel('contract', bad)).toThrow(expect.objectContaining({code: 'CONFIG_INVALID'}))

@@ -2,8 +2,8 @@
 import {createHash, randomBytes} from 'node:crypto'
 import {once} from 'node:events'
 import {readdirSync, readFileSync} from 'node:fs'
-import {buffer, text} from 'node:stream/consumers'
 import type {Readable} from 'node:stream'
+import {buffer, text} from 'node:stream/consumers'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {Exit} from '../domain.ts'
 import {ProdError} from '../errors.ts'
@@ -34,7 +34,8 @@ export function primitiveContract<T>(options: PrimitiveContract<T>): void {
   const {primitive, exec, shell} = options
   const access: Access = options.access ?? {id: 'run_contract', principal: 'https://idp.example#contract', credential: {}}
   const processes = options.processes ?? listLocalProcesses
-  const open = (use: Use, signal = new AbortController().signal): Promise<Channel> => primitive.open(primitive.parse(options.target), use, access, signal)
+  const open = (use: Use, signal = new AbortController().signal): Promise<Channel> =>
+    primitive.open(primitive.parse(options.target), use, access, signal)
 
   describe(`primitive ${primitive.id}`, () => {
     let stop: (() => Promise<void>) | undefined
@@ -92,7 +93,7 @@ function execContract(
   test('carries any bytes to the program and back, and then the end of its input', async () => {
     const channel = await open(exec.use('cat', {stdin: true}))
     const sent = randomBytes(3 * 1024 ** 2 + 7)
-    const [received] = await Promise.all([buffer(channel.stdout), write(channel, sent), drain(channel.stderr)])
+    const [received] = await Promise.all([buffer(channel.stdout), write(channel, sent), text(channel.stderr)])
     expect(digest(received)).toBe(digest(sent))
     expect(await channel.ended).toEqual({status: 0})
   })
@@ -181,7 +182,11 @@ function execContract(
   })
 }
 
-function shellContract(shell: NonNullable<PrimitiveContract<unknown>['shell']>, open: (use: Use) => Promise<Channel>, processes: () => Promise<string[]>): void {
+function shellContract(
+  shell: NonNullable<PrimitiveContract<unknown>['shell']>,
+  open: (use: Use) => Promise<Channel>,
+  processes: () => Promise<string[]>,
+): void {
   test('a shell has a terminal of the size asked for, and learns of a new one', {timeout: unhurried}, async () => {
     const channel = await open({...shell.use(), size: {columns: 91, rows: 23}})
     const screen = follow(channel.stdout)

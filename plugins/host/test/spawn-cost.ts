@@ -1,0 +1,26 @@
+/** Prints what a run of `true` costs, from opening to its end, for each way of keeping a tree together, beside a bare spawn. */
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {realpathSync} from 'node:fs'
+import {startRunner} from '../src/open.ts'
+import {open, script, waysHere} from './machine.ts'
+
+const rounds = 100
+const program = {path: realpathSync('/usr/bin/true')}
+
+async function median(once: () => Promise<unknown>): Promise<string> {
+  const times: number[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const began = performance.now()
+    await once()
+    times.push(performance.now() - began)
+  }
+  return `${times.sort((a, b) => a - b)[rounds / 2]?.toFixed(1)} ms`
+}
+
+console.log('bare spawn'.padEnd(12), await median(() => once(spawn(program.path), 'exit')))
+for (const isolation of await waysHere()) {
+  const runner = await startRunner({development: true, hide: [], isolation})
+  console.log(isolation.padEnd(12), await median(async () => (await open(runner, {...script(''), program, argv: ['true']})).ended))
+  await runner.stop()
+}
