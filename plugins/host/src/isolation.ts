@@ -1,6 +1,6 @@
 /** How one tree of processes is kept together, whatever its members do, and how a program gets into it. */
 import {type ChildProcess, spawn} from 'node:child_process'
-import {accessSync, constants, existsSync, readFileSync} from 'node:fs'
+import {accessSync, constants, existsSync, readFileSync, statSync} from 'node:fs'
 import type {Isolation} from './messages.ts'
 import {descendants, listProcesses, readProcess, signalProcess} from './processes.ts'
 
@@ -78,8 +78,10 @@ export function namespaceCages({unshare, nsenter}: Instruments, hide: readonly s
     'echo && exec env --ignore-signal=CHLD cat',
     'sh',
   ]
-  const mounts =
-    'for path; do shift; if [ "$path" = -- ]; then break; fi; mount -t tmpfs -o ro,size=4k,mode=000 none "$path" || exit 1; done; exec "$@"'
+  // over a folder an empty one, over a file the one that is always empty; what is not there yet hides nothing
+  const cover =
+    'if [ -d "$path" ]; then mount -t tmpfs -o ro,size=4k,mode=000 none "$path"; elif [ -e "$path" ]; then mount --bind /dev/null "$path"; fi'
+  const mounts = `for path; do shift; if [ "$path" = -- ]; then break; fi; ${cover} || exit 1; done; exec "$@"`
   const first = rootless ? [unshare, '--user', '--map-root-user', '--mount'] : [...isolate, '--mount']
   const arguments_ = [...first.slice(1), '/bin/sh', '-c', mounts, 'sh', ...hide, '--', ...holder]
 
@@ -118,9 +120,12 @@ export function namespaceCages({unshare, nsenter}: Instruments, hide: readonly s
     }
   }
 
+  const present = () => hide.filter(path => existsSync(path)).join('\0')
   let spare: Promise<Cage> | undefined
+  let covered = ''
   const prepare = () => {
     if (spare) return
+    covered = present()
     spare = make()
     spare.catch(() => {})
   }
@@ -130,9 +135,13 @@ export function namespaceCages({unshare, nsenter}: Instruments, hide: readonly s
     hides: true,
     prepare,
     take: async () => {
-      const taken = spare
+      const [waiting, whole] = [spare, covered === present()]
       spare = undefined
-      return (await taken?.catch(() => undefined)) ?? make()
+      const taken = await waiting?.catch(() => undefined)
+      if (taken && whole) return taken
+      // something to hide has come since it was made
+      await taken?.close?.()
+      return make()
     },
     stop: async () => {
       const last = spare
@@ -145,24 +154,17 @@ export function namespaceCages({unshare, nsenter}: Instruments, hide: readonly s
 /** bubblewrap: an init of its own inside, and it ends with the runner. A death by signal n is told as status 128+n. */
 export function bubblewrapCages({bwrap}: Instruments, hide: readonly string[]): Cages {
   if (bwrap === undefined) throw new Error('bubblewrap is missing')
-  const enter = [
-    bwrap,
-    '--unshare-pid',
-    '--die-with-parent',
-    '--dev-bind',
-    '/',
-    '/',
-    '--proc',
-    '/proc',
-    ...hide.flatMap(path => ['--tmpfs', path]),
-    '--',
-  ]
+  const cover = (path: string) => {
+    const kind = statSync(path, {throwIfNoEntry: false})
+    return kind === undefined ? [] : kind.isDirectory() ? ['--tmpfs', path] : ['--ro-bind', '/dev/null', path]
+  }
+  const enter = () => [bwrap, '--unshare-pid', '--die-with-parent', '--dev-bind', '/', '/', '--proc', '/proc', ...hide.flatMap(cover), '--']
   return {
     isolation: 'bubblewrap',
     rootless: process.getuid?.() !== 0,
     hides: true,
     prepare: () => {},
-    take: async () => ({enter, init: undefined, ours: 2}),
+    take: async () => ({enter: enter(), init: undefined, ours: 2}),
     stop: async () => {},
   }
 }

@@ -3,7 +3,7 @@ import {fork, spawn, spawnSync} from 'node:child_process'
 import {closeSync, existsSync, readdirSync, readFileSync, realpathSync} from 'node:fs'
 import {chown, mkdir, mkdtemp, rm} from 'node:fs/promises'
 import type {Socket} from 'node:net'
-import {join} from 'node:path'
+import {basename, dirname, join} from 'node:path'
 import type {Exit, Use} from '@prod/sdk'
 import {describeError, ProdError} from '@prod/sdk/errors'
 import {type Account, accountFor} from './accounts.ts'
@@ -82,7 +82,7 @@ async function handle(message: ToRunner): Promise<void> {
 }
 
 async function begin(given: Settings): Promise<void> {
-  settings = {...given, hide: given.hide.filter(path => existsSync(path)).map(path => realpathSync(path))}
+  settings = {...given, hide: given.hide.filter(path => existsSync(dirname(path))).map(path => join(realpathSync(dirname(path)), basename(path)))}
   const coreDumpsOff = noCoreDumps()
   endLeftovers(given.dead)
   const {found, hides} = await chooseIsolation(settings)

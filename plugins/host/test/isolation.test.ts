@@ -62,16 +62,20 @@ test.for(ways.filter(way => way !== 'processes'))(
   async (isolation, {onTestFinished}) => {
     const folder = newFolder(onTestFinished)
     writeFileSync(join(folder, 'key'), 'canary')
-    const runner = await startHere(onTestFinished, {isolation, hide: [folder, '/nowhere/at-all']})
+    // a file by itself, and one that comes after the runner has made ready
+    const [file = '', late = ''] = ['file', 'late'].map(name => join(newFolder(onTestFinished), name))
+    writeFileSync(file, 'canary')
+    const runner = await startHere(onTestFinished, {isolation, hide: [folder, file, late, '/nowhere/at-all']})
     expect(runner.platform.hides).toBe(true)
-    const attempt = `cat ${folder}/key; umount ${folder}; cat ${folder}/key; cat /proc/*/root${folder}/key /proc/*/cwd/key; cat /proc/${process.pid}/environ /proc/${runner.pid}/environ; kill -9 ${process.pid} ${runner.pid}; ls -d /proc/[0-9]* | wc -l`
+    writeFileSync(late, 'canary')
+    const attempt = `cat ${folder}/key ${file} ${late}; umount ${folder} ${file}; cat ${folder}/key ${file}; cat /proc/*/root${folder}/key /proc/*/cwd/key; cat /proc/${process.pid}/environ /proc/${runner.pid}/environ; kill -9 ${process.pid} ${runner.pid}; ls -d /proc/[0-9]* | wc -l`
     const {stdout} = await run(runner, script(attempt))
     expect(stdout).not.toContain('canary')
     expect(Number(stdout.trim())).toBeLessThan(8)
     const shell = await open(runner, {kind: 'shell', size: {columns: 200, rows: 24}, env: {}, limits})
-    shell.stdin.write(`cat ${folder}/key; exit\n`)
+    shell.stdin.write(`cat ${folder}/key ${file} ${late}; exit\n`)
     expect(await text(shell.stdout)).not.toContain('canary')
-    expect(readFileSync(join(folder, 'key'), 'utf8')).toBe('canary')
+    for (const path of [join(folder, 'key'), file, late]) expect(readFileSync(path, 'utf8')).toBe('canary')
   },
 )
 
