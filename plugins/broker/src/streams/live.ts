@@ -61,6 +61,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   let endedBy: string | null = null
   let exited = false
   let abandoned = false
+  let settled = false
   let detach: NodeJS.Timeout | undefined
   let finished: {endFrame: string; receipt: Receipt | null} | undefined
   let stdinTotal = 0
@@ -111,6 +112,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   const settle = (): void => {
     const allTaken = outlets.stdout.acked === outlets.stdout.total && outlets.stderr.acked === outlets.stderr.total
     if (!finished || !(allTaken || abandoned)) return
+    settled = true
     clearTimeout(detach)
     announceOver()
   }
@@ -168,6 +170,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   }
   const left = (): void => {
     link = undefined
+    if (settled) return
     clearTimeout(detach)
     detach = setTimeout(() => {
       abandon()
