@@ -2,19 +2,19 @@
  * The one writer. stdout is the result alone; prod's own words go to stderr, each line after `prod: `. All text passes the sanitiser on its
  * way out, so only {@link paint} can colour, and no registered credential is ever written.
  */
+import {Chalk} from 'chalk'
 import {forLog} from '../surfaces.ts'
 import {columns, fit, showLine, showText} from '../text.ts'
 
 /** How text may be set off. Never the only carrier of a meaning. */
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 
-const sgr: Record<Style, [on: number, off: number]> = {
-  bold: [1, 22],
-  dim: [2, 22],
-  red: [31, 39],
-  green: [32, 39],
-  yellow: [33, 39],
-  cyan: [36, 39],
+// chalk knows the codes; whether they are written is decided for each stream, at the moment of writing
+const pen = new Chalk({level: 1})
+
+/** The codes that begin and end a style: `[1, 22]`. */
+function sgr(style: Style): string[] {
+  return pen[style]('\0').match(/\d+/g) ?? []
 }
 
 /** Known to this process alone: text from elsewhere cannot colour, because it cannot guess it. */
@@ -23,7 +23,7 @@ const paintMark = new RegExp(`${mark}(\\d+)\0`, 'g')
 
 /** Text in a style, for {@link writeResult}, {@link say} and tables; without colour it is the text. */
 export function paint(style: Style, text: string): string {
-  const [on, off] = sgr[style]
+  const [on, off] = sgr(style)
   return `${mark}${on}\0${text}${mark}${off}\0`
 }
 
