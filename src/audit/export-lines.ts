@@ -9,7 +9,11 @@ const pageEntries = 500
  * The lines of the broker's log up to the checkpoint that it signed last, fetched page by page; the last line is the checkpoint. `key` is
  * the log's verifier key as this machine knows it. `progress` is told after each page how many of how many are here.
  */
-export async function* exportLines(broker: Pick<BrokerClient, 'call'>, key: string, progress: (done: number, size: number) => void = () => {}): AsyncGenerator<string> {
+export async function* exportLines(
+  broker: Pick<BrokerClient, 'call'>,
+  key: string,
+  progress: (done: number, size: number) => void = () => {},
+): AsyncGenerator<string> {
   const checkpoint = await broker.call(api.logCheckpoint)
   const {size} = parseCheckpoint(checkpoint)
   let next = 0

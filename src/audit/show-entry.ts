@@ -12,12 +12,25 @@ export function showEntry({index, time, type, by, subject, data = {}, personal}:
   const {name, ...rest} = personal
   const who = by === undefined ? '(erased)' : showName(by)
   const also = typeof name === 'string' && name !== by ? [`name=${showValue('name', name)}`] : []
-  const words = [...also, ...Object.entries({...rest, ...data}).filter(([, value]) => value !== null && value !== undefined).map(([key, value]) => `${showLine(key)}=${showValue(key, value)}`)]
-  return [paint('dim', String(index).padStart(6)), time.slice(0, 19).replace('T', ' '), paint('bold', showLine(type)), who, showName(subject), ...words].join('  ')
+  const words = [
+    ...also,
+    ...Object.entries({...rest, ...data})
+      .filter(([, value]) => value !== null && value !== undefined)
+      .map(([key, value]) => `${showLine(key)}=${showValue(key, value)}`),
+  ]
+  return [
+    paint('dim', String(index).padStart(6)),
+    time.slice(0, 19).replace('T', ' '),
+    paint('bold', showLine(type)),
+    who,
+    showName(subject),
+    ...words,
+  ].join('  ')
 }
 
 function showValue(key: string, value: unknown): string {
-  if (key === 'argv' && Array.isArray(value) && value.every(one => typeof one === 'string')) return `[${boundedArgv(value, {columns: argvColumns})}]`
+  if (key === 'argv' && Array.isArray(value) && value.every(one => typeof one === 'string'))
+    return `[${boundedArgv(value, {columns: argvColumns})}]`
   const text = JSON.stringify(value, (_, one: unknown) => (typeof one === 'string' && digest.test(one) ? `${one.slice(0, 12)}…` : one))
   return bounded(showLine(text.replace(/^"([^\s"\\=]+)"$/, '$1')), {columns: valueColumns})
 }

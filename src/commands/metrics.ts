@@ -14,7 +14,9 @@ const mostBars = 60
 export default class Metrics extends ProdCommand {
   static override summary = 'show how people reach production'
   static override description = 'Figures from the log; they name nobody. docs/metrics.md says what counts.'
-  static override flags = {since: Flags.string({description: 'from then on: 7d, 2h, or 2026-11-22T14:30:00Z', default: '30d', helpValue: 'WHEN'})}
+  static override flags = {
+    since: Flags.string({description: 'from then on: 7d, 2h, or 2026-11-22T14:30:00Z', default: '30d', helpValue: 'WHEN'}),
+  }
   static override examples = ['<%= config.bin %> <%= command.id %> --since 7d', '<%= config.bin %> <%= command.id %> --json']
 
   async run(): Promise<MetricsReport> {
@@ -33,16 +35,37 @@ function showReport({since, until, values, series}: MetricsReport): string[] {
     paint('bold', 'production shells'),
     line('people who held the right', count(values, 'shellPeopleHeld'), `${count(values, 'shellHoursHeld')} hours`),
     line('people who used it', count(values, 'shellPeopleUsed'), `${count(values, 'shellHoursUsed')} hours`),
-    line('shells and commands', `${count(values, 'shells')} shells`, `${count(values, 'execs')} commands`, `${percent(values, 'shellShare')} shells`),
-    line('break-glass', count(values, 'breakGlass'), `${count(values, 'reviewsOpen')} reviews open`, `${count(values, 'reviewsOverdue')} overdue`, `${count(values, 'reviewsDone')} done`),
+    line(
+      'shells and commands',
+      `${count(values, 'shells')} shells`,
+      `${count(values, 'execs')} commands`,
+      `${percent(values, 'shellShare')} shells`,
+    ),
+    line(
+      'break-glass',
+      count(values, 'breakGlass'),
+      `${count(values, 'reviewsOpen')} reviews open`,
+      `${count(values, 'reviewsOverdue')} overdue`,
+      `${count(values, 'reviewsDone')} done`,
+    ),
     line('recordings', `${count(values, 'sessionsRecorded')} sessions recorded`, `${count(values, 'sessionsUnrecorded')} not`),
     '',
     paint('bold', 'requests'),
     line('made', count(values, 'requests')),
     line('allowed without a person', percent(values, 'approvedAutomaticallyShare')),
-    line('until approved', `mean ${span(values, 'approvalSecondsMean')}`, `half within ${span(values, 'approvalSecondsP50')}`, `95 % within ${span(values, 'approvalSecondsP95')}`),
+    line(
+      'until approved',
+      `mean ${span(values, 'approvalSecondsMean')}`,
+      `half within ${span(values, 'approvalSecondsP50')}`,
+      `95 % within ${span(values, 'approvalSecondsP95')}`,
+    ),
     line('until usable', `half within ${span(values, 'usableSecondsP50')}`, `95 % within ${span(values, 'usableSecondsP95')}`),
-    line('denied', `${count(values, 'refusedByPolicy')} by policy`, `${count(values, 'deniedByPeople')} by people`, percent(values, 'deniedShare')),
+    line(
+      'denied',
+      `${count(values, 'refusedByPolicy')} by policy`,
+      `${count(values, 'deniedByPeople')} by people`,
+      percent(values, 'deniedShare'),
+    ),
     ...series.flatMap(plot),
   ]
 }

@@ -17,7 +17,10 @@ import {notice} from './outbox-notice.ts'
 import {makeFolder, openFolder} from './store-folder.ts'
 
 type Answer = (response: ServerResponse) => void
-const status = (code: number, headers = {}, body = '') => (response: ServerResponse) => void response.writeHead(code, headers).end(body)
+const status =
+  (code: number, headers = {}, body = '') =>
+  (response: ServerResponse) =>
+    void response.writeHead(code, headers).end(body)
 
 /** A real receiver that checks signatures: `ids` are those of notices it got, in order. */
 async function receiver() {
@@ -74,11 +77,17 @@ async function setUp() {
   const channels = new Map<string, NoticeChannel>([['chat', channelTo(dir, to)]])
   const parts = {store, channels, alarm: (what: string) => void alarms.push(what)}
   return {
-    dir, to, store, alarms, channels, parts,
+    dir,
+    to,
+    store,
+    alarms,
+    channels,
+    parts,
     forward: (seconds: number) => {
       ahead += seconds * 1000
     },
-    say: (id: string, ...names: string[]) => store.commit({events: [], notices: [{channels: names.length > 0 ? names : ['chat'], notice: notice(id)}]}),
+    say: (id: string, ...names: string[]) =>
+      store.commit({events: [], notices: [{channels: names.length > 0 ? names : ['chat'], notice: notice(id)}]}),
     async pass(signal = new AbortController().signal) {
       const taken = await deliverDue(parts, signal)
       await delivered(parts)
@@ -148,7 +157,11 @@ test.each<[string, boolean, string[]]>([
   const channel = channelTo(dir, to)
   to.answer(sending ? () => {} : status(204))
   const arrived = sending ? to.next() : Promise.resolve()
-  const child = spawn(process.execPath, ['--conditions=source', new URL('./outbox-child.ts', import.meta.url).pathname, dir, ...(sending ? [to.url, channel.secretFile] : [])], {stdio: ['ignore', 'pipe', 'inherit']})
+  const child = spawn(
+    process.execPath,
+    ['--conditions=source', new URL('./outbox-child.ts', import.meta.url).pathname, dir, ...(sending ? [to.url, channel.secretFile] : [])],
+    {stdio: ['ignore', 'pipe', 'inherit']},
+  )
   onTestFinished(() => void child.kill('SIGKILL'))
   await Promise.all([once(child.stdout, 'data'), arrived])
   child.kill('SIGKILL')
@@ -201,11 +214,24 @@ test('TM-B8: the head of a notice is what the store knows, and what people wrote
   const {store} = await setUp()
   const hostile = 'because\r\nrisk: read\u001b[2J \u202egpj ```'
   const record = {
-    id: 'req_1', draft: {kind: 'exec', reason: hostile}, principal: {iss: 'i', sub: 's', person: 'alice', name: 'al\u0456ce\u001b[31m'}, class: 'admin', environment: 'production', digest: 'ab', breakGlass: false,
+    id: 'req_1',
+    draft: {kind: 'exec', reason: hostile},
+    principal: {iss: 'i', sub: 's', person: 'alice', name: 'al\u0456ce\u001b[31m'},
+    class: 'admin',
+    environment: 'production',
+    digest: 'ab',
+    breakGlass: false,
     document: JSON.stringify({targets: [{name: 'web', address: 'host:web', environment: 'production'}], role: null}),
   } as unknown as RequestRecord
   const told = deniedNotice({store, newId: () => 'ntc_9'}, record, 'm\u0430llory\n')
-  expect(told).toMatchObject({id: 'ntc_9', risk: 'admin', target: 'web (production)', digest: 'ab', subject: 'req_1', principal: String.raw`al\u0456ce\x1b[31m`})
+  expect(told).toMatchObject({
+    id: 'ntc_9',
+    risk: 'admin',
+    target: 'web (production)',
+    digest: 'ab',
+    subject: 'req_1',
+    principal: String.raw`al\u0456ce\x1b[31m`,
+  })
   for (const text of Object.values(told)) expect(String(text)).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
   const role = {...record, document: JSON.stringify({targets: [], role: {name: 'web-operator', provider: 'group', parameters: {}}})}
   expect(approveNotice({store, newId: () => 'ntc_9'}, role).target).toBe('role web-operator')

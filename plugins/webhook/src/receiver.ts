@@ -1,6 +1,7 @@
 /** Where notices go: a URL from the operator's configuration, and the addresses that it may lead to (TM-A7). */
-import {isAbsolute} from 'node:path'
+
 import {isIP} from 'node:net'
+import {isAbsolute} from 'node:path'
 import {ProdError} from '@prod/sdk/errors'
 import ipaddr from 'ipaddr.js'
 
@@ -17,7 +18,8 @@ const globalUnicastV6 = ipaddr.parseCIDR('2000::/3') as [ipaddr.IPv6, number]
 
 /** Reads a channel's configuration `{url, secretFile | secretFiles, development?}`. Throws CONFIG_INVALID. Pure. */
 export function parseReceiver(name: string, config: Record<string, unknown>): Receiver {
-  const refuse = (why: string, hint = 'config: {url: https://…, secretFile: /…}') => new ProdError('CONFIG_INVALID', `the channel ${name} ${why}`, hint)
+  const refuse = (why: string, hint = 'config: {url: https://…, secretFile: /…}') =>
+    new ProdError('CONFIG_INVALID', `the channel ${name} ${why}`, hint)
   const unknown = Object.keys(config).find(key => !known.has(key))
   if (unknown !== undefined) throw refuse(`has a key that a webhook does not know: ${unknown}`)
   const {url: text, secretFile, secretFiles, development = false} = config
@@ -25,7 +27,13 @@ export function parseReceiver(name: string, config: Record<string, unknown>): Re
 
   const files = secretFiles ?? (secretFile === undefined ? [] : [secretFile])
   if (secretFile !== undefined && secretFiles !== undefined) throw refuse('has both secretFile and secretFiles')
-  if (!Array.isArray(files) || files.length < 1 || files.length > 2 || !files.every(file => typeof file === 'string' && isAbsolute(file)) || new Set(files).size !== files.length) {
+  if (
+    !Array.isArray(files) ||
+    files.length < 1 ||
+    files.length > 2 ||
+    !files.every(file => typeof file === 'string' && isAbsolute(file)) ||
+    new Set(files).size !== files.length
+  ) {
     throw refuse('needs one secret file, or two while the secret is exchanged, by absolute path')
   }
 
@@ -67,6 +75,7 @@ export async function addressesOf({url, development}: Receiver, resolve: Resolve
   const literal = literalOf(url)
   const found = literal === undefined ? await resolve(url.hostname) : [{address: literal, family: isIP(literal)}]
   const allowed = (address: string): boolean => isPublic(address) || (development && literal !== undefined && isLoopback(address))
-  if (found.length === 0 || !found.every(({address}) => allowed(address))) throw new ProdError('TARGET_UNREACHABLE', 'the receiver’s name leads to an address inside')
+  if (found.length === 0 || !found.every(({address}) => allowed(address)))
+    throw new ProdError('TARGET_UNREACHABLE', 'the receiver’s name leads to an address inside')
   return found
 }

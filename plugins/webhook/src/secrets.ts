@@ -11,7 +11,11 @@ export function secretKey(text: string): Buffer {
   const base64 = text.startsWith(prefix) ? text.slice(prefix.length) : ''
   const key = Buffer.from(base64, 'base64')
   if (key.length < 24 || key.length > 64 || key.toString('base64') !== base64) {
-    throw new ProdError('CONFIG_INVALID', 'a webhook secret is whsec_ and base64 of 24 to 64 bytes', `printf whsec_ && openssl rand -base64 32`)
+    throw new ProdError(
+      'CONFIG_INVALID',
+      'a webhook secret is whsec_ and base64 of 24 to 64 bytes',
+      `printf whsec_ && openssl rand -base64 32`,
+    )
   }
   return key
 }
@@ -23,7 +27,9 @@ export async function readSecret(path: string): Promise<string> {
     throw refuse(error.code === 'ELOOP' ? 'is a link' : `cannot be opened: ${error.code}`, `ls -l ${path}`)
   })
   try {
-    const {mode, uid, size} = await file.stat().then(stats => (stats.isFile() ? stats : Promise.reject(refuse('is no plain file', `ls -l ${path}`))))
+    const {mode, uid, size} = await file
+      .stat()
+      .then(stats => (stats.isFile() ? stats : Promise.reject(refuse('is no plain file', `ls -l ${path}`))))
     if (uid !== 0 && uid !== process.geteuid?.()) throw refuse('belongs to somebody else', `ls -l ${path}`)
     if ((mode & 0o077) !== 0) throw refuse('can be read by others')
     if (size > maxFileBytes) throw refuse('holds more than a secret', `ls -l ${path}`)

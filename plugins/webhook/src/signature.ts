@@ -14,7 +14,12 @@ function mac(secret: string, id: string, timestamp: string, body: Body): Buffer 
 }
 
 /** The three headers of one message; while secrets are exchanged, one signature by each. `at` is when it is sent, not when it happened. */
-export function signWebhook(id: string, body: Body, secrets: readonly string[], at: Date): Record<'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string> {
+export function signWebhook(
+  id: string,
+  body: Body,
+  secrets: readonly string[],
+  at: Date,
+): Record<'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string> {
   const timestamp = String(Math.floor(at.getTime() / 1000))
   return {
     'webhook-id': id,
@@ -27,7 +32,12 @@ export function signWebhook(id: string, body: Body, secrets: readonly string[], 
  * What a receiver does with a message before it believes it: gives its id if one of `secrets` has signed it within 300 s of `now`. Take the
  * body as the bytes that came, before any parser; drop a message whose id was seen already. Throws SIGNATURE_INVALID.
  */
-export function verifyWebhook(headers: Record<string, string | string[] | undefined>, body: Body, secrets: readonly string[], now: Date): {id: string; sentAt: Date} {
+export function verifyWebhook(
+  headers: Record<string, string | string[] | undefined>,
+  body: Body,
+  secrets: readonly string[],
+  now: Date,
+): {id: string; sentAt: Date} {
   const [id, timestamp, signatures] = ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map(name => {
     const value = headers[name]
     if (typeof value !== 'string' || value === '') throw new ProdError('SIGNATURE_INVALID', `the header ${name} is not there exactly once`)
@@ -37,7 +47,11 @@ export function verifyWebhook(headers: Record<string, string | string[] | undefi
   if (Math.abs(now.getTime() / 1000 - Number(timestamp)) > toleranceSeconds) {
     throw new ProdError('SIGNATURE_INVALID', `the message was not sent within ${toleranceSeconds} s of now`)
   }
-  const given = signatures.split(' ').slice(0, maxSignatures).filter(one => one.startsWith('v1,')).map(one => Buffer.from(one.slice(3), 'base64'))
+  const given = signatures
+    .split(' ')
+    .slice(0, maxSignatures)
+    .filter(one => one.startsWith('v1,'))
+    .map(one => Buffer.from(one.slice(3), 'base64'))
   const holds = secrets.some(secret => {
     const expected = mac(secret, id, timestamp, body)
     return given.some(one => one.length === expected.length && timingSafeEqual(one, expected))

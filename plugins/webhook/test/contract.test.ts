@@ -30,7 +30,10 @@ notifierContract({
     return {
       config: {url: receiver.url, secretFiles: kept.files, development: true},
       secrets: [...secrets, ...secrets.map(secret => secret.slice(6)), '/hook'],
-      answer: how => receiver.answer(how === 'accept' ? status(204) : how === 'refuse' ? status(503) : how === 'hang' ? () => {} : response => void response.destroy()),
+      answer: how =>
+        receiver.answer(
+          how === 'accept' ? status(204) : how === 'refuse' ? status(503) : how === 'hang' ? () => {} : response => void response.destroy(),
+        ),
       received: () => receiver.got.map(({body}) => (JSON.parse(body.toString()) as {id: string}).id),
       async stop() {
         await receiver.stop()

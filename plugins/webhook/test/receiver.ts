@@ -24,7 +24,10 @@ export interface TestReceiver {
   stop(): Promise<void>
 }
 
-export const status = (code: number, headers: Record<string, string> = {}, text = '') => (response: ServerResponse) => void response.writeHead(code, headers).end(text)
+export const status =
+  (code: number, headers: Record<string, string> = {}, text = '') =>
+  (response: ServerResponse) =>
+    void response.writeHead(code, headers).end(text)
 
 export async function startReceiver(tls?: {key: string; cert: string}): Promise<TestReceiver> {
   const got: Got[] = []
@@ -63,14 +66,25 @@ export const newSecret = () => `whsec_${randomBytes(32).toString('base64')}`
 /** Secret files in a folder of their own. */
 export function writeSecrets(...secrets: string[]): {files: string[]; dir: string; remove(): void} {
   const dir = mkdtempSync(join(tmpdir(), 'prod-webhook-'))
-  const files = secrets.map((secret, n) => join(dir, `${n}.secret`))
+  const files = secrets.map((_, n) => join(dir, `${n}.secret`))
   for (const [n, file] of files.entries()) writeFileSync(file, `${secrets[n]}\n`, {mode: 0o600})
   return {files, dir, remove: () => rmSync(dir, {recursive: true, force: true})}
 }
 
 export function notice(changed: Partial<Notice> = {}): Notice {
   return {
-    id: 'ntc_1', type: 'request.created', at: '2026-11-22T03:04:05.678Z', urgency: 'info', title: 'a request waits for approval', principal: 'alice', target: 'web (production)',
-    risk: 'change', digest: 'ab'.repeat(32), subject: 'req_1', reason: 'restart after the leak', next: 'prod request approve req_1', ...changed,
+    id: 'ntc_1',
+    type: 'request.created',
+    at: '2026-11-22T03:04:05.678Z',
+    urgency: 'info',
+    title: 'a request waits for approval',
+    principal: 'alice',
+    target: 'web (production)',
+    risk: 'change',
+    digest: 'ab'.repeat(32),
+    subject: 'req_1',
+    reason: 'restart after the leak',
+    next: 'prod request approve req_1',
+    ...changed,
   }
 }

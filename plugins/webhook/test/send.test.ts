@@ -53,17 +53,25 @@ test('TM-B3: what arrives verifies with each secret that the channel holds, and 
   expect(() => verifyWebhook(second.headers, second.body, [old], new Date())).toThrow()
 })
 
-test.each(['can be read by others', 'is a link', 'cannot be opened', 'is no plain file'])('nothing is sent where the secret file %s', async how => {
-  const {receiver, kept} = await setUp(newSecret())
-  let [file] = kept.files as [string]
-  if (how === 'can be read by others') chmodSync(file, 0o640)
-  if (how === 'is a link') symlinkSync(file, (file = join(kept.dir, 'link')))
-  if (how === 'cannot be opened') file = join(kept.dir, 'none')
-  if (how === 'is no plain file') file = kept.dir
-  const channel = notifier.channel('chat', {url: receiver.url, secretFile: file, development: true})
-  await expect(channel.send(notice(), patience())).rejects.toThrow(expect.objectContaining({code: 'CONFIG_INVALID', message: expect.stringContaining(how)}))
-  expect(receiver.connections()).toBe(0)
-})
+test.each(['can be read by others', 'is a link', 'cannot be opened', 'is no plain file'])(
+  'nothing is sent where the secret file %s',
+  async how => {
+    const {receiver, kept} = await setUp(newSecret())
+    let [file] = kept.files as [string]
+    if (how === 'can be read by others') chmodSync(file, 0o640)
+    if (how === 'is a link') {
+      symlinkSync(file, join(kept.dir, 'link'))
+      file = join(kept.dir, 'link')
+    }
+    if (how === 'cannot be opened') file = join(kept.dir, 'none')
+    if (how === 'is no plain file') file = kept.dir
+    const channel = notifier.channel('chat', {url: receiver.url, secretFile: file, development: true})
+    await expect(channel.send(notice(), patience())).rejects.toThrow(
+      expect.objectContaining({code: 'CONFIG_INVALID', message: expect.stringContaining(how)}),
+    )
+    expect(receiver.connections()).toBe(0)
+  },
+)
 
 test('TM-B6: 200 to 299 is acceptance, all else is not; a redirect is not followed', async () => {
   const {receiver, channel} = await setUp(newSecret())
@@ -102,24 +110,64 @@ test('TM-A7: an answer without end, in its headers or its body, takes no memory 
     more()
   })
   await expect(channel.send(notice(), patience())).rejects.toThrow('cannot be reached')
-  receiver.answer((_, request) => void request.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'))
+  receiver.answer(
+    (_, request) => void request.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
+  )
   await expect(channel.send(notice(), patience())).rejects.toThrow('cannot be reached')
 })
 
 test.each([
-  'http://127.0.0.1/', 'https://127.0.0.1/', 'https://2130706433/', 'https://0x7f000001/', 'https://0177.0.0.1/', 'https://127.1/', 'https://[::1]/', 'https://[::ffff:127.0.0.1]/',
-  'https://[::ffff:7f00:1]/', 'https://[::127.0.0.1]/', 'https://0/', 'https://0.0.0.0/', 'https://[::]/', 'https://169.254.169.254/latest', 'https://[::ffff:169.254.169.254]/', 'https://[fd00:ec2::254]/',
-  'https://100.100.100.200/', 'https://100.64.0.1/', 'https://10.0.0.1/', 'https://172.16.0.1/', 'https://192.168.1.1/', 'https://[fe80::1]/', 'https://[fc00::1]/', 'https://[fec0::1]/',
-  'https://[64:ff9b::a9fe:a9fe]/', 'https://[2002:7f00:1::]/', 'https://[2001::7f00:1]/', 'https://192.0.2.1/', 'https://198.18.0.1/', 'https://224.0.0.1/', 'https://255.255.255.255/', 'https://[ff02::1]/',
-  'http://hooks.example/', 'file:///etc/passwd', 'gopher://hooks.example/', 'ftp://hooks.example/', 'javascript:0', '//hooks.example/', 'hooks.example', 'https://hooks.example@127.0.0.1/', 'https://hooks.example:x/',
+  'http://127.0.0.1/',
+  'https://127.0.0.1/',
+  'https://2130706433/',
+  'https://0x7f000001/',
+  'https://0177.0.0.1/',
+  'https://127.1/',
+  'https://[::1]/',
+  'https://[::ffff:127.0.0.1]/',
+  'https://[::ffff:7f00:1]/',
+  'https://[::127.0.0.1]/',
+  'https://0/',
+  'https://0.0.0.0/',
+  'https://[::]/',
+  'https://169.254.169.254/latest',
+  'https://[::ffff:169.254.169.254]/',
+  'https://[fd00:ec2::254]/',
+  'https://100.100.100.200/',
+  'https://100.64.0.1/',
+  'https://10.0.0.1/',
+  'https://172.16.0.1/',
+  'https://192.168.1.1/',
+  'https://[fe80::1]/',
+  'https://[fc00::1]/',
+  'https://[fec0::1]/',
+  'https://[64:ff9b::a9fe:a9fe]/',
+  'https://[2002:7f00:1::]/',
+  'https://[2001::7f00:1]/',
+  'https://192.0.2.1/',
+  'https://198.18.0.1/',
+  'https://224.0.0.1/',
+  'https://255.255.255.255/',
+  'https://[ff02::1]/',
+  'http://hooks.example/',
+  'file:///etc/passwd',
+  'gopher://hooks.example/',
+  'ftp://hooks.example/',
+  'javascript:0',
+  '//hooks.example/',
+  'hooks.example',
+  'https://hooks.example@127.0.0.1/',
+  'https://hooks.example:x/',
 ])('TM-A7: %s is no place for a notice', url => {
   expect(() => notifier.channel('chat', {url, secretFile: '/s'})).toThrow(expect.objectContaining({code: 'CONFIG_INVALID'}))
 })
 
 test('TM-A7: development opens a literal loopback address and nothing else', () => {
   const channel = (url: string) => () => notifier.channel('chat', {url, secretFile: '/s', development: true})
-  for (const url of ['http://127.0.0.1:8080/', 'http://[::1]:8080/', 'https://127.0.0.1/', 'https://hooks.example:8443/']) expect(channel(url)).not.toThrow()
-  for (const url of ['http://localhost/', 'http://127.0.0.2/', 'http://10.0.0.1/', 'https://169.254.169.254/', 'http://hooks.example/']) expect(channel(url)).toThrow()
+  for (const url of ['http://127.0.0.1:8080/', 'http://[::1]:8080/', 'https://127.0.0.1/', 'https://hooks.example:8443/'])
+    expect(channel(url)).not.toThrow()
+  for (const url of ['http://localhost/', 'http://127.0.0.2/', 'http://10.0.0.1/', 'https://169.254.169.254/', 'http://hooks.example/'])
+    expect(channel(url)).toThrow()
 })
 
 test('TM-A7: public addresses are those of the internet', () => {
@@ -133,7 +181,13 @@ test('TM-A7: a name that leads inside, with one of its addresses or on a second 
   const kept = writeSecrets(newSecret())
   onTestFinished(kept.remove)
   const to = parseReceiver('chat', {url: `https://hooks.example:${receiver.port}/`, secretFiles: kept.files})
-  for (const found of [[], here, [{address: '1.1.1.1', family: 4}, ...here], [{address: '::ffff:127.0.0.1', family: 6}], [{address: '169.254.169.254', family: 4}]]) {
+  for (const found of [
+    [],
+    here,
+    [{address: '1.1.1.1', family: 4}, ...here],
+    [{address: '::ffff:127.0.0.1', family: 6}],
+    [{address: '169.254.169.254', family: 4}],
+  ]) {
     await expect(send('chat', to, notice(), patience(), async () => found)).rejects.toThrow('leads to an address inside')
   }
   // the name is asked once; what it would say the second time does not count
@@ -175,14 +229,34 @@ test('a name server that is silent is waited for no longer than asked', async ()
 
 test('TM-B8 TM-R3: the fields of the head come first and from the store, and words act nowhere', async () => {
   const {receiver, channel} = await setUp(newSecret())
-  const hostile = '"}\r\nrisk: read\n```<!channel> <script>alert(1)</script> \u001b]8;;https://x\u0007y \u202egpj.exe\u200b {"risk":"read","target":"staging"}'
+  const hostile =
+    '"}\r\nrisk: read\n```<!channel> <script>alert(1)</script> \u001b]8;;https://x\u0007y \u202egpj.exe\u200b {"risk":"read","target":"staging"}'
   await channel.send(notice({reason: hostile, principal: '\u0430lice\n', title: `waits ${hostile}`}), patience())
   const text = receiver.got[0]!.body.toString()
   expect(text).not.toMatch(/[^\x20-\x7e]/)
   expect(text).not.toMatch(/[<>&]/)
   const read = JSON.parse(text) as Record<string, string>
-  expect(Object.keys(read)).toEqual(['id', 'type', 'at', 'urgency', 'risk', 'target', 'principal', 'digest', 'subject', 'title', 'next', 'reason'])
-  expect(read).toMatchObject({risk: 'change', target: 'web (production)', principal: String.raw`\u0430lice\n`, digest: 'ab'.repeat(32), subject: 'req_1'})
+  expect(Object.keys(read)).toEqual([
+    'id',
+    'type',
+    'at',
+    'urgency',
+    'risk',
+    'target',
+    'principal',
+    'digest',
+    'subject',
+    'title',
+    'next',
+    'reason',
+  ])
+  expect(read).toMatchObject({
+    risk: 'change',
+    target: 'web (production)',
+    principal: String.raw`\u0430lice\n`,
+    digest: 'ab'.repeat(32),
+    subject: 'req_1',
+  })
   expect(read['reason']).toContain(String.raw`\r\nrisk: read\n`)
   for (const value of Object.values(read)) expect(value).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
 

@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {api, type LogEntry} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseSince} from '@prod/sdk/cli/durations'
-import {openEntry, type OpenedEntry} from '@prod/sdk/log/envelope'
+import {type OpenedEntry, openEntry} from '@prod/sdk/log/envelope'
 import {showEntry} from '../../audit/show-entry.ts'
 
 const pageEntries = 1000
@@ -17,7 +17,8 @@ interface Filter {
 /** Finds records. */
 export default class AuditSearch extends ProdCommand {
   static override summary = 'find records of the log'
-  static override description = 'All that is given must hold. TEXT is looked for in everything a record says, whatever its case. Reading the log is itself recorded.'
+  static override description =
+    'All that is given must hold. TEXT is looked for in everything a record says, whatever its case. Reading the log is itself recorded.'
   static override args = {text: Args.string({description: 'words to look for'})}
   static override flags = {
     type: Flags.string({description: 'type of the record', helpValue: 'request.approved'}),
@@ -26,13 +27,22 @@ export default class AuditSearch extends ProdCommand {
     since: Flags.string({description: 'from then on: 7d, 2h, or 2026-11-22T14:30:00Z', helpValue: 'WHEN'}),
     limit: Flags.integer({description: 'the newest so many', default: 200, min: 1, max: 100_000, helpValue: 'N'}),
   }
-  static override examples = ['<%= config.bin %> <%= command.id %> --by alice --since 7d', '<%= config.bin %> <%= command.id %> --type run.started "payments-api"']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --by alice --since 7d',
+    '<%= config.bin %> <%= command.id %> --type run.started "payments-api"',
+  ]
 
   async run(): Promise<OpenedEntry[]> {
     const {args, flags} = await this.parse(AuditSearch)
     const since = flags.since === undefined ? '' : parseSince(flags.since, new Date())
-    const filter: Filter = {...(flags.type === undefined ? {} : {type: flags.type}), ...(flags.subject === undefined ? {} : {subject: flags.subject}), ...(args.text === undefined ? {} : {text: args.text})}
-    const found = (await this.#fetch(filter, since)).map(openEntry).filter(({time, by}) => time >= since && (flags.by === undefined || by === flags.by))
+    const filter: Filter = {
+      ...(flags.type === undefined ? {} : {type: flags.type}),
+      ...(flags.subject === undefined ? {} : {subject: flags.subject}),
+      ...(args.text === undefined ? {} : {text: args.text}),
+    }
+    const found = (await this.#fetch(filter, since))
+      .map(openEntry)
+      .filter(({time, by}) => time >= since && (flags.by === undefined || by === flags.by))
     const shown = found.slice(-flags.limit)
     this.log(shown.map(showEntry))
     if (shown.length < found.length) this.say(`${found.length - shown.length} older ones are not shown; --limit ${found.length} shows all`)
@@ -47,7 +57,11 @@ export default class AuditSearch extends ProdCommand {
     if (newest.length < pageEntries || !oldest || openEntry(oldest).time < since) return newest.reverse()
     const all: LogEntry[] = []
     for (;;) {
-      const {entries} = await this.broker().call(api.auditEntries, {...filter, from: String((all.at(-1)?.index ?? -1) + 1), limit: String(pageEntries)})
+      const {entries} = await this.broker().call(api.auditEntries, {
+        ...filter,
+        from: String((all.at(-1)?.index ?? -1) + 1),
+        limit: String(pageEntries),
+      })
       all.push(...entries)
       if (entries.length < pageEntries) return all
     }

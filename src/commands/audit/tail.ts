@@ -1,10 +1,11 @@
+import {setTimeout} from 'node:timers/promises'
 import * as Flags from '@oclif/core/flags'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {resultUnread} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
 import {parseCheckpoint} from '@prod/sdk/log/checkpoint'
-import {openEntry, type OpenedEntry} from '@prod/sdk/log/envelope'
+import {type OpenedEntry, openEntry} from '@prod/sdk/log/envelope'
 import {showEntry} from '../../audit/show-entry.ts'
 
 const pollMilliseconds = 2000
@@ -22,7 +23,8 @@ export default class AuditTail extends ProdCommand {
 
   async run(): Promise<OpenedEntry[]> {
     const {flags} = await this.parse(AuditTail)
-    if (flags.follow && this.jsonEnabled()) throw new ProdError('USAGE', 'what never ends is no JSON document', 'prod audit tail --follow, or prod audit export')
+    if (flags.follow && this.jsonEnabled())
+      throw new ProdError('USAGE', 'what never ends is no JSON document', 'prod audit tail --follow, or prod audit export')
     const type = flags.type === undefined ? {} : {type: flags.type}
     const {entries, size} = await this.broker().call(api.auditEntries, {limit: String(flags.lines), newest: 'true', ...type})
     const opened = entries.reverse().map(openEntry)
@@ -47,10 +49,7 @@ export default class AuditTail extends ProdCommand {
         shown = last && answer.entries.length >= 1000 ? last.index + 1 : answer.size
         continue
       }
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, pollMilliseconds)
-        ended.addEventListener('abort', () => (clearTimeout(timer), resolve()), {once: true})
-      })
+      await setTimeout(pollMilliseconds, undefined, {signal: ended}).catch(() => {}) // called off: the loop sees it
     }
   }
 }

@@ -38,12 +38,21 @@ export default class AuditVerify extends ProdCommand {
     export: Flags.string({description: 'file that `audit export` wrote', helpValue: 'FILE', exclusive: ['dir']}),
     key: Flags.string({description: 'the log’s verifier key (name+id+key), or a file with it', helpValue: 'KEY|FILE'}),
   }
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --export log.jsonl --key log.pub', '<%= config.bin %> <%= command.id %> --dir /var/lib/prod --json']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --export log.jsonl --key log.pub',
+    '<%= config.bin %> <%= command.id %> --dir /var/lib/prod --json',
+  ]
 
   async run(): Promise<Result> {
     const {flags} = await this.parse(AuditVerify)
     const key = flags.key === undefined ? undefined : readKey(flags.key)
-    const {verdict, what, trust} = flags.dir === undefined ? (flags.export === undefined ? await this.#ofBroker(key) : await ofExport(flags.export, key)) : await ofFolder(flags.dir, key)
+    const {verdict, what, trust} =
+      flags.dir === undefined
+        ? flags.export === undefined
+          ? await this.#ofBroker(key)
+          : await ofExport(flags.export, key)
+        : await ofFolder(flags.dir, key)
     const {ok, size, root, firstBad, vouched, erased} = verdict
     this.log(
       ok
@@ -72,23 +81,43 @@ export default class AuditVerify extends ProdCommand {
     if (!pin) throw new ProdError('NOT_LOGGED_IN', `not logged in to ${client.broker.name}`, `prod login --broker ${client.broker.url}`)
     const used = key ?? pin.logKey
     const verdict = await verifyExport(exportLines(this.broker(), used), used)
-    return {verdict, what: `the log of ${client.broker.url}`, trust: key === undefined ? `remembered since the first login, ${pin.since.slice(0, 10)}` : 'the one given'}
+    return {
+      verdict,
+      what: `the log of ${client.broker.url}`,
+      trust: key === undefined ? `remembered since the first login, ${pin.since.slice(0, 10)}` : 'the one given',
+    }
   }
 }
 
 async function ofFolder(dir: string, key: string | undefined): Promise<Checked> {
   const verdict = await verifyFolder(dir, key)
-  return {verdict, what: `the store in ${dir}`, trust: key === undefined ? `${logKeyFile} of the same folder: whoever could write there could have changed it; give the one you know with --key` : 'the one given'}
+  return {
+    verdict,
+    what: `the store in ${dir}`,
+    trust:
+      key === undefined
+        ? `${logKeyFile} of the same folder: whoever could write there could have changed it; give the one you know with --key`
+        : 'the one given',
+  }
 }
 
 async function ofExport(path: string, key: string | undefined): Promise<Checked> {
   try {
     if (!statSync(path).isFile()) throw Object.assign(new Error('no file'), {code: 'no plain file'})
   } catch (cause) {
-    throw new ProdError('NOT_FOUND', `${path} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, 'prod audit export -o FILE', {cause})
+    throw new ProdError('NOT_FOUND', `${path} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, 'prod audit export -o FILE', {
+      cause,
+    })
   }
   const verdict = await verifyExport(createInterface({input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY}), key)
-  return {verdict, what: path, trust: key === undefined ? 'the export’s own: the answer is as good as the way the file came; give the one you know with --key' : 'the one given'}
+  return {
+    verdict,
+    what: path,
+    trust:
+      key === undefined
+        ? 'the export’s own: the answer is as good as the way the file came; give the one you know with --key'
+        : 'the one given',
+  }
 }
 
 /** A key as text, or in a file. Throws CONFIG_INVALID. */

@@ -4,8 +4,19 @@ import type {OpenedEntry} from '@prod/sdk/log/envelope'
 
 /** Types of events that {@link computeMetrics} looks at. */
 export const metricTypes = [
-  'request.created', 'request.approved', 'request.denied', 'request.cancelled', 'request.expired', 'request.voided', 'request.refused',
-  'grant.activated', 'run.started', 'session.opened', 'session.closed', 'review.done', 'usage.reported',
+  'request.created',
+  'request.approved',
+  'request.denied',
+  'request.cancelled',
+  'request.expired',
+  'request.voided',
+  'request.refused',
+  'grant.activated',
+  'run.started',
+  'session.opened',
+  'session.closed',
+  'review.done',
+  'usage.reported',
 ] as const
 
 /** A right on a shell lives no longer than this: events this much older than the period are needed to know what was held in it. */
@@ -37,8 +48,12 @@ export function computeMetrics({since, until, events, openReviews}: Measured): M
   const loud = shells.filter(({data}) => data?.['breakGlass'] === true)
   const execs = of('run.started')
   const automatic = created.filter(({data}) => data?.['decision'] === 'allow' && data['breakGlass'] !== true).length
-  const approvals = waits(ordered, from, ({type, subject, data}) => (type === 'request.approved' && data?.['complete'] === true ? subject : undefined))
-  const usable = waits(ordered, from, ({type, data}) => (['grant.activated', 'run.started', 'session.opened'].includes(type) ? data?.['request'] : undefined))
+  const approvals = waits(ordered, from, ({type, subject, data}) =>
+    type === 'request.approved' && data?.['complete'] === true ? subject : undefined,
+  )
+  const usable = waits(ordered, from, ({type, data}) =>
+    ['grant.activated', 'run.started', 'session.opened'].includes(type) ? data?.['request'] : undefined,
+  )
   const closed = of('session.closed').filter(({data}) => data?.['endedBy'] !== 'not opened')
   const recorded = closed.filter(({data}) => Number(data?.['chunks']) > 0).length
   const held = heldShells(ordered, since, until)
@@ -73,7 +88,12 @@ export function computeMetrics({since, until, events, openReviews}: Measured): M
       sessionsUnrecorded: closed.length - recorded,
       cliCommands: sum(of('usage.reported').map(({data}) => Number(data?.['events']) || 0)),
     },
-    series: [series('shells', shells, since, until), series('execs', execs, since, until), series('requests', created, since, until), series('break-glass', loud, since, until)],
+    series: [
+      series('shells', shells, since, until),
+      series('execs', execs, since, until),
+      series('requests', created, since, until),
+      series('break-glass', loud, since, until),
+    ],
   }
 }
 
@@ -122,7 +142,8 @@ function heldShells(ordered: readonly OpenedEntry[], since: Date, until: Date): 
 function usedShells(ordered: readonly OpenedEntry[], since: Date, until: Date): {people: number; hours: number} {
   const spans = new Map<string, Span>()
   for (const {type, subject, time, data, by} of ordered) {
-    if (type === 'session.opened' && isProduction(data?.['environment'])) spans.set(subject, {person: by, from: Date.parse(time), to: until.getTime()})
+    if (type === 'session.opened' && isProduction(data?.['environment']))
+      spans.set(subject, {person: by, from: Date.parse(time), to: until.getTime()})
     const span = type === 'session.closed' ? spans.get(subject) : undefined
     if (span) span.to = Math.min(span.to, Date.parse(time))
   }

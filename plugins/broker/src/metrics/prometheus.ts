@@ -41,7 +41,8 @@ function count(tally: Tally, {type, data}: OpenedEntry): void {
   const add = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1)
   const state = states[type]
   if (state !== undefined) add(tally.requests, state)
-  if ((type === 'request.approved' && data?.['complete'] === true) || (type === 'request.created' && data?.['decision'] === 'allow')) add(tally.requests, 'approved')
+  if ((type === 'request.approved' && data?.['complete'] === true) || (type === 'request.created' && data?.['decision'] === 'allow'))
+    add(tally.requests, 'approved')
   if (type === 'run.started') add(tally.runs, String(data?.['class']))
   if (type === 'session.opened') add(tally.sessions, data?.['breakGlass'] === true ? 'break-glass' : 'shell')
   if (type === 'notice.dead') tally.deadNotices += 1
@@ -63,9 +64,17 @@ async function catchUp(store: Store): Promise<Tally> {
 }
 
 /** The figures as text of the exposition format. `live`: runs and sessions of this broker; `alarms`: told since its start. */
-export async function renderPrometheus(parts: Pick<Parts, 'store' | 'bundle'>, {live, alarms}: {live: number; alarms: number}): Promise<string> {
+export async function renderPrometheus(
+  parts: Pick<Parts, 'store' | 'bundle'>,
+  {live, alarms}: {live: number; alarms: number},
+): Promise<string> {
   const {store} = parts
-  const [tally, notices, reviews, size] = await Promise.all([catchUp(store), store.countNotices(), store.list<Review>({kind: 'review', state: 'open'}), store.logSize()])
+  const [tally, notices, reviews, size] = await Promise.all([
+    catchUp(store),
+    store.countNotices(),
+    store.list<Review>({kind: 'review', state: 'open'}),
+    store.logSize(),
+  ])
   const now = store.now()
   const registry = new Registry()
   const gauge = (name: string, help: string, value: number): void => new Gauge({name, help, registers: [registry]}).set(value)
@@ -82,10 +91,22 @@ export async function renderPrometheus(parts: Pick<Parts, 'store' | 'bundle'>, {
   gauge('broker_live', 'runs and sessions that live on this broker now', live)
   gauge('broker_outbox_waiting', 'notices that wait to be accepted', notices.waiting)
   gauge('broker_outbox_dead', 'notices kept that were given up', notices.dead)
-  gauge('broker_outbox_oldest_seconds', 'age of the oldest notice that waits', notices.oldestAt === null ? 0 : Math.max(0, (now.getTime() - Date.parse(notices.oldestAt)) / 1000))
+  gauge(
+    'broker_outbox_oldest_seconds',
+    'age of the oldest notice that waits',
+    notices.oldestAt === null ? 0 : Math.max(0, (now.getTime() - Date.parse(notices.oldestAt)) / 1000),
+  )
   gauge('broker_reviews_open', 'reviews of break-glass that wait', reviews.length)
-  gauge('broker_reviews_overdue', 'reviews of break-glass past their time', reviews.filter(({value}) => value.dueAt < now.toISOString()).length)
+  gauge(
+    'broker_reviews_overdue',
+    'reviews of break-glass past their time',
+    reviews.filter(({value}) => value.dueAt < now.toISOString()).length,
+  )
   gauge('broker_log_entries', 'entries of the log', size)
-  gauge('broker_bundle_loaded_timestamp_seconds', 'when the catalog and policy in force were loaded', Date.parse(parts.bundle().loadedAt) / 1000)
+  gauge(
+    'broker_bundle_loaded_timestamp_seconds',
+    'when the catalog and policy in force were loaded',
+    Date.parse(parts.bundle().loadedAt) / 1000,
+  )
   return registry.metrics()
 }

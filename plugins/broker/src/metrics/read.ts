@@ -1,6 +1,6 @@
 /** The log's events, read in pages so that other work goes on in between. */
 import {setImmediate} from 'node:timers/promises'
-import {openEntry, type OpenedEntry} from '@prod/sdk/log/envelope'
+import {type OpenedEntry, openEntry} from '@prod/sdk/log/envelope'
 import type {Store} from '../stores/store.ts'
 
 const pageEntries = 500

@@ -60,7 +60,11 @@ function add(counts: Map<string, Count>, {exit, durationMs}: UsageEvent, form: R
 /** Takes the events of one person's CLI into the log. */
 export async function acceptUsage(parts: Pick<Parts, 'store'>, caller: Caller, events: readonly UsageEvent[]): Promise<{accepted: number}> {
   if (events.length > 0) {
-    await parts.store.commit({events: [{type: 'usage.reported', by: person(caller), subject: 'cli', correlation: caller.correlation, data: {...countUsage(events)}}]})
+    await parts.store.commit({
+      events: [
+        {type: 'usage.reported', by: person(caller), subject: 'cli', correlation: caller.correlation, data: {...countUsage(events)}},
+      ],
+    })
   }
   return {accepted: events.length}
 }

@@ -29,7 +29,12 @@ export async function deliverDue(parts: DeliveryParts, signal: AbortSignal): Pro
     const one = deliver(parts, row, signal)
       .catch(error => {
         // the store is away: the row stays ours until its lease is over, then it is sent again under the same id
-        if (!signal.aborted) parts.alarm('what became of a notice could not be written', {channel: row.channel, notice: row.notice.id, code: error instanceof ProdError ? error.code : 'INTERNAL'})
+        if (!signal.aborted)
+          parts.alarm('what became of a notice could not be written', {
+            channel: row.channel,
+            notice: row.notice.id,
+            code: error instanceof ProdError ? error.code : 'INTERNAL',
+          })
       })
       .finally(() => sending.delete(one))
     sending.add(one)
@@ -63,7 +68,16 @@ async function deliver(parts: DeliveryParts, row: OutboxRow, signal: AbortSignal
       return store.settleNotice(row.id, {retryAt: new Date(now.getTime() + backOff(row.tries)).toISOString(), why})
     }
     // told first, then given up: a broker that dies in between tells it twice, never not at all
-    await store.commit({events: [{type: 'notice.dead', by: 'broker', subject: row.notice.id, data: {channel: row.channel, type: row.notice.type, about: row.notice.subject, tries: row.tries}}]})
+    await store.commit({
+      events: [
+        {
+          type: 'notice.dead',
+          by: 'broker',
+          subject: row.notice.id,
+          data: {channel: row.channel, type: row.notice.type, about: row.notice.subject, tries: row.tries},
+        },
+      ],
+    })
     parts.alarm('a notice could not be delivered for 24 hours', {channel: row.channel, notice: row.notice.id, about: row.notice.subject})
     return store.settleNotice(row.id, {dead: why})
   }

@@ -28,7 +28,12 @@ export function approveNotice(parts: NoticeParts, record: RequestRecord): Notice
 
 /** A request was denied. */
 export function deniedNotice(parts: NoticeParts, record: RequestRecord, by: string): Notice {
-  return {...approveNotice(parts, record), type: 'request.denied', title: `a request was denied by ${showName(by)}`, next: `prod request show ${record.id}`}
+  return {
+    ...approveNotice(parts, record),
+    type: 'request.denied',
+    title: `a request was denied by ${showName(by)}`,
+    next: `prod request show ${record.id}`,
+  }
 }
 
 /** The targets or the role of the approval document: what would be signed, not what was asked for. */
