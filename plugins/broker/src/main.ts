@@ -63,6 +63,9 @@ export interface StartChoice {
   port?: number
   /** gets one JSON line for each alarm */
   alarm: (line: string) => void
+  /** the store's clock, and settings of a development broker that tests change */
+  clock?: () => Date
+  settings?: Partial<Pick<Config, 'requestSeconds' | 'approvalSeconds' | 'retentionDays' | 'breakGlass' | 'alertChannels' | 'channels' | 'places'>>
 }
 
 /** Starts a broker. Throws CONFIG_INVALID, POLICY_INVALID, STORE_IN_USE, PORT_IN_USE; nothing is left running then. */
@@ -87,11 +90,14 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   if (!development && !choice.configFile) throw new ProdError('USAGE', 'a broker needs a configuration', 'prod broker start --config FILE, or --dev to try it')
   const config: Config = development ? development.config : await readConfig(choice.configFile as string)
   if (!development && choice.port !== undefined) config.listen.port = choice.port
+  if (development) Object.assign(config, choice.settings)
   openFolder(config.dir)
 
   const plugins = await loadPlugins(config.plugins)
   const primitives = new Map<string, Primitive>()
-  const hide = [storeFile, 'keys', 'recordings', 'outputs', 'alerts', 'dev-provider.sqlite', recordingKeyFile].map(name => join(config.dir, name))
+  for (const name of ['recordings', 'outputs']) openFolder(join(config.dir, name))
+  const files = [storeFile, `${storeFile}-wal`, `${storeFile}-shm`, 'dev-provider.sqlite', recordingKeyFile]
+  const hide = [...files, 'keys', 'recordings', 'outputs', 'alerts'].map(name => join(config.dir, name))
   for (const {primitive} of plugins) {
     if (!primitive) continue
     primitives.set(primitive.id, primitive)
@@ -101,7 +107,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
 
   const keys = openKeys(config.dir, new URL(config.origin).hostname)
   const instance = `${hostname()}`
-  const store = await openSqliteStore({file: join(config.dir, storeFile), log: {name: keys.log.name, privateKey: keys.log.privateKey}, instance})
+  const store = await openSqliteStore({file: join(config.dir, storeFile), log: {name: keys.log.name, privateKey: keys.log.privateKey}, instance, ...(choice.clock ? {clock: choice.clock} : {})})
   undo.push(() => store.close())
   const {identity, people, stop: stopIdentity} = await openIdentity(config)
   undo.push(stopIdentity)
