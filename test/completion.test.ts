@@ -1,9 +1,11 @@
 import {spawnSync} from 'node:child_process'
-import {chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {api} from '@prod/sdk/api'
 import type {CatalogView} from '@prod/sdk/catalog-view'
-import {expect, onTestFinished, test} from 'vitest'
+import {keepForCompletion} from '@prod/sdk/cli/catalog-cache'
+import {expect, onTestFinished, test, vi} from 'vitest'
 import {candidates, type Manifest} from '../src/completion/complete.ts'
 import {scripts} from '../src/completion/scripts.ts'
 import {afterBreak, splitLine} from '../src/completion/words.ts'
@@ -101,11 +103,35 @@ test('TM-R1: a name that a shell would act on is never offered', () => {
 })
 
 test('the catalog of another broker, or none that can be read, offers nothing', () => {
-  expect(offered('prod exec ', 'https://prod.example')).toBe('unit')
   expect(offered('prod exec ', 'https://other.example')).toBe('')
+  const named = {packages, catalog: {...catalog, named: 'staging'}}
+  expect(candidates(['bash', 'prod exec '], {...named, broker: 'staging'})).toEqual(['unit'])
+  expect(candidates(['bash', 'prod exec '], {...named, broker: undefined})).toEqual([])
   for (const broken of [undefined, null, 7, {}, {view: {}}, {view: {tools: [], targets: 3, roles: []}}]) {
     expect(candidates(['zsh', 'prod', 'exec', ''], {packages, catalog: broken, broker: undefined})).toEqual([])
   }
+})
+
+test('what a call has answered is offered from then on', async ({onTestFinished}) => {
+  const home = mkdtempSync(join(tmpdir(), 'prod-completion-'))
+  vi.stubEnv('XDG_CACHE_HOME', home)
+  vi.stubEnv('PROD_BROKER', 'staging')
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+    rmSync(home, {recursive: true})
+  })
+  const seen = () => JSON.parse(readFileSync(join(home, 'prod/catalog.json'), 'utf8')) as unknown
+  const ask = (line: string) => candidates(['bash', line], {packages, catalog: seen(), broker: 'staging'})
+
+  keepForCompletion(api.catalog, view, 'https://prod.example')
+  expect(ask('prod exec ')).toEqual(['unit'])
+  keepForCompletion(api.listRequests, {requests: [{id: 'req_9'}]}, 'https://prod.example')
+  expect(ask('prod request approve ')).toEqual(['req_9'])
+  keepForCompletion(api.catalog, {...view, tools: []}, 'https://prod.example')
+  expect([ask('prod exec '), ask('prod request approve ')]).toEqual([[], ['req_9']])
+  keepForCompletion(api.catalog, view, 'https://other.example')
+  expect(ask('prod request approve ')).toEqual([])
+  expect(statSync(join(home, 'prod/catalog.json')).mode & 0o777).toBe(0o600)
 })
 
 test('a line is split as a POSIX shell would split it, and nothing is expanded', () => {

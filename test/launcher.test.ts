@@ -40,7 +40,7 @@ test('an old Node passes signals on, and dies of the signal that the pinned one 
   const child = spawn(process.execPath, command, {env, stdio: ['ignore', 'pipe', 'inherit']})
   let said = ''
   child.stdout.on('data', (chunk: Buffer) => {
-    said += chunk
+    said += String(chunk)
     if (chunk.includes('ready')) child.kill('SIGTERM')
   })
   const [status, signal] = await once(child, 'close')

@@ -85,7 +85,10 @@ test('--help loads oclif alone, and no command', () => {
   expect(builtins).toEqual([])
 })
 
-test.for([['autocomplete', 'bash'], ['plugins']])('a light command loads itself and nothing dear: %s', args => {
+test.for([
+  ['autocomplete', 'bash'],
+  ['config', 'ls'],
+])('a light command loads itself and nothing dear: %s', args => {
   const {files, packages, builtins} = start(args)
   expect(files.filter(path => path.includes('/commands/'))).toHaveLength(1)
   expect(packages.filter(name => dear.test(name))).toEqual([])

@@ -1,4 +1,4 @@
-import type {CatalogView} from '@prod/sdk/catalog-view'
+import type {CachedCatalog} from '@prod/sdk/cli/catalog-cache'
 import {completions} from '@prod/sdk/grammar/complete'
 import {type FlagShape, toolIndex} from '../exec-argv.ts'
 import {afterBreak, splitLine} from './words.ts'
@@ -18,16 +18,6 @@ interface Command {
 /** `oclif.manifest.json`: commands by id, words of the id joined with `:`. */
 export interface Manifest {
   commands: Record<string, Command>
-}
-
-/** What the CLI keeps in `$XDG_CACHE_HOME/prod/catalog.json` whenever it has asked for the catalog. */
-export interface CachedCatalog {
-  broker: string
-  /** ISO 8601, UTC */
-  savedAt: string
-  view: CatalogView
-  /** requests last seen by `prod request ls`, newest first */
-  requests?: string[]
 }
 
 /** Where candidates come from. `catalog` is whatever the file held; `broker` is PROD_BROKER. */
@@ -155,7 +145,7 @@ function named(name: string, catalog: CachedCatalog | undefined): string[] {
 
 /** The cached catalog, if the file holds one and it is of the broker in use. */
 function usable(catalog: unknown, broker: string | undefined): CachedCatalog | undefined {
-  const {view, broker: of} = (catalog ?? {}) as Partial<CachedCatalog>
+  const {view, named} = (catalog ?? {}) as Partial<CachedCatalog>
   const whole = [view?.tools, view?.targets, view?.roles].every(Array.isArray)
-  return whole && (broker === undefined || broker === of) ? (catalog as CachedCatalog) : undefined
+  return whole && named === broker ? (catalog as CachedCatalog) : undefined
 }

@@ -4,6 +4,7 @@ import type {Input, ParserOutput} from '@oclif/core/interfaces'
 import type {BrokerClient} from '../client.ts'
 import type {Session} from '../session.ts'
 import {neverAsk} from './ask.ts'
+import {keepForCompletion} from './catalog-cache.ts'
 import {Interrupted, reportFailure} from './failure.ts'
 import {guardStreams, say, writeJson, writeResult} from './output.ts'
 import {sendUsage, spoolUsage} from './usage.ts'
@@ -66,6 +67,7 @@ export abstract class ProdCommand extends Command {
       call: async (endpoint, ...input) => {
         const client = await this.connect()
         const answer = await client.call(endpoint, ...input)
+        if (this.#brokerFlag === undefined) keepForCompletion(endpoint, answer, client.broker.url)
         if (endpoint.caller === 'person') this.#usageSent ??= sendUsage(client)
         return answer
       },
