@@ -3,6 +3,7 @@ import {api, type LogEntry} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import {parseTilePath, tileHashes} from '@prod/sdk/log/tiles'
 import type {FastifyInstance} from 'fastify'
+import {about} from './refusals.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
@@ -32,11 +33,13 @@ async function readEntries(
   caller: Caller,
   {from, limit, type, subject, text, newest}: {from?: string; limit?: string; type?: string; subject?: string; text?: string; newest?: string},
 ): Promise<{entries: LogEntry[]; size: number}> {
-  const allowed = mayReadAudit(parts, caller)
+  if (!mayReadAudit(parts, caller)) {
+    throw about(new ProdError('DENIED', 'policy does not let you read the log', 'prod whoami'), {type: 'audit.refused', subject: 'log'})
+  }
   await parts.store.commit({
     events: [
       {
-        type: allowed ? 'audit.read' : 'audit.refused',
+        type: 'audit.read',
         by: person(caller),
         subject: 'log',
         correlation: caller.correlation,
@@ -45,7 +48,6 @@ async function readEntries(
       },
     ],
   })
-  if (!allowed) throw new ProdError('DENIED', 'policy does not let you read the log', 'prod whoami')
   const size = await parts.store.logSize()
   const entries = await parts.store.entries({
     from: Number(from ?? 0),

@@ -4,6 +4,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {Ajv, type ErrorObject, type ValidateFunction} from 'ajv'
 import type {FastifyInstance, FastifyRequest} from 'fastify'
 import type {JSONSchema} from 'json-schema-to-ts'
+import {tellRefusal} from '../audit/refusals.ts'
 import {authenticate} from '../identity/authenticate.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {addressOf, credentialsOf, labelOf, pathOf} from './guard.ts'
@@ -33,11 +34,22 @@ export function handle<E extends AnyEndpoint>(
       callers.set(request, await callerOf(parts, endpoint, request))
     },
     handler: async (request, reply) => {
-      const answer = await fn(inputOf(endpoint, request) as InputOf<E>, callers.get(request) as Caller, request)
+      const caller = callers.get(request) as Caller
+      const answer = await answerOf(parts, endpoint, caller, () => fn(inputOf(endpoint, request) as InputOf<E>, caller, request))
       if (typeof answer === 'string') return reply.type('text/plain; charset=utf-8').send(answer)
       return reply.type('application/json; charset=utf-8').send(JSON.stringify(answer))
     },
   })
+}
+
+/** What a call is answered with; that it was refused is recorded before it is said. */
+async function answerOf<T>(parts: Parts, {method, path}: AnyEndpoint, caller: Caller, fn: () => Promise<T> | T): Promise<T> {
+  try {
+    return await fn()
+  } catch (error) {
+    await tellRefusal(parts, caller, error, `${method} ${path}`)
+    throw error
+  }
 }
 
 /** The caller of an endpoint: proved, or for `nobody` empty. Throws NOT_LOGGED_IN, TOKEN_INVALID, LOGIN_EXPIRED. */

@@ -42,7 +42,7 @@ export function computeMetrics({since, until, events, openReviews}: Measured): M
   const within = ordered.filter(({time}) => time >= from)
   const of = (type: string): OpenedEntry[] => within.filter(event => event.type === type)
   const created = of('request.created')
-  const refused = of('request.refused').length
+  const refused = of('request.refused').reduce((sum, {data}) => sum + Number(data?.['count'] ?? 1), 0)
   const denied = of('request.denied').length
   const shells = of('session.opened')
   const loud = shells.filter(({data}) => data?.['breakGlass'] === true)

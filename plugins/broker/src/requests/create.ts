@@ -2,6 +2,7 @@ import type {PersonId} from '@prod/sdk'
 import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {checkReason} from '@prod/sdk/reason'
+import {about, detailOf} from '../audit/refusals.ts'
 import {newGrant, putGrant} from '../grants/state.ts'
 import {approveNotice} from '../outbox/notices.ts'
 import type {Caller, Parts} from '../parts.ts'
@@ -39,38 +40,47 @@ export function checkDraft(parts: Parts, {draft, reasonReused}: Submission, plan
   return {...draft, reason}
 }
 
-/** What policy says of a plan. A refusal is recorded, then thrown with its rule and what to ask for instead. */
-export async function judge(parts: Parts, caller: Caller, bundle: Bundle, plan: Plan): Promise<Exclude<UseDecision, {decision: 'deny'}>> {
+/** What policy says of a plan. A refusal is thrown with its rule and what to ask for instead. */
+export function judge(parts: Parts, caller: Caller, bundle: Bundle, plan: Plan): Exclude<UseDecision, {decision: 'deny'}> {
   const asked = question(plan, caller)
   const decided = decideUse(bundle, asked, plan.action)
   if (decided.decision !== 'deny') return decided
   if (decided.errors.length > 0) parts.alarm('policy evaluation failed', {errors: decided.errors, bundle: bundle.digest})
-  await refuse(parts, caller, plan, {rules: decided.rules, errors: decided.errors, why: decided.why, bundle: bundle.digest})
   const {message, hint} = explainDenial(bundle, asked, plan.action)
-  throw new ProdError('DENIED', message, hint)
+  throw about(new ProdError('DENIED', message, hint), {
+    type: 'request.refused',
+    subject: plan.tool?.name ?? plan.target?.name ?? plan.draft.kind,
+    personal: {summary: plan.summary, reason: plan.draft.reason},
+    data: {rules: decided.rules, errors: decided.errors, why: decided.why, bundle: bundle.digest},
+  })
 }
 
-/** Records that somebody was refused. */
-export async function refuse(parts: Parts, caller: Caller, plan: Plan | null, data: Record<string, unknown>): Promise<void> {
-  await parts.store.commit({
-    events: [
-      {
-        type: 'request.refused',
-        by: caller.principal.person || `${caller.principal.iss}#${caller.principal.sub}`,
-        subject: plan?.tool?.name ?? plan?.target?.name ?? plan?.draft.kind ?? 'request',
-        correlation: caller.correlation,
-        data: {...data, class: plan?.class ?? null},
-        personal: {address: caller.address, name: caller.principal.name, ...(plan ? {summary: plan.summary, reason: plan.draft.reason} : {})},
-      },
-    ],
-  })
+/** What the log says of a draft that was refused: the same for every way in (TM-K1). */
+export async function asRefused<T>(draft: Draft, work: () => T | Promise<T>, plan?: Plan): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof ProdError)) throw error
+    const named = draft.kind === 'exec' ? (draft.argv[0] ?? '') : draft.kind === 'role' ? draft.role : draft.target
+    const detail = detailOf(error)
+    throw about(error, {
+      type: 'request.refused',
+      subject: named.slice(0, 64).replace(/[^\w.-]/g, '?') || draft.kind,
+      data: {kind: draft.kind, class: plan?.class ?? null, position: error.position ?? null, ...detail?.data},
+      personal: {...(draft.kind === 'exec' ? {argv: draft.argv} : {}), ...(draft.kind === 'role' ? {role: draft.role} : {target: draft.target}), reason: draft.reason, ...detail?.personal},
+    })
+  }
 }
 
 /**
  * Makes a request, or gives the one that this key already made. `approved` at once where policy allows the use as it is.
  * Throws what a plan or policy refuses, IDEMPOTENCY_CONFLICT for another body under one key.
  */
-export async function createRequest(parts: Parts, caller: Caller, submission: Submission, breakGlass?: BreakGlass): Promise<RequestRecord> {
+export function createRequest(parts: Parts, caller: Caller, submission: Submission, breakGlass?: BreakGlass): Promise<RequestRecord> {
+  return asRefused(submission.draft, () => create(parts, caller, submission, breakGlass))
+}
+
+async function create(parts: Parts, caller: Caller, submission: Submission, breakGlass?: BreakGlass): Promise<RequestRecord> {
   if (parts.draining()) throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
   const bundle = parts.bundle()
   const draftedPlan = makePlan(bundle, submission.draft)
@@ -83,7 +93,7 @@ export async function createRequest(parts: Parts, caller: Caller, submission: Su
   const known = await findByKey(parts, keyId, body)
   if (known) return known
 
-  const decided = breakGlass ? null : await judge(parts, caller, bundle, plan)
+  const decided = breakGlass ? null : judge(parts, caller, bundle, plan)
   const approvalsNeeded = breakGlass ? (breakGlass.secondPerson ? 1 : 0) : decided?.decision === 'request' ? decided.approvals : 0
   if (approvalsNeeded > 0) await refuseFlood(parts, owner)
 

@@ -1,6 +1,7 @@
 /** Approve, deny, cancel: one conditional write each, with its event. */
 import type {Approval, Request} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {about} from '../audit/refusals.ts'
 import {findLogin} from '../identity/logins.ts'
 import {newGrant, putGrant} from '../grants/state.ts'
 import {deniedNotice} from '../outbox/notices.ts'
@@ -54,10 +55,7 @@ async function check(parts: Parts, caller: Caller, input: {id: string; digest: s
   const bundle = parts.bundle()
   const plan = makePlan(bundle, record.draft)
   const refusal = refusalOf(bundle, plan, record.principal, caller)
-  if (refusal) {
-    await tell(parts, caller, record, refusal.code === 'SELF_APPROVAL' ? 'request.self-approval-refused' : 'request.approval-refused')
-    throw refusal
-  }
+  if (refusal) throw about(refusal, {type: refusal.code === 'SELF_APPROVAL' ? 'request.self-approval-refused' : 'request.approval-refused', subject: record.id})
   refuseEnded(record, parts.store.now())
   if (record.state !== 'pending') throw new ProdError('ALREADY_DECIDED', `request ${record.id} is ${record.state} already`, `prod request show ${record.id}`)
   if (record.approvals.some(one => one.by.person === caller.principal.person)) {
@@ -85,7 +83,7 @@ export async function denyRequest(parts: Parts, caller: Caller, {id, note}: {id:
   const record = stored.value
   const bundle = parts.bundle()
   const refusal = refusalOf(bundle, makePlan(bundle, record.draft), record.principal, caller)
-  if (refusal) throw refusal
+  if (refusal) throw about(refusal, {type: refusal.code === 'SELF_APPROVAL' ? 'request.self-approval-refused' : 'request.approval-refused', subject: record.id})
   refuseEnded(record, parts.store.now())
   const now = parts.store.now().toISOString()
   const no: Approval = {by: caller.principal, decision: 'deny', digest: record.digest, jws: '', at: now, login: caller.login}
@@ -127,10 +125,3 @@ async function settle(parts: Parts, caller: Caller, stored: Stored<RequestRecord
   if (!saved) throw new ProdError('ALREADY_DECIDED', `request ${next.id} is no longer pending`, `prod request show ${next.id}`)
   return shown(parts, next)
 }
-
-async function tell(parts: Parts, caller: Caller, record: RequestRecord, type: string): Promise<void> {
-  await parts.store.commit({
-    events: [{type, by: person(caller), subject: record.id, correlation: caller.correlation, personal: {name: caller.principal.name, address: caller.address}}],
-  })
-}
-

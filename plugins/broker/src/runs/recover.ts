@@ -15,7 +15,7 @@ export async function recover(parts: Parts, instance: string): Promise<{runs: nu
     await endRun(parts, value, {unknown: 'the broker was lost before the end was recorded'}, {endedBy: 'broker loss', stdout: nothing, stderr: nothing, chunks: [], truncated: true, limit: null})
   }
   const sessions = (await parts.store.list<SessionRecord>({kind: 'session', state: ['opening', 'open']})).filter(one => one.value.instance === instance)
-  for (const {value} of sessions) await endSession(parts, value, {unknown: 'the broker was lost before the end was recorded'}, 'broker loss', [])
+  for (const {value} of sessions) await endSession(parts, value, {unknown: 'the broker was lost before the end was recorded'}, 'broker loss')
   for (const {value, version} of await parts.store.list<LockRecord>({kind: 'lock', state: 'held'})) {
     const holder = value.holder === null ? undefined : await parts.store.find<RunRecord>('run', value.holder)
     if (holder?.value.state === 'started') continue

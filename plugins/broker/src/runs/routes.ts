@@ -4,6 +4,7 @@ import type {Run} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import type {FastifyInstance} from 'fastify'
+import {about} from '../audit/refusals.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
@@ -27,10 +28,10 @@ export function runRoutes(app: FastifyInstance, parts: Parts): void {
   handle(app, parts, api.runOutput, async ({id}, caller) => {
     const run = await findRun(parts, caller, id)
     const allowed = samePerson(caller.principal, run.principal) || maySee(parts, caller, run, 'readRecording')
+    if (!allowed) throw about(new ProdError('RUN_NOT_FOUND', `there is no run ${id}`, 'prod request ls'), {type: 'output.refused', subject: id})
     await parts.store.commit({
-      events: [{type: allowed ? 'output.read' : 'output.refused', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name}}],
+      events: [{type: 'output.read', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name}}],
     })
-    if (!allowed) throw new ProdError('RUN_NOT_FOUND', `there is no run ${id}`, 'prod request ls')
     if (run.outputChunks === 0) throw new ProdError('NOT_FOUND', `no output of ${id} is kept`, 'the catalog’s retention says so')
     const chunks: string[] = []
     for (let number = 0; number < run.outputChunks; number++) {

@@ -4,7 +4,7 @@ import {sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {type FirstMessage, frame, maxApprovedStdinBytes, type ServerMessage} from '@prod/sdk/wire'
 import {decideUse} from '../policy/decide.ts'
-import {createRequest} from '../requests/create.ts'
+import {asRefused, createRequest} from '../requests/create.ts'
 import {makePlan, question} from '../requests/plan.ts'
 import {checkStart} from '../requests/role.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
@@ -20,7 +20,6 @@ import {startRun, takesStdin} from './start.ts'
 /** Runs a tool: decide, wait where policy says so, start, stream. */
 export async function serveExec(serving: Serving, first: FirstMessage & {type: 'exec'}): Promise<void> {
   const {parts, caller} = serving
-  if (first.targets.length > 1) throw new ProdError('USAGE', 'one target at a time', 'prod exec --on TARGET …')
   const draft: Draft & {kind: 'exec'} = {
     kind: 'exec',
     argv: first.argv,
@@ -30,8 +29,8 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     startAt: checkStart(parts, first.startAt),
     stdin: null,
   }
-  // Looks only: a refusal is recorded by createRequest, which asks the same function again.
-  const plan = makePlanOrRecord(serving, draft)
+  if (first.targets.length > 1) throw new ProdError('USAGE', 'one target at a time', 'prod exec --on TARGET …')
+  const plan = await asRefused(draft, () => makePlan(parts.bundle(), draft))
   if (plan.class !== 'read') await serving.challenge()
   let stdin: Buffer | undefined
   if (first.stdin && takesStdin(plan)) {
@@ -52,27 +51,6 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     return
   }
   await runRequest(serving, record.id, {stdin: stdin ?? (first.stdin ? undefined : Buffer.alloc(0)), have: {stdout: 0, stderr: 0}})
-}
-
-function makePlanOrRecord({parts, caller}: Serving, draft: Draft) {
-  try {
-    return makePlan(parts.bundle(), draft)
-  } catch (error) {
-    // Refused words are recorded too, with their position, before the answer (TM-E1).
-    void parts.store.commit({
-      events: [
-        {
-          type: 'request.refused',
-          by: caller().principal.person || `${caller().principal.iss}#${caller().principal.sub}`,
-          subject: draft.kind === 'exec' ? (draft.argv[0] ?? 'request').slice(0, 64).replace(/[^\w.-]/g, '?') : draft.kind,
-          correlation: caller().correlation,
-          data: {code: error instanceof ProdError ? error.code : 'INTERNAL', position: error instanceof ProdError ? (error.position ?? null) : null},
-          personal: {name: caller().principal.name, ...(draft.kind === 'exec' ? {argv: draft.argv} : {}), reason: draft.reason},
-        },
-      ],
-    })
-    throw error
-  }
 }
 
 /** Reads all of stdin before anybody approves it; its digest becomes part of the document. Throws STDIN_REFUSED beyond the bound. */

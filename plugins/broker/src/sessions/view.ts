@@ -4,6 +4,7 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Review, Session} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {about} from '../audit/refusals.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
 import {samePerson} from '../requests/state.ts'
@@ -44,8 +45,7 @@ export async function oneSession(parts: Parts, caller: Caller, id: string): Prom
 export async function readRecording(parts: Parts, caller: Caller, id: string): Promise<{session: Session; chunks: string[]}> {
   const stored = await parts.store.find<SessionRecord>('session', id)
   if (!stored || !maySee(parts, caller, stored.value, 'readRecording')) {
-    await parts.store.commit({events: [{type: 'recording.refused', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name}}]})
-    throw new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls')
+    throw about(new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls'), {type: 'recording.refused', subject: id})
   }
   const hashes = (await parts.store.entries({from: 0, limit: 1_000_000, type: 'session.recorded', subject: id})).map(({envelope}) => (JSON.parse(envelope) as {data: {sha256: string}}).data.sha256)
   const chunks: string[] = []

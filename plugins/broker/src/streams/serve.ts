@@ -3,6 +3,7 @@ import {ProdError} from '@prod/sdk/errors'
 import type {FirstMessage} from '@prod/sdk/wire'
 import type {WebSocket} from 'ws'
 import type {StreamHello} from '../http/server.ts'
+import {tellRefusal} from '../audit/refusals.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {serveAttach, serveExec} from '../runs/serve.ts'
 import {serveShell} from '../sessions/serve.ts'
@@ -43,9 +44,13 @@ export async function serveStream(parts: Parts, set: LiveSet, socket: WebSocket,
   }
   arm()
   void link.closed.then(() => clearTimeout(expiry))
+  let where = 'stream'
   try {
-    await dispatch(serving, await first)
+    const message = await first
+    where = `stream ${message.type}`
+    await dispatch(serving, message)
   } catch (error) {
+    await tellRefusal(parts, caller, error, where)
     if (!(error instanceof ProdError)) parts.alarm('a stream failed', {error: error instanceof Error ? (error.stack ?? error.message) : String(error), correlation: caller.correlation})
     link.fail(error, caller.correlation)
   }
