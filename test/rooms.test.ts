@@ -60,7 +60,9 @@ const table: Record<string, string[]> = {
     ...features,
     ...['stores', 'catalog', 'policy', 'identity-providers', 'http', 'identity', 'audit', 'outbox', 'metrics', 'dev'].map(broker),
   ],
-  [broker('commands')]: [sdk, cli, ...['main', 'catalog', 'policy'].map(broker)],
+  // a tool for the store's tables, while no broker runs: it loads a store and nothing of the server
+  [broker('migrate')]: [sdk, ...ports, broker('stores')],
+  [broker('commands')]: [sdk, cli, ...['main', 'migrate', 'catalog', 'policy'].map(broker)],
 }
 
 /** Packages whose loading is dear or that carry a right: who may import them at all, besides tests. */

@@ -1,3 +1,6 @@
+import type {DatabaseSync} from 'node:sqlite'
+import {ProdError} from '@prod/sdk/errors'
+
 /**
  * Tables. `entries` with its `leaf` hashes, `nodes` and `checkpoints` are what verifyFolder of @prod/sdk reads: a change
  * here is a change there. What entries are searched by is computed from the envelope, so that it cannot say otherwise.
@@ -37,3 +40,26 @@ CREATE TABLE holder (one INTEGER PRIMARY KEY CHECK (one = 1), token TEXT NOT NUL
 
 PRAGMA user_version = ${schemaVersion};
 `
+
+/** The version of the tables in a file; 0 where there are none yet. */
+export function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()!.user_version)
+}
+
+/** Whether this program reads tables of that version. Throws STORE_UNAVAILABLE: an older file is brought on first, a newer one is for a newer prod. Pure. */
+export function checkVersion(file: string, version: number, current: number = schemaVersion): void {
+  if (version > current) {
+    throw new ProdError(
+      'STORE_UNAVAILABLE',
+      `${file} has tables of version ${version} and this prod knows ${current}: a newer prod wrote it`,
+      'prod --version',
+    )
+  }
+  if (version < current) {
+    throw new ProdError(
+      'STORE_UNAVAILABLE',
+      `${file} has tables of version ${version} and this prod needs ${current}`,
+      'prod broker migrate --config FILE',
+    )
+  }
+}

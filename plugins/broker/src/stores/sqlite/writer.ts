@@ -9,7 +9,8 @@ import {verifierKey} from '@prod/sdk/log/note'
 import {hashesFromTiles} from '@prod/sdk/log/tiles'
 import type {Expect} from '../store.ts'
 import type {Done, Group, GroupDone, Job, ThreadStart} from './jobs.ts'
-import {schema, schemaVersion} from './schema.ts'
+import {takeLock} from './lock.ts'
+import {checkVersion, schema, versionOf} from './schema.ts'
 import {tileReader} from './tile-reader.ts'
 
 /** A writer. `run` is one transaction, durable when it returns without `failed`. */
@@ -31,9 +32,9 @@ export function openWriter({file, name, privateKey, instance}: ThreadStart): Wri
   const db = new DatabaseSync(file, {timeout: 10_000})
   try {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864')
-    const version = Number(db.prepare('PRAGMA user_version').get()!.user_version)
-    if (version > schemaVersion) throw new ProdError('STORE_UNAVAILABLE', `${file} was written by a newer prod`, 'prod --version')
+    const version = versionOf(db)
     if (version === 0) db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
+    else checkVersion(file, version)
     const token = randomBytes(16).toString('hex')
     db.prepare('INSERT INTO holder VALUES (1, ?) ON CONFLICT DO UPDATE SET token = excluded.token').run(token)
 
@@ -80,24 +81,6 @@ export function openWriter({file, name, privateKey, instance}: ThreadStart): Wri
     db.close()
     lock.close()
     throw error
-  }
-}
-
-/** An exclusive lock on a file beside the store, held by the kernel for this process: it ends with it, whatever ends it (TM-N8). */
-function takeLock(file: string): DatabaseSync {
-  const lock = new DatabaseSync(`${file}.lock`, {timeout: 250})
-  try {
-    lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
-    return lock
-  } catch (error) {
-    lock.close()
-    if ((error as {errcode?: number}).errcode !== 5) throw error
-    throw new ProdError(
-      'STORE_IN_USE',
-      `another broker is running on ${file}; an SQLite store serves one broker at a time`,
-      'prod broker start --dir OTHER',
-      {cause: error},
-    )
   }
 }
 
