@@ -32,7 +32,8 @@ export interface Config {
   places: string[]
   /** age recipients of recordings */
   recordingRecipients: string[]
-  breakGlass: {freshLoginSeconds: number; maxSeconds: number; reviewDueHours: number; incidentPattern: string}
+  /** `alertSeconds`: how long alerts are tried before it is given up; `remindSeconds`: how often an open session is told again */
+  breakGlass: {freshLoginSeconds: number; maxSeconds: number; reviewDueHours: number; incidentPattern: string; alertSeconds: number; remindSeconds: number}
   requestSeconds: number
   approvalSeconds: number
   retentionDays: {output: number; recordings: number}
@@ -80,7 +81,7 @@ export const configSchema = {
     breakGlass: {
       type: 'object',
       additionalProperties: false,
-      properties: {freshLoginSeconds: seconds(3600), maxSeconds: seconds(3600), reviewDueHours: {type: 'integer', minimum: 1, maximum: 720}, incidentPattern: text},
+      properties: {freshLoginSeconds: seconds(3600), maxSeconds: seconds(3600), reviewDueHours: {type: 'integer', minimum: 1, maximum: 720}, incidentPattern: text, alertSeconds: seconds(60), remindSeconds: seconds(900)},
     },
     requestSeconds: seconds(86_400),
     approvalSeconds: seconds(86_400),
@@ -93,7 +94,7 @@ export const defaults = {
   trustedProxies: [],
   store: {kind: 'sqlite'},
   plugins: ['@prod/host', '@prod/webhook'],
-  breakGlass: {freshLoginSeconds: 900, maxSeconds: 3600, reviewDueHours: 72, incidentPattern: '[A-Z]{2,10}-[0-9]{1,8}'},
+  breakGlass: {freshLoginSeconds: 900, maxSeconds: 3600, reviewDueHours: 72, incidentPattern: '[A-Z]{2,10}-[0-9]{1,8}', alertSeconds: 60, remindSeconds: 900},
   requestSeconds: 3600,
   approvalSeconds: 900,
   retentionDays: {output: 30, recordings: 365},

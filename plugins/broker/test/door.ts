@@ -70,7 +70,7 @@ export async function openDoor(
     alertChannels: [],
     places: [],
     recordingRecipients: [],
-    breakGlass: {freshLoginSeconds: 900, maxSeconds: 3600, reviewDueHours: 24, incidentPattern: '.*'},
+    breakGlass: {freshLoginSeconds: 900, maxSeconds: 3600, reviewDueHours: 24, incidentPattern: '.*', alertSeconds: 60, remindSeconds: 900},
     requestSeconds: 3600,
     approvalSeconds: 3600,
     retentionDays: {output: 1, recordings: 1},

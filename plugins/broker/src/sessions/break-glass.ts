@@ -1,10 +1,14 @@
 /** What break-glass demands (TM-O1 to O5): incident, fresh login, place, no overdue review, two accepted alerts. */
 import type {Notice, NoticeChannel, Review} from '@prod/sdk'
-import {ProdError} from '@prod/sdk/errors'
+import {canonical} from '@prod/sdk/document'
+import {type ErrorCode, ProdError} from '@prod/sdk/errors'
+import {bounded, showLine, showName} from '@prod/sdk/text'
 import ipaddr from 'ipaddr.js'
+import {about} from '../audit/refusals.ts'
 import type {Caller, Parts} from '../parts.ts'
 import type {Answer, Bundle} from '../policy/policy.ts'
 import {type Plan, question} from '../requests/plan.ts'
+import type {SessionRecord} from './record.ts'
 
 /** Whether policy lets this person break glass here. */
 export function breakGlassAnswer(bundle: Bundle, plan: Plan, caller: Pick<Caller, 'principal' | 'groups' | 'address'>): Answer {
@@ -12,22 +16,32 @@ export function breakGlassAnswer(bundle: Bundle, plan: Plan, caller: Pick<Caller
   return bundle.ask({...asked, action: 'breakGlass', context: {...asked.context, use: plan.action}})
 }
 
+/** Why somebody does not break glass alone. */
+export interface Hindrance {
+  code: 'PLACE_REFUSED' | 'REVIEW_OVERDUE'
+  why: string
+}
+
 /** Throws INCIDENT_INVALID and FRESH_LOGIN_REQUIRED; then says why a second person is needed, or null. */
-export async function checkBreakGlass(parts: Parts, caller: Caller, plan: Plan): Promise<string | null> {
+export async function checkBreakGlass(parts: Parts, caller: Caller, plan: Plan): Promise<Hindrance | null> {
   const {freshLoginSeconds, incidentPattern} = parts.config.breakGlass
-  if (plan.draft.incident === null) {
-    throw new ProdError('INCIDENT_INVALID', 'break-glass needs an incident', `prod shell ${plan.target?.name ?? 'TARGET'} --incident INC-1234 --reason "…"`)
-  }
-  if (!new RegExp(`^(?:${incidentPattern})$`, 'u').test(plan.draft.incident)) {
-    throw new ProdError('INCIDENT_INVALID', `the incident must look like ${incidentPattern}`, '--incident INC-1234')
-  }
+  const refusal = (code: ErrorCode, message: string, hint: string) => aboutBreakGlass(plan, new ProdError(code, message, hint))
+  const {incident} = plan.draft
+  if (incident === null) throw refusal('INCIDENT_INVALID', 'break-glass needs an incident', `prod shell ${plan.target?.name ?? 'TARGET'} --incident INC-1234 --reason "…"`)
+  if (!new RegExp(`^(?:${incidentPattern})$`, 'u').test(incident)) throw refusal('INCIDENT_INVALID', `the incident must look like ${incidentPattern}`, '--incident INC-1234')
   const age = parts.store.now().getTime() - Date.parse(caller.loggedInAt)
   if (!(age <= freshLoginSeconds * 1000)) {
-    throw new ProdError('FRESH_LOGIN_REQUIRED', `break-glass needs a login younger than ${Math.round(freshLoginSeconds / 60)} minutes`, 'prod login --fresh')
+    throw refusal('FRESH_LOGIN_REQUIRED', `break-glass needs a login younger than ${Math.ceil(freshLoginSeconds / 60)} minutes`, 'prod login --fresh')
   }
-  if (!fromPlace(parts.config.places, caller.address)) return 'it does not come from a listed place'
-  if (await overdueReview(parts, caller)) return 'an earlier break-glass of yours still waits for its review'
+  if (!fromPlace(parts.config.places, caller.address)) return {code: 'PLACE_REFUSED', why: 'it does not come from a listed place'}
+  if (await hasOverdueReview(parts, caller)) return {code: 'REVIEW_OVERDUE', why: 'an earlier break-glass of yours still waits for its review'}
   return null
+}
+
+/** What the log says of a break-glass that was refused. */
+export function aboutBreakGlass(plan: Plan, error: ProdError): ProdError {
+  const {incident, reason} = plan.draft
+  return about(error, {type: 'break-glass.refused', subject: plan.target?.name ?? plan.draft.kind, data: {incident}, personal: {reason}})
 }
 
 /** Whether an address lies in one of the CIDR ranges; an IPv4 address written as IPv6 is the IPv4 address. Pure. */
@@ -40,67 +54,85 @@ export function fromPlace(places: string[], address: string): boolean {
   })
 }
 
-async function overdueReview(parts: Parts, caller: Caller): Promise<boolean> {
+async function hasOverdueReview(parts: Parts, caller: Caller): Promise<boolean> {
   const owner = `${caller.principal.iss}#${caller.principal.sub}`
   const now = parts.store.now().toISOString()
   const open = await parts.store.list<Review>({kind: 'review', state: 'open', owner})
   return open.some(({value}) => value.dueAt < now)
 }
 
-/** What is sent to the alert channels. */
-export function breakGlassNotice(parts: Pick<Parts, 'newId' | 'store'>, plan: Plan, caller: Pick<Caller, 'principal'>, subject: string, type: 'break-glass.started' | 'break-glass.goes-on' | 'break-glass.ended'): Notice {
-  const titles = {'break-glass.started': 'BREAK-GLASS: a shell is being opened', 'break-glass.goes-on': 'BREAK-GLASS: a shell is still open', 'break-glass.ended': 'break-glass ended; its review waits'}
+const titles = {
+  'break-glass.started': 'BREAK-GLASS: a shell is being opened',
+  'break-glass.goes-on': 'BREAK-GLASS: a shell is still open',
+  'break-glass.ended': 'break-glass ended; its review waits',
+}
+const reasonColumns = 2000
+
+/** What is sent to the alert channels. People's words are inert before they leave (TM-B8). */
+export function breakGlassNotice(parts: Pick<Parts, 'newId' | 'store'>, session: SessionRecord, type: keyof typeof titles): Notice {
   return {
     id: parts.newId('ntc'),
     type,
     at: parts.store.now().toISOString(),
     urgency: 'alert',
     title: titles[type],
-    principal: caller.principal.name,
-    target: plan.target ? `${plan.target.name} (${plan.target.environment})` : plan.environment,
-    risk: plan.class,
+    principal: showName(session.principal.name),
+    target: `${session.target.name} (${session.target.environment})`,
+    risk: 'shell',
     digest: null,
-    subject,
-    reason: `${plan.draft.incident ?? ''}: ${plan.draft.reason}`,
-    next: type === 'break-glass.ended' ? 'prod review ls' : `prod sessions watch ${subject}`,
+    subject: session.id,
+    reason: bounded(showLine(`${session.incident ?? ''}: ${session.reason}`), {columns: reasonColumns}),
+    next: type === 'break-glass.ended' ? 'prod review ls' : `prod sessions watch ${session.id}`,
   }
 }
 
-const alertSeconds = 60
-const tryMilliseconds = 1_000
+/** between two tries, and for one: a receiver that hangs is asked again */
+const pauseMilliseconds = 1000
+const tryMilliseconds = 10_000
 
 /**
- * Sends one alert to both channels until each has accepted it, for 60 s at most. Throws ALERTS_NOT_ACCEPTED and names the
- * channel that did not: nothing opens then.
+ * Sends one alert to both channels until each has accepted it, for the configured time at most (60 s). Throws
+ * ALERTS_NOT_ACCEPTED and names the channel that did not: nothing opens then. Throws the signal's reason when it is aborted.
  */
-export async function raiseAlerts(parts: Parts, notice: Notice, signal: AbortSignal): Promise<string[]> {
+export async function raiseAlerts(parts: Pick<Parts, 'config' | 'channels' | 'alarm'>, notice: Notice, signal: AbortSignal): Promise<string[]> {
   const names = parts.config.alertChannels
   const channels = names.map(name => parts.channels.get(name)).filter(channel => channel !== undefined)
-  if (new Set(names).size < 2 || channels.length !== names.length) {
-    throw new ProdError('ALERTS_NOT_ACCEPTED', 'break-glass needs two alert channels in the broker’s configuration', 'prod doctor')
+  const ways = new Set(names.map(name => wayOf(parts.config.channels.find(one => one.name === name))))
+  if (channels.length !== names.length || ways.size < 2) {
+    parts.alarm('break-glass has no two alert channels that differ', {channels: names, subject: notice.subject})
+    throw new ProdError('ALERTS_NOT_ACCEPTED', 'break-glass needs two alert channels that differ, so nothing was opened', 'prod doctor')
   }
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(alertSeconds * 1000)])
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(parts.config.breakGlass.alertSeconds * 1000)])
   const results = await Promise.allSettled(channels.map(channel => untilAccepted(channel, notice, deadline)))
-  const failed = channels.filter((_, at) => results[at]?.status === 'rejected').map(channel => channel.name)
-  if (failed.length > 0) {
-    parts.alarm('a break-glass alert was not accepted', {channels: failed, subject: notice.subject})
-    throw new ProdError('ALERTS_NOT_ACCEPTED', `the alert was not accepted by ${failed.join(' and ')}, so nothing was opened`, 'prod doctor')
-  }
-  return names
+  const failed = names.filter((_, at) => results[at]?.status === 'rejected')
+  if (failed.length === 0) return names
+  signal.throwIfAborted()
+  parts.alarm('a break-glass alert was not accepted', {channels: failed, subject: notice.subject})
+  throw new ProdError('ALERTS_NOT_ACCEPTED', `the alert was not accepted by ${failed.join(' and ')}, so nothing was opened`, 'prod doctor')
+}
+
+/** Where a channel leads: two names of one receiver are one channel. */
+function wayOf(channel: {notifier: string; config: Record<string, unknown>} | undefined): string {
+  return channel === undefined ? '' : canonical([channel.notifier, channel.config['url'] ?? channel.config])
 }
 
 async function untilAccepted(channel: NoticeChannel, notice: Notice, deadline: AbortSignal): Promise<void> {
   for (;;) {
     try {
-      await channel.send(notice, deadline)
+      const attempt = AbortSignal.any([deadline, AbortSignal.timeout(tryMilliseconds)])
+      // a channel that heeds no signal is not waited for either
+      await Promise.race([channel.send(notice, attempt), aborted(attempt)])
       return
     } catch (error) {
-      if (deadline.aborted) throw error
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, tryMilliseconds)
-        deadline.addEventListener('abort', () => (clearTimeout(timer), resolve()), {once: true})
-      })
+      await Promise.race([new Promise(resolve => setTimeout(resolve, pauseMilliseconds)), aborted(deadline).catch(() => {})])
       if (deadline.aborted) throw error
     }
   }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), {once: true})
+  })
 }

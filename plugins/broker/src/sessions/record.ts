@@ -1,4 +1,5 @@
 import type {Review, Session} from '@prod/sdk'
+import type {Parts} from '../parts.ts'
 import type {Put} from '../stores/store.ts'
 
 /** A session as the store keeps it. */
@@ -34,4 +35,18 @@ export function putReview(review: Review, version: number): Put {
 /** What people see of a session. */
 export function showSession({instance: _, correlation: __, columns: ___, rows: ____, ...session}: SessionRecord): Session {
   return session
+}
+
+const pageEntries = 1000
+
+/** SHA-256 of each sealed chunk of a recording, in order, as the log has them. */
+export async function listChunks({store}: Pick<Parts, 'store'>, id: string): Promise<string[]> {
+  const hashes: string[] = []
+  for (let from = 0; ; ) {
+    const page = await store.entries({from, limit: pageEntries, type: 'session.recorded', subject: id})
+    for (const {envelope} of page) hashes.push((JSON.parse(envelope) as {data: {sha256: string}}).data.sha256)
+    const last = page.at(-1)
+    if (!last || page.length < pageEntries) return hashes
+    from = last.index + 1
+  }
 }

@@ -1,13 +1,14 @@
-/** Seals what happens on a channel while it happens (TM-O4): chunks of at most a quarter second or 64 KiB, each an age file. */
+/** Seals what happens on a channel while it happens (TM-O4): a chunk at least each quarter second, each an age file of its own. */
 import {createHash} from 'node:crypto'
-import {mkdir, open, rename} from 'node:fs/promises'
+import {mkdir, open} from 'node:fs/promises'
 import {join} from 'node:path'
 import {encodeRecord, type RecordingHeader, recordStream} from '@prod/sdk/recording'
 import {Encrypter} from 'age-encryption'
 
+/** bytes at which a chunk is sealed at once */
 const chunkBytes = 64 * 1024
 const chunkMilliseconds = 250
-/** unsealed bytes at which the writer makes the channel wait */
+/** unsealed bytes at which the channel waits: so a chunk is never much larger, nor is the memory of a recording */
 const pressureBytes = 512 * 1024
 
 /** One sealed chunk: its number, hash and size. */
@@ -20,8 +21,12 @@ export interface SealedChunk {
 export interface Recorder {
   /** Resolves at once, or when there is room again. Rejects when the recording is lost. */
   write(stream: keyof typeof recordStream, bytes: Uint8Array): Promise<void>
-  /** Seals what is left. Rejects when the recording is lost. */
+  /** Seals what is left and gives all chunks. Rejects when the recording is lost. */
   close(): Promise<SealedChunk[]>
+  /** What is sealed so far. */
+  readonly chunks: readonly SealedChunk[]
+  /** Whether bytes beyond `maxBytes` were dropped. */
+  truncated(): boolean
   /** Rejects as soon as the recording is lost; never resolves. */
   readonly lost: Promise<never>
 }
@@ -41,8 +46,8 @@ export interface RecorderOptions {
 }
 
 /** Opens a recording: the first chunk is on disk when this resolves, so that a channel never opens unrecorded. */
-export async function openRecorder(options: RecorderOptions): Promise<Recorder & {readonly truncated: () => boolean}> {
-  const {id, folder, recipients, startedAt} = options
+export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
+  const {id, folder, recipients, startedAt, maxBytes = Number.POSITIVE_INFINITY} = options
   await mkdir(folder, {recursive: true, mode: 0o700})
   const encrypter = new Encrypter()
   for (const recipient of recipients) encrypter.addRecipient(recipient)
@@ -54,52 +59,53 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder &
   let waitingBytes = 0
   let total = 0
   let cut = false
-  let sealing: Promise<void> = Promise.resolve()
+  let sealing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let closed = false
   let failure: Error | undefined
-  let fail: (error: Error) => void = () => {}
-  const lost = new Promise<never>((_, reject) => {
-    fail = error => {
-      failure ??= error
-      reject(error)
-    }
-  })
+  const {promise: lost, reject: fail} = Promise.withResolvers<never>()
   lost.catch(() => {})
 
+  const sealOne = async (records: Uint8Array[]) => {
+    const header: RecordingHeader = {
+      version: 1,
+      id,
+      chunk: done.length,
+      previous: done.at(-1)?.sha256 ?? null,
+      startedAt: startedAt.toISOString(),
+      ...(options.columns === undefined ? {} : {columns: options.columns, rows: options.rows ?? 24}),
+      ...(options.title === undefined ? {} : {title: options.title}),
+    }
+    const head = encodeRecord({at: microseconds(), stream: recordStream.header, bytes: Buffer.from(JSON.stringify(header))})
+    const file = await encrypter.encrypt(Buffer.concat([head, ...records]))
+    await writeDurably(join(folder, chunkName(header.chunk)), file)
+    const chunk = {chunk: header.chunk, sha256: createHash('sha256').update(file).digest('hex'), bytes: file.byteLength}
+    await options.sealed?.(chunk)
+    done.push(chunk)
+  }
+
+  /** Seals all that waits, one chunk after the other. Rejects once the recording is lost. */
   const seal = (): Promise<void> => {
     clearTimeout(timer)
     timer = undefined
-    if (waiting.length === 0) return sealing
-    const records = waiting
-    const bytesTaken = waitingBytes
-    waiting = []
-    sealing = sealing.then(async () => {
-      if (failure) throw failure
+    if (failure) return Promise.reject(failure)
+    if (waiting.length === 0) return sealing ?? Promise.resolve()
+    sealing ??= (async () => {
       try {
-        const number = done.length
-        const header: RecordingHeader = {
-          version: 1,
-          id,
-          chunk: number,
-          previous: done.at(-1)?.sha256 ?? null,
-          startedAt: startedAt.toISOString(),
-          ...(options.columns === undefined ? {} : {columns: options.columns, rows: options.rows ?? 24}),
-          ...(options.title === undefined ? {} : {title: options.title}),
+        while (waiting.length > 0) {
+          const records = waiting
+          waiting = []
+          waitingBytes = 0
+          await sealOne(records)
         }
-        const head = encodeRecord({at: microseconds(), stream: recordStream.header, bytes: Buffer.from(JSON.stringify(header))})
-        const file = await encrypter.encrypt(Buffer.concat([head, ...records]))
-        await writeDurably(join(folder, chunkName(number)), file)
-        const chunk = {chunk: number, sha256: createHash('sha256').update(file).digest('hex'), bytes: file.byteLength}
-        done.push(chunk)
-        await options.sealed?.(chunk)
-        waitingBytes -= bytesTaken
       } catch (error) {
-        fail(error instanceof Error ? error : new Error('recording lost'))
+        failure = error instanceof Error ? error : new Error(String(error))
+        fail(failure)
         throw failure
+      } finally {
+        sealing = undefined
       }
-    })
-    sealing.catch(() => {})
+    })()
     return sealing
   }
 
@@ -113,24 +119,24 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder &
 
   return {
     lost,
+    chunks: done,
     truncated: () => cut,
     async write(stream, bytes) {
       if (failure) throw failure
       if (closed || bytes.byteLength === 0) return
-      const room = (options.maxBytes ?? Number.POSITIVE_INFINITY) - total
+      const room = Math.max(0, maxBytes - total)
       if (room < bytes.byteLength) cut = true
-      if (room <= 0) return
+      if (room === 0) return
       const kept = bytes.byteLength <= room ? bytes : bytes.subarray(0, room)
       total += kept.byteLength
       add(recordStream[stream], kept)
       if (waitingBytes >= pressureBytes) await seal()
-      else if (waitingBytes >= chunkBytes) void seal().catch(() => {})
+      else if (waitingBytes >= chunkBytes) seal().catch(() => {})
       else timer ??= setTimeout(() => void seal().catch(() => {}), chunkMilliseconds)
     },
     async close() {
       closed = true
       await seal()
-      await sealing
       return done
     },
   }
@@ -141,13 +147,13 @@ export function chunkName(number: number): string {
   return `${String(number).padStart(6, '0')}.age`
 }
 
+/** A chunk counts once its hash is in the log: what a broken write leaves behind is none. */
 async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(`${path}.part`, 'wx', 0o600)
+  const file = await open(path, 'wx', 0o600)
   try {
     await file.writeFile(bytes)
     await file.datasync()
   } finally {
     await file.close()
   }
-  await rename(`${path}.part`, path)
 }

@@ -1,11 +1,11 @@
 /** `prod shell` at the broker's end of the stream: asked, confirmed, alerted, recorded, then opened. */
 import {join} from 'node:path'
-import type {Channel, Limits, Review, TargetRef} from '@prod/sdk'
+import type {Channel, Limits, Review, TargetRef, TerminalSize} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import {type FirstMessage, frame, type ServerMessage} from '@prod/sdk/wire'
-import type {Parts} from '../parts.ts'
+import {type EndPayload, type FirstMessage, frame, type ServerMessage} from '@prod/sdk/wire'
+import type {Caller, Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
-import {createRequest, judge, person, putRequest} from '../requests/create.ts'
+import {asRefused, createRequest, judge, person, putRequest} from '../requests/create.ts'
 import {makePlan, type Plan, question} from '../requests/plan.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
@@ -15,32 +15,32 @@ import {runRequest} from '../runs/serve.ts'
 import type {Stored} from '../stores/store.ts'
 import {goLive} from '../streams/live.ts'
 import type {Serving} from '../streams/serve.ts'
-import {breakGlassAnswer, breakGlassNotice, checkBreakGlass, raiseAlerts} from './break-glass.ts'
+import {aboutBreakGlass, breakGlassAnswer, breakGlassNotice, checkBreakGlass, fromPlace, raiseAlerts} from './break-glass.ts'
 import {endSession} from './end.ts'
 import {putReview, putSession, type SessionRecord} from './record.ts'
-import {openRecorder} from './recorder.ts'
+import {openRecorder, type Recorder} from './recorder.ts'
 
 const shellDetachSeconds = 15
-const reminderMinutes = 15
-const terminals = new WeakMap<object, {size: {columns: number; rows: number}; term: string}>()
+/** what a link said of its terminal, until the shell opens */
+const terminals = new WeakMap<object, {size: TerminalSize; term: string}>()
 
 /** Opens a shell: by policy or an approval where it says so, else break-glass. */
 export async function serveShell(serving: Serving, first: FirstMessage & {type: 'shell'}): Promise<void> {
   const {parts, link, caller} = serving
   const draft: Draft = {kind: 'shell', target: first.target, reason: first.reason, incident: first.incident ?? null}
-  const plan = makePlan(parts.bundle(), draft)
+  const plan = await asRefused(draft, () => makePlan(parts.bundle(), draft))
   await serving.challenge()
   terminals.set(link, {size: first.size, term: first.term})
   const decided = decideUse(parts.bundle(), question(plan, caller()), 'shell')
   const forbidden = decided.decision === 'deny' && decided.why === 'forbidden'
   let record: RequestRecord
   if (decided.decision !== 'deny' || forbidden || breakGlassAnswer(parts.bundle(), plan, caller()).decision !== 'allow') {
-    if (decided.decision === 'deny') await judge(parts, caller(), parts.bundle(), plan) // records the refusal and throws
+    if (decided.decision === 'deny') judge(parts, caller(), parts.bundle(), plan) // throws
     record = await createRequest(parts, caller(), {draft, key: first.key})
   } else {
-    const secondPerson = await checkBreakGlass(parts, caller(), plan)
+    const hindrance = await checkBreakGlass(parts, caller(), plan)
     await confirm(serving, plan, first.confirmed)
-    record = await createRequest(parts, caller(), {draft, key: first.key}, {secondPerson})
+    record = await createRequest(parts, caller(), {draft, key: first.key}, {secondPerson: hindrance?.why ?? null})
   }
   if (record.state === 'pending' && !first.wait) {
     link.send({type: 'pending', request: record.id})
@@ -50,16 +50,17 @@ export async function serveShell(serving: Serving, first: FirstMessage & {type: 
   return runRequest(serving, record.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
 }
 
-/** The lines that stand above a break-glass shell for as long as it lasts. */
-export function banner(plan: Plan): string[] {
+/** The lines that stand above a break-glass shell, at each beginning of its terminal. */
+function banner(target: TargetRef): string[] {
   return [
-    `BREAK-GLASS on ${plan.target?.name} (${plan.environment})`,
+    `BREAK-GLASS on ${target.name} (${target.environment})`,
     'Everything you type and see is recorded, security is told, and somebody else will review it.',
   ]
 }
 
+/** The target's name, typed by hand. Throws CONFIRMATION_FAILED. */
 async function confirm({parts, link, caller}: Serving, plan: Plan, given: string | null): Promise<void> {
-  const wanted = plan.target?.name ?? ''
+  const target = plan.target as TargetRef
   const typed =
     given ??
     (await new Promise<string>((resolve, reject) => {
@@ -68,166 +69,211 @@ async function confirm({parts, link, caller}: Serving, plan: Plan, given: string
         else if (message.type === 'cancel') reject(new ProdError('REQUEST_CANCELLED', 'cancelled before it was opened'))
       }
       void link.closed.then(() => reject(new ProdError('LINK_LOST', 'the link was cut')))
-      link.send({type: 'confirm', text: wanted, banner: banner(plan)})
+      link.send({type: 'confirm', text: target.name, banner: banner(target)})
+    }).finally(() => {
+      link.onMessage = () => {}
     }))
-  const ok = typed === wanted
+  if (typed !== target.name) throw aboutBreakGlass(plan, new ProdError('CONFIRMATION_FAILED', `what was typed is not ${target.name}`, `prod shell ${target.name}`))
   await parts.store.commit({
     events: [
       {
-        type: ok ? 'break-glass.confirmed' : 'break-glass.refused',
+        type: 'break-glass.confirmed',
         by: person(caller()),
-        subject: wanted,
+        subject: target.name,
         correlation: caller().correlation,
-        data: {why: ok ? null : 'confirmation', incident: plan.draft.incident},
+        data: {incident: plan.draft.incident},
         personal: {name: caller().principal.name, reason: plan.draft.reason, address: caller().address},
       },
     ],
   })
-  if (!ok) throw new ProdError('CONFIRMATION_FAILED', `what was typed is not ${wanted}`, `prod shell ${wanted} …`)
+}
+
+/** Who broke glass alone must still be free to, and a second person must have agreed to what hinders now. Throws PLACE_REFUSED, REVIEW_OVERDUE. */
+async function checkAgain(parts: Parts, caller: Caller, plan: Plan, request: RequestRecord): Promise<void> {
+  const hindrance = await checkBreakGlass(parts, caller, plan)
+  if (hindrance === null || (request.approvalsNeeded > 0 && request.secondPerson === hindrance.why)) return
+  throw aboutBreakGlass(plan, new ProdError(hindrance.code, `${hindrance.why}, and no second person has agreed to that`, `prod shell ${plan.target?.name}`))
+}
+
+/** Alerts both channels while the person waits; they may leave meanwhile. Throws ALERTS_NOT_ACCEPTED, REQUEST_CANCELLED, LINK_LOST. */
+async function alertBoth({parts, link, caller}: Serving, plan: Plan, session: SessionRecord): Promise<string[]> {
+  const left = new AbortController()
+  link.onMessage = message => {
+    if (message.type === 'cancel') left.abort(new ProdError('REQUEST_CANCELLED', 'cancelled before it was opened'))
+  }
+  void link.closed.then(() => left.abort(new ProdError('LINK_LOST', 'the link was cut')))
+  link.send({type: 'notice', text: `alerting ${parts.config.alertChannels.join(' and ')}`})
+  try {
+    return await raiseAlerts(parts, breakGlassNotice(parts, session, 'break-glass.started'), left.signal)
+  } catch (error) {
+    // no fault of the caller's, so the door writes nothing: that one channel may know of it must be in the log
+    await parts.store.commit({
+      events: [
+        {
+          type: 'break-glass.unalerted',
+          by: person(caller()),
+          subject: session.id,
+          correlation: caller().correlation,
+          data: {code: error instanceof ProdError ? error.code : 'INTERNAL', target: plan.target?.name ?? null, incident: session.incident},
+          personal: {name: caller().principal.name, reason: session.reason, address: caller().address},
+        },
+      ],
+    })
+    throw error
+  } finally {
+    link.onMessage = () => {}
+  }
 }
 
 /** Opens the shell of an approved request: alerts first, then session and review in one change, then the recording, then the terminal. */
 export async function openShell(serving: Serving, stored: Stored<RequestRecord>): Promise<void> {
   const {parts, set, link} = serving
   const caller = serving.caller()
+  const request = stored.value
   const terminal = terminals.get(link) ?? {size: {columns: 80, rows: 24}, term: 'xterm-256color'}
   const {plan} = await clearForUse(parts, caller, stored)
   const target = plan.target
   if (!target) throw new Error('not a shell')
-  if (stored.value.breakGlass) await checkBreakGlass(parts, caller, plan)
-
-  const id = parts.newId('ses')
-  let alerted: string[] = []
-  if (stored.value.breakGlass) {
-    link.send({type: 'notice', text: `alerting ${parts.config.alertChannels.join(' and ')}`})
-    const gone = new AbortController()
-    void link.closed.then(() => gone.abort())
-    alerted = await raiseAlerts(parts, breakGlassNotice(parts, plan, caller, id, 'break-glass.started'), gone.signal)
-  }
+  if (request.breakGlass) await checkAgain(parts, caller, plan, request)
 
   const now = parts.store.now()
-  const expiresAt = new Date(now.getTime() + parts.config.breakGlass.maxSeconds * 1000).toISOString()
+  const {maxSeconds, reviewDueHours, remindSeconds} = parts.config.breakGlass
+  const later = (seconds: number) => new Date(now.getTime() + seconds * 1000).toISOString()
   const ref: TargetRef = {name: target.name, address: target.address, environment: target.environment}
-  const review: Review | null = stored.value.breakGlass
-    ? {
-        id: parts.newId('rev'),
-        state: 'open',
-        session: id,
-        principal: caller.principal,
-        target: ref,
-        createdAt: now.toISOString(),
-        dueAt: new Date(now.getTime() + parts.config.breakGlass.reviewDueHours * 3_600_000).toISOString(),
-        doneAt: null,
-        by: null,
-        verdict: null,
-        note: null,
-      }
-    : null
   const session: SessionRecord = {
-    id,
+    id: parts.newId('ses'),
     state: 'open',
     request: stored.id,
     principal: caller.principal,
     target: ref,
     reason: plan.draft.reason,
     incident: plan.draft.incident,
-    breakGlass: stored.value.breakGlass,
+    breakGlass: request.breakGlass,
     openedAt: now.toISOString(),
     closedAt: null,
-    expiresAt,
+    expiresAt: later(maxSeconds),
     exit: null,
     endedBy: null,
     chunks: 0,
-    review: review?.id ?? null,
-    alerted: alerted.length > 0,
+    review: request.breakGlass ? parts.newId('rev') : null,
+    alerted: request.breakGlass,
     instance: set.instance,
     correlation: caller.correlation,
     ...terminal.size,
   }
+  const alerted = request.breakGlass ? await alertBoth(serving, plan, session) : []
+  const review: Review | null =
+    session.review === null
+      ? null
+      : {id: session.review, state: 'open', session: session.id, principal: caller.principal, target: ref, createdAt: now.toISOString(), dueAt: later(reviewDueHours * 3600), doneAt: null, by: null, verdict: null, note: null}
   const saved = await parts.store.commit({
-    put: [putRequest({...stored.value, state: 'started', result: id}, stored.version), putSession(session, 0), ...(review ? [putReview(review, 0)] : [])],
+    put: [putRequest({...request, state: 'started', result: session.id}, stored.version), putSession(session, 0), ...(review ? [putReview(review, 0)] : [])],
     events: [
       {
         type: 'session.opened',
         by: person(caller),
-        subject: id,
+        subject: session.id,
         correlation: caller.correlation,
-        data: {request: stored.id, target: target.name, environment: target.environment, breakGlass: session.breakGlass, incident: session.incident, alerted, review: review?.id ?? null, expiresAt, digest: stored.value.digest},
+        data: {
+          request: stored.id,
+          target: target.name,
+          environment: target.environment,
+          breakGlass: session.breakGlass,
+          incident: session.incident,
+          alerted,
+          review: session.review,
+          expiresAt: session.expiresAt,
+          digest: request.digest,
+        },
         personal: {name: caller.principal.name, reason: session.reason, address: caller.address},
       },
     ],
   })
+  // another terminal was faster with the same request: whatever it became
   if (!saved.ok) return runRequest(serving, stored.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
 
-  let channel: Channel
-  let recorder: Awaited<ReturnType<typeof openRecorder>> | undefined
+  const {channel, recorder} = await openRecorded(serving, session, plan, terminal)
+  const live = goLive(session.id, caller.principal, channel, {
+    stdin: true,
+    detachSeconds: shellDetachSeconds,
+    output: (_stream, bytes) => recorder.write('stdout', bytes),
+    input: bytes => recorder.write('stdin', bytes),
+    resized: size => {
+      const bytes = Buffer.from(JSON.stringify(size))
+      for (const look of live.onlookers) look('resize', bytes)
+      return recorder.write('resize', bytes)
+    },
+  })
+  recorder.lost.catch(error => {
+    parts.alarm('the recording of a session was lost, so it was ended', {session: session.id, error: String(error)})
+    void live.end('recording lost').catch(() => {})
+  })
+  const limit = setTimeout(() => void live.end('limit: time').catch(() => {}), maxSeconds * 1000)
+  const reminder = request.breakGlass ? setInterval(() => remind(parts, session), remindSeconds * 1000) : undefined
+  const ended = (async () => {
+    const [exit, {stdout, endedBy}] = await Promise.all([channel.ended, live.read])
+    clearTimeout(limit)
+    clearInterval(reminder)
+    const why = await recorder.close().then(() => endedBy, () => 'recording lost')
+    await endSession(parts, session, exit, why)
+    live.finish(await signedEnd(parts, {id: session.id, exit, endedBy: why, stdoutBytes: stdout.bytes}), null)
+  })()
+  ended.catch(error => parts.alarm('a session could not be closed in the store', {session: session.id, error: String(error)}))
+  set.add({kind: 'session', live, request, address: caller.address, ended})
+  live.attach(link, {stdout: 0, stderr: 0}, offsets => startedMessage(session, offsets))
+  // the right to it may have gone while it was being opened
+  await set.endLost(caller.principal)
+}
+
+/** Recording first, then the terminal. Where either fails nothing stays open, and the session is closed. */
+async function openRecorded({parts, set}: Serving, session: SessionRecord, plan: Plan, terminal: {size: TerminalSize; term: string}): Promise<{channel: Channel; recorder: Recorder}> {
+  const {id, principal} = session
+  const target = plan.target as NonNullable<Plan['target']>
+  let recorder: Recorder | undefined
   try {
     recorder = await openRecorder({
       id,
       folder: join(parts.config.dir, 'recordings', id),
       recipients: parts.config.recordingRecipients,
-      startedAt: now,
+      startedAt: new Date(session.openedAt),
       ...terminal.size,
-      title: `${target.name} by ${caller.principal.name}`,
+      title: `${target.name} by ${principal.name}`,
       sealed: async chunk => {
         await parts.store.commit({events: [{type: 'session.recorded', by: 'broker', subject: id, data: {...chunk}}]})
       },
     })
     const {primitive, where} = reach(parts, target)
-    channel = await primitive.open(
+    const mark = session.breakGlass ? `[BREAK-GLASS ${target.name}]` : `[prod ${target.name}]`
+    const channel = await primitive.open(
       where,
       {
         kind: 'shell',
         size: terminal.size,
-        env: {TERM: terminal.term, PROD_SESSION: id},
+        env: {TERM: terminal.term, PS1: `${mark} \\u@\\h:\\w\\$ `},
         limits: shellLimits(parts),
         ...(target.shellAs === null ? {} : {runAs: target.shellAs}),
       },
-      {id, principal: person(caller), credential: {}},
+      {id, principal: principal.person || `${principal.iss}#${principal.sub}`, credential: {}},
       set.stopping,
     )
+    return {channel, recorder}
   } catch (error) {
-    await recorder?.close().catch(() => {})
-    await endSession(parts, session, {unknown: 'it did not open'}, 'not opened', [])
-    throw error instanceof ProdError ? error : new ProdError('STORE_UNAVAILABLE', 'it cannot be recorded, so nothing was opened', 'prod doctor', {cause: error})
+    const recorded = recorder && (await recorder.close().then(() => true, () => false))
+    if (!recorded) parts.alarm('a session could not be recorded, so it was not opened', {session: id, error: String(error)})
+    await endSession(parts, session, {unknown: 'it did not open'}, recorded ? 'not opened' : 'recording lost')
+    if (error instanceof ProdError) throw error
+    if (!recorded) throw new ProdError('STORE_UNAVAILABLE', 'it cannot be recorded, so nothing was opened', 'prod doctor', {cause: error})
+    throw new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
   }
-
-  const recording = recorder
-  const live = goLive(id, caller.principal, channel, {
-    stdin: true,
-    detachSeconds: shellDetachSeconds,
-    output: (_stream, bytes) => recording.write('stdout', bytes),
-    input: bytes => recording.write('stdin', bytes),
-    resized: size => {
-      const bytes = Buffer.from(JSON.stringify(size))
-      for (const look of live.onlookers) look('resize', bytes)
-      return recording.write('resize', bytes)
-    },
-  })
-  recording.lost.catch(() => void live.end('recording lost').catch(() => {}))
-  const timer = setTimeout(() => void live.end('limit: time').catch(() => {}), parts.config.breakGlass.maxSeconds * 1000)
-  const reminder = setInterval(() => remind(parts, plan, caller, id), reminderMinutes * 60_000)
-  const ended = (async () => {
-    const [exit, {stdout, endedBy}] = await Promise.all([channel.ended, live.read])
-    clearTimeout(timer)
-    clearInterval(reminder)
-    const chunks = await recording.close().catch(() => [])
-    const notices = session.breakGlass ? [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, plan, caller, id, 'break-glass.ended')}] : []
-    await endSession(parts, session, exit, endedBy, chunks, notices)
-    live.finish(await endFrame(parts.keys, {id, exit, endedBy, stdoutBytes: stdout.bytes, stderrBytes: 0, iat: Math.floor(parts.store.now().getTime() / 1000)}), null)
-  })()
-  ended.catch(error => parts.alarm('a session could not be closed in the store', {session: id, error: String(error)}))
-  set.add({kind: 'session', live, request: stored.value, address: caller.address, ended})
-  live.attach(link, {stdout: 0, stderr: 0}, offsets => startedMessage(session, offsets, session.breakGlass ? banner(plan) : []))
 }
 
-function remind(parts: Parts, plan: Plan, caller: {principal: SessionRecord['principal']}, id: string): void {
-  void parts.store
+function remind(parts: Parts, session: SessionRecord): void {
+  parts.store
     .commit({
-      events: [{type: 'break-glass.goes-on', by: 'broker', subject: id}],
-      notices: [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, plan, caller, id, 'break-glass.goes-on')}],
+      events: [{type: 'break-glass.goes-on', by: 'broker', subject: session.id}],
+      notices: [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, session, 'break-glass.goes-on')}],
     })
-    .catch(() => {})
+    .catch(error => parts.alarm('a break-glass reminder could not be written', {session: session.id, error: String(error)}))
 }
 
 /** A person works here, not a program: wide bounds that still keep one shell from taking the machine down. */
@@ -242,7 +288,7 @@ function shellLimits(parts: Parts): Limits {
   }
 }
 
-function startedMessage(session: SessionRecord, offsets: {stdout: number; stderr: number}, lines: string[]): ServerMessage {
+function startedMessage(session: SessionRecord, offsets: {stdout: number; stderr: number}): ServerMessage {
   return {
     type: 'started',
     id: session.id,
@@ -251,12 +297,16 @@ function startedMessage(session: SessionRecord, offsets: {stdout: number; stderr
     environment: session.target.environment,
     correlation: session.correlation,
     ...offsets,
-    banner: lines,
+    banner: session.breakGlass ? banner(session.target) : [],
     expiresAt: session.expiresAt,
   }
 }
 
-/** Takes up a live session again, within its 15 seconds. */
+function signedEnd(parts: Parts, {id, exit, endedBy, stdoutBytes}: Pick<EndPayload, 'id' | 'exit' | 'endedBy' | 'stdoutBytes'>): Promise<string> {
+  return endFrame(parts.keys, {id, exit, endedBy, stdoutBytes, stderrBytes: 0, iat: Math.floor(parts.store.now().getTime() / 1000)})
+}
+
+/** Takes up a live session again, within its 15 seconds or in place of another terminal; from a listed place, as it was opened. */
 export async function attachSession({parts, set, link, caller}: Serving, id: string, have: {stdout: number; stderr: number}): Promise<void> {
   const stored = await parts.store.find<SessionRecord>('session', id)
   const {iss, sub} = caller().principal
@@ -264,13 +314,14 @@ export async function attachSession({parts, set, link, caller}: Serving, id: str
   const session = stored.value
   const entry = set.find(id)
   if (entry) {
-    entry.live.attach(link, have, offsets => startedMessage(session, offsets, []))
+    if (session.breakGlass && caller().address !== entry.address && !fromPlace(parts.config.places, caller().address)) {
+      throw new ProdError('PLACE_REFUSED', 'it is not taken up from a place that is not listed', 'prod sessions ls')
+    }
+    entry.live.attach(link, have, offsets => startedMessage(session, offsets))
     return
   }
   if (session.state !== 'closed') throw new ProdError('OUTCOME_UNKNOWN', `session ${id} is not on this broker`, `prod attach ${id}`)
-  link.send(startedMessage(session, {stdout: have.stdout, stderr: 0}, []))
-  link.sendFrame(
-    frame.end,
-    Buffer.from(await endFrame(parts.keys, {id, exit: session.exit ?? {unknown: 'no end record'}, endedBy: session.endedBy, stdoutBytes: have.stdout, stderrBytes: 0, iat: Math.floor(parts.store.now().getTime() / 1000)})),
-  )
+  link.send(startedMessage(session, {stdout: have.stdout, stderr: 0}))
+  const exit = session.exit ?? {unknown: 'no end record'}
+  link.sendFrame(frame.end, Buffer.from(await signedEnd(parts, {id, exit, endedBy: session.endedBy, stdoutBytes: have.stdout})))
 }
