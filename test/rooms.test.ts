@@ -41,15 +41,15 @@ const table: Record<string, string[]> = {
   [broker('policy')]: [sdk, ...ports, broker('catalog')],
   [broker('identity-providers')]: [sdk, ...ports, broker('http')],
   // the door
-  [broker('http')]: [sdk, ...ports, broker('identity')],
-  [broker('identity')]: [sdk, ...ports, broker('http')],
+  [broker('http')]: [sdk, ...ports, broker('identity'), broker('audit')],
+  [broker('identity')]: [sdk, ...ports, broker('http'), broker('grants')],
   // the record, and who is told
   [broker('audit')]: [sdk, ...ports, broker('http'), broker('requests')],
   [broker('outbox')]: [sdk, ...ports, broker('requests')],
   [broker('metrics')]: [sdk, ...ports, broker('http'), broker('requests')],
   // the work
   ...Object.fromEntries(
-    features.map(name => [name, [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox'].map(broker)]]),
+    features.map(name => [name, [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox', 'audit'].map(broker)]]),
   ),
   // what starts it: main alone loads implementations
   [broker('index')]: [broker('config')],

@@ -1,5 +1,5 @@
 import type {FirstMessage} from '@prod/sdk/wire'
-import type {Serving} from '../streams/serve.ts'
+import type {Serving} from '../streams/serving.ts'
 import {type RequestRecord, showRequest} from './state.ts'
 import {findVisible, shown, visible} from './view.ts'
 

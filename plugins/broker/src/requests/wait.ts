@@ -1,7 +1,7 @@
 /** Waits with the client until a request may be used: the stream says who can approve and since when. */
 import {ProdError} from '@prod/sdk/errors'
 import type {Stored} from '../stores/store.ts'
-import type {Serving} from '../streams/serve.ts'
+import type {Serving} from '../streams/serving.ts'
 import {watchRecord} from '../streams/wait.ts'
 import {cancelRequest} from './decide.ts'
 import {type RequestRecord, refuseEnded} from './state.ts'

@@ -9,9 +9,8 @@ import {makePlan, question} from '../requests/plan.ts'
 import {checkStart} from '../requests/role.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {awaitApproval} from '../requests/wait.ts'
-import {attachSession, openShell} from '../sessions/serve.ts'
 import type {Stored} from '../stores/store.ts'
-import type {Serving} from '../streams/serve.ts'
+import type {Serving} from '../streams/serving.ts'
 import {leave, takeTurn} from './locks.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import type {RunRecord} from './record.ts'
@@ -94,7 +93,7 @@ export async function runRequest(serving: Serving, id: string, options: {stdin: 
       if (!record.result) throw new ProdError('RUN_NOT_FOUND', `request ${id} started nothing`, `prod request show ${id}`)
       return attachTo(serving, record.result, options.have)
     }
-    if (record.draft.kind === 'shell') return openShell(serving, stored)
+    if (record.draft.kind === 'shell') return serving.openShell(stored)
     if (record.draft.kind !== 'exec') throw new ProdError('USAGE', `request ${id} asks for a role; nothing to attach to`, 'prod grant ls')
     const wanted = record.draft.stdin
     if (wanted && (!options.stdin || sha256(options.stdin) !== wanted.sha256)) {
@@ -159,12 +158,12 @@ function mine(a: {iss: string; sub: string}, b: {iss: string; sub: string}): boo
 }
 
 async function attachTo(serving: Serving, id: string, have: {stdout: number; stderr: number}): Promise<void> {
-  if (id.startsWith('ses_')) return attachSession(serving, id, have)
+  if (id.startsWith('ses_')) return serving.attachSession(id, have)
   const {parts, set, link, caller} = serving
   const stored = await parts.store.find<RunRecord>('run', id)
   if (!stored || !mine(stored.value.principal, caller().principal)) throw new ProdError('RUN_NOT_FOUND', `there is no run ${id}`, 'prod request ls --mine')
   const run = stored.value
-  const entry = set.find(id)
+  const entry = await set.findSoon(id)
   if (entry) {
     entry.live.attach(link, have, offsets => startedMessage(run, offsets))
     return

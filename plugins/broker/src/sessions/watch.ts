@@ -1,7 +1,7 @@
 import {ProdError} from '@prod/sdk/errors'
 import {type FirstMessage, frame} from '@prod/sdk/wire'
 import {person} from '../requests/create.ts'
-import type {Serving} from '../streams/serve.ts'
+import type {Serving} from '../streams/serving.ts'
 import type {SessionRecord} from './record.ts'
 import {maySee} from './view.ts'
 

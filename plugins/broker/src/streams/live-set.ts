@@ -19,9 +19,15 @@ export interface LiveSet {
   /** aborted when the broker stops */
   readonly stopping: AbortSignal
   add(entry: LiveEntry): void
+  /** Says that one is about to be added; the answer says that nothing will. */
+  announce(id: string): () => void
   find(id: string): LiveEntry | undefined
+  /** The entry; one that was announced is waited for. */
+  findSoon(id: string): Promise<LiveEntry | undefined>
   all(): LiveEntry[]
-  /** Ends what this person may no longer do. `may` judges one entry with the rights of this moment. */
+  /** Judges all that runs, and ends what is no longer allowed. */
+  judgeAll(): void
+  /** Ends what this person may no longer do. */
   endLost(principal: {iss: string; sub: string}): Promise<{runs: number; sessions: number}>
   /** Ends everything and waits for the end records. */
   stop(): Promise<void>
@@ -33,15 +39,34 @@ export type MayGoOn = (parts: Parts, entry: LiveEntry) => Promise<{ok: true} | {
 /** An empty set. */
 export function createLiveSet(parts: () => Parts, instance: string, mayGoOn: MayGoOn): LiveSet {
   const entries = new Map<string, LiveEntry>()
+  const announced = new Map<string, PromiseWithResolvers<void>>()
+  const arrived = (id: string) => {
+    announced.get(id)?.resolve()
+    announced.delete(id)
+  }
+  const judge = async (entry: LiveEntry): Promise<boolean> => {
+    const verdict = await mayGoOn(parts(), entry)
+    if (!verdict.ok) await entry.live.end(verdict.why)
+    return !verdict.ok
+  }
   const stopping = new AbortController()
   return {
     instance,
     stopping: stopping.signal,
     add(entry) {
       entries.set(entry.live.id, entry)
+      arrived(entry.live.id)
       void Promise.allSettled([entry.ended, entry.live.over]).then(() => entries.delete(entry.live.id))
     },
+    announce(id) {
+      announced.set(id, Promise.withResolvers())
+      return () => arrived(id)
+    },
     find: id => entries.get(id),
+    async findSoon(id) {
+      await announced.get(id)?.promise
+      return entries.get(id)
+    },
     all: () => [...entries.values()],
     async endLost(principal) {
       const ended = {runs: 0, sessions: 0}
@@ -49,13 +74,13 @@ export function createLiveSet(parts: () => Parts, instance: string, mayGoOn: May
         [...entries.values()]
           .filter(one => one.live.principal.iss === principal.iss && one.live.principal.sub === principal.sub)
           .map(async entry => {
-            const verdict = await mayGoOn(parts(), entry)
-            if (verdict.ok) return
-            await entry.live.end(verdict.why)
-            ended[entry.kind === 'run' ? 'runs' : 'sessions'] += 1
+            if (await judge(entry)) ended[entry.kind === 'run' ? 'runs' : 'sessions'] += 1
           }),
       )
       return ended
+    },
+    judgeAll() {
+      for (const entry of entries.values()) void judge(entry).catch(() => {})
     },
     async stop() {
       stopping.abort()

@@ -67,9 +67,13 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   let stdinTotal = 0
   let stdinWork: Promise<void> = Promise.resolve()
   let stdinQueued = 0
+  let settled = false
   let announceOver: () => void = () => {}
   const over = new Promise<void>(resolve => {
-    announceOver = resolve
+    announceOver = () => {
+      settled = true
+      resolve()
+    }
   })
   const onlookers: Live['onlookers'] = new Set()
   const outlets = {stdout: outlet(frame.stdout, channel.stdout), stderr: outlet(frame.stderr, channel.stderr)}
@@ -141,7 +145,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
         while (one.total - one.acked >= windowBytes && !exited && !abandoned) await new Promise<void>(resolve => (one.room = resolve))
       }
     } catch {
-      endLater(name === 'stdout' || name === 'stderr' ? 'recording lost' : name)
+      endLater('recording lost')
     }
   }
   const letGo = (): void => {
@@ -153,8 +157,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   })
   const read = (async () => {
     await Promise.all([pump('stdout'), pump('stderr')])
-    const exit = await channel.ended
-    void exit
+    await channel.ended
     if (endedBy === null && channel.limit) endedBy = `limit: ${channel.limit}`
     return {stdout: digestOf(outlets.stdout), stderr: digestOf(outlets.stderr), endedBy}
   })()
@@ -250,6 +253,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
         .catch(() => endLater('recording lost'))
     },
     finish(endFrame, receipt) {
+      if (finished) return
       finished = {endFrame, receipt}
       sayEnd()
       settle()

@@ -4,23 +4,14 @@ import type {FirstMessage} from '@prod/sdk/wire'
 import type {WebSocket} from 'ws'
 import type {StreamHello} from '../http/server.ts'
 import {tellRefusal} from '../audit/refusals.ts'
-import type {Caller, Parts} from '../parts.ts'
+import type {Parts} from '../parts.ts'
 import {serveAttach, serveExec} from '../runs/serve.ts'
-import {serveShell} from '../sessions/serve.ts'
+import {attachSession, openShell, serveShell} from '../sessions/serve.ts'
 import {serveWatch} from '../sessions/watch.ts'
 import {serveFollow} from '../requests/follow.ts'
 import {type Link, openLink} from './link.ts'
 import type {LiveSet} from './live-set.ts'
-
-/** What serving a stream needs: the link, who is calling (as fresh as their last proof), how to ask for a fresh proof. */
-export interface Serving {
-  parts: Parts
-  set: LiveSet
-  link: Link
-  caller(): Caller
-  /** Asks the client for a proof with a nonce of ours: due for `change` and above (TM-Q3). */
-  challenge(): Promise<void>
-}
+import type {Serving} from './serving.ts'
 
 /** Serves one WebSocket until it is closed. Never rejects. */
 export async function serveStream(parts: Parts, set: LiveSet, socket: WebSocket, hello: StreamHello): Promise<void> {
@@ -35,6 +26,8 @@ export async function serveStream(parts: Parts, set: LiveSet, socket: WebSocket,
     }),
     caller: () => caller,
     challenge: () => hello.challenge(),
+    openShell: stored => openShell(serving, stored),
+    attachSession: (id, have) => attachSession(serving, id, have),
   }
   let expiry: NodeJS.Timeout | undefined
   const arm = () => {
