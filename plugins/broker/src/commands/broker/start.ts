@@ -1,4 +1,4 @@
-import {Flags} from '@oclif/core/flags'
+import * as Flags from '@oclif/core/flags'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {say, writeResult} from '@prod/sdk/cli/output'
 import type {Ready} from '../../main.ts'
