@@ -1,5 +1,5 @@
 import {spawnSync} from 'node:child_process'
-import {cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync} from 'node:fs'
+import {cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
@@ -33,20 +33,44 @@ function link(folder: string, name: string): void {
   symlinkSync(join(folder, 'plugins', name), join(folder, 'node_modules/@prod', name))
 }
 
+/** What the type checker finds in a plugin of the clone, and the last line of its tests. */
+function tryOut(folder: string, name: string): {findings: string[]; said: string; last: string | undefined} {
+  const types = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', join(folder, 'plugins', name)], {
+    encoding: 'utf8',
+    cwd: folder,
+  })
+  const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'test/vitest.config.ts', `plugins/${name}`]
+  const {NODE_ENV, VITEST, ...env} = process.env
+  const {stdout, stderr} = spawnSync(process.execPath, vitest, {encoding: 'utf8', cwd: folder, env})
+  const findings = types.stdout.split('\n').filter(line => line.startsWith(`plugins/${name}`))
+  return {findings, said: stdout + stderr, last: stdout.trimEnd().split('\n').at(-1)}
+}
+
 test('a new plugin passes the type checker and its contract as it is', {timeout: 120_000}, () => {
   const folder = clone()
   const {files} = newPlugin(folder, 'my-way', '0.1.0')
   expect(files).toContain('src/open.ts')
   for (const name of ['sdk', 'host', 'my-way']) link(folder, name)
+  const {findings, said, last} = tryOut(folder, 'my-way')
+  expect(findings).toEqual([])
+  expect(last, said).toMatch(/^\d{2,} passed, 0 failed$/)
+})
 
-  const own = join(folder, 'plugins/my-way')
-  const types = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', own], {encoding: 'utf8', cwd: folder})
-  expect(types.stdout.split('\n').filter(line => line.startsWith('plugins/my-way'))).toEqual([])
-
-  const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'test/vitest.config.ts', 'plugins/my-way']
-  const {NODE_ENV, VITEST, ...env} = process.env
-  const {stdout, stderr} = spawnSync(process.execPath, vitest, {encoding: 'utf8', cwd: folder, env})
-  expect(stdout.trimEnd().split('\n').at(-1), stdout + stderr).toMatch(/^\d{2,} passed, 0 failed$/)
+test('the primitive of docs/plugins.md, typed as the page says, passes its contract', {timeout: 120_000}, () => {
+  const page = readFileSync(join(root, 'docs/plugins.md'), 'utf8')
+  const written = [...page.matchAll(/^```ts\n\/\/ (plugins\/site\/\S+)\n(.+?)^```$/gms)].map(([, file, text]) => ({
+    file: file as string,
+    text: text as string,
+  }))
+  expect(written.length).toBe(4)
+  const folder = clone()
+  newPlugin(folder, 'site', '0.1.0')
+  for (const name of ['sdk', 'host', 'site']) link(folder, name)
+  for (const {file, text} of written) writeFileSync(join(folder, file), text)
+  const {findings, said, last} = tryOut(folder, 'site')
+  expect(findings).toEqual([])
+  expect(last, said).toMatch(/^\d{2,} passed, 0 failed$/)
+  expect(page).toContain(`says \`${last}\``)
 })
 
 test('nothing is overwritten, and a name is checked before anything is written', () => {
