@@ -173,8 +173,9 @@ export const api = {
 
   listSessions: endpoint<{sessions: Session[]}>()({method: 'GET', path: '/v1/sessions', summary: 'sessions I may see, latest first', caller: 'person', input: none}),
   showSession: endpoint<Session>()({method: 'GET', path: '/v1/sessions/:id', summary: 'one session', caller: 'person', input: withId}),
-  recording: endpoint<{session: Session; chunks: string[]}>()({
-    method: 'GET', path: '/v1/sessions/:id/recording', summary: 'the sealed chunks, base64 age files; the read is recorded', caller: 'person', input: withId,
+  recording: endpoint<{session: Session; chunks: string[]; next: number | null}>()({
+    method: 'GET', path: '/v1/sessions/:id/recording', summary: 'sealed chunks from a number on, base64 age files, some megabytes at a time; the read is recorded', caller: 'person',
+    input: {type: 'object', additionalProperties: false, required: ['id'], properties: {id, from: {type: 'string', pattern: '^[0-9]{1,9}$'}}},
   }),
   endSession: endpoint<Session>()({
     method: 'POST', path: '/v1/sessions/:id/end', summary: 'end a live session', caller: 'person',

@@ -214,7 +214,12 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
     if (message.type === 'challenge') send({type: 'proof', proof: streamProof(broker, session, shown, message.nonce)})
     else if (message.type === 'window') stdin.read(message.stdin)
     else if (message.type === 'error') fail(saidByBroker(message.error))
-    else events.push({type: 'message', message})
+    else {
+      // output begins there: what another terminal has acknowledged before is not sent again
+      if (message.type === 'started') Object.assign(written, {stdout: message.stdout, stderr: message.stderr})
+      if (message.type === 'started') Object.assign(acked, written)
+      events.push({type: 'message', message})
+    }
   }
   const takeFrame = (bytes: Buffer): void => {
     const payload = bytes.subarray(1)

@@ -9,7 +9,7 @@ import {doneReview, endLiveSession, listReviews, listSessions, oneSession, readR
 export function sessionRoutes(app: FastifyInstance, parts: Parts, set: LiveSet): void {
   handle(app, parts, api.listSessions, (_, caller) => listSessions(parts, caller))
   handle(app, parts, api.showSession, ({id}, caller) => oneSession(parts, caller, id))
-  handle(app, parts, api.recording, ({id}, caller) => readRecording(parts, caller, id))
+  handle(app, parts, api.recording, (input, caller) => readRecording(parts, caller, input))
   handle(app, parts, api.endSession, (input, caller) => endLiveSession(parts, set, caller, input))
   handle(app, parts, api.listReviews, (_, caller) => listReviews(parts, caller))
   handle(app, parts, api.doneReview, (input, caller) => doneReview(parts, caller, input))

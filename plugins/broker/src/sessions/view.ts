@@ -9,14 +9,13 @@ import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
 import {samePerson} from '../requests/state.ts'
 import type {LiveSet} from '../streams/live-set.ts'
-import {putReview, type SessionRecord, showSession} from './record.ts'
+import {listChunks, putReview, type SessionRecord, showSession} from './record.ts'
 import {chunkName} from './recorder.ts'
 
-/** Whether policy lets the caller do this to the session's target. */
+/** Whether policy lets the caller do this to the session's target. One that left the catalog is still judged: its reviews and recordings stay. */
 export function maySee(parts: Parts, caller: Caller, session: Pick<SessionRecord, 'target'>, action: 'watch' | 'review' | 'readRecording'): boolean {
   const bundle = parts.bundle()
-  const target = bundle.catalog.targets.get(session.target.name)
-  if (!target) return false
+  const target = bundle.catalog.targets.get(session.target.name) ?? {...session.target, service: null, summary: '', labels: {}, shellAs: null}
   return bundle.ask({principal: caller.principal, groups: caller.groups, action, resource: {kind: 'target', target}, context: {}}).decision === 'allow'
 }
 
@@ -30,10 +29,14 @@ async function findSession(parts: Parts, caller: Caller, id: string): Promise<Se
   return stored.value
 }
 
-/** The sessions that the caller may see, newest first. */
+/** The sessions that the caller may see, newest first: all their own of late, and others'. */
 export async function listSessions(parts: Parts, caller: Caller): Promise<{sessions: Session[]}> {
-  const found = await parts.store.list<SessionRecord>({kind: 'session', newest: true, limit: 200})
-  return {sessions: found.map(one => one.value).filter(session => visible(parts, caller, session)).map(showSession)}
+  const asked = {kind: 'session', newest: true, limit: 200} as const
+  const {iss, sub} = caller.principal
+  const own = await parts.store.list<SessionRecord>({...asked, owner: `${iss}#${sub}`})
+  const others = (await parts.store.list<SessionRecord>(asked)).filter(({id}) => !own.some(one => one.id === id))
+  const found = [...own, ...others].map(one => one.value).filter(session => visible(parts, caller, session))
+  return {sessions: found.sort((a, b) => (a.openedAt < b.openedAt ? 1 : -1)).map(showSession)}
 }
 
 /** One session. */
@@ -41,24 +44,32 @@ export async function oneSession(parts: Parts, caller: Caller, id: string): Prom
   return showSession(await findSession(parts, caller, id))
 }
 
-/** The sealed chunks, each checked against the hash in the log; that they were read is recorded. */
-export async function readRecording(parts: Parts, caller: Caller, id: string): Promise<{session: Session; chunks: string[]}> {
+const pageBytes = 4 * 1024 * 1024
+
+/** Sealed chunks from a number on, each checked against its hash in the log; that they were read, or that it was tried, is recorded. */
+export async function readRecording(parts: Parts, caller: Caller, {id, from = '0'}: {id: string; from?: string}): Promise<{session: Session; chunks: string[]; next: number | null}> {
   const stored = await parts.store.find<SessionRecord>('session', id)
   if (!stored || !maySee(parts, caller, stored.value, 'readRecording')) {
     throw about(new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls'), {type: 'recording.refused', subject: id})
   }
-  const hashes = (await parts.store.entries({from: 0, limit: 1_000_000, type: 'session.recorded', subject: id})).map(({envelope}) => (JSON.parse(envelope) as {data: {sha256: string}}).data.sha256)
+  const hashes = await listChunks(parts, id)
+  const first = Number(from)
   const chunks: string[] = []
-  for (const [number, sha256] of hashes.entries()) {
-    const bytes = await readFile(join(parts.config.dir, 'recordings', id, chunkName(number))).catch(() => undefined)
-    if (!bytes || createHash('sha256').update(bytes).digest('hex') !== sha256) {
+  let bytes = 0
+  for (let number = first; number < hashes.length && bytes < pageBytes; number++) {
+    const file = await readFile(join(parts.config.dir, 'recordings', id, chunkName(number))).catch(() => undefined)
+    if (!file || createHash('sha256').update(file).digest('hex') !== hashes[number]) {
       parts.alarm('a recording is missing or was altered', {session: id, chunk: number})
       throw new ProdError('NOT_FOUND', `chunk ${number} of the recording of ${id} is missing or was altered`, 'tell whoever runs the broker')
     }
-    chunks.push(bytes.toString('base64'))
+    bytes += file.byteLength
+    chunks.push(file.toString('base64'))
   }
-  await parts.store.commit({events: [{type: 'recording.read', by: person(caller), subject: id, correlation: caller.correlation, data: {chunks: chunks.length}, personal: {name: caller.principal.name}}]})
-  return {session: showSession(stored.value), chunks}
+  await parts.store.commit({
+    events: [{type: 'recording.read', by: person(caller), subject: id, correlation: caller.correlation, data: {from: first, chunks: chunks.length}, personal: {name: caller.principal.name}}],
+  })
+  const next = first + chunks.length
+  return {session: showSession(stored.value), chunks, next: next < hashes.length ? next : null}
 }
 
 /** Ends a live session: its owner, or whoever may watch it. */
@@ -70,7 +81,7 @@ export async function endLiveSession(parts: Parts, set: LiveSet, caller: Caller,
   await parts.store.commit({
     events: [{type: 'session.end-asked', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name, ...(note === undefined ? {} : {note})}}],
   })
-  await entry.live.end(`revoked by ${caller.principal.name}`)
+  await entry.live.end(`ended by ${caller.principal.name}`)
   await entry.ended
   return oneSession(parts, caller, id)
 }
@@ -81,16 +92,16 @@ export async function listReviews(parts: Parts, caller: Caller): Promise<{review
   return {reviews: found.map(one => one.value).filter(review => samePerson(caller.principal, review.principal) || maySee(parts, caller, review, 'review'))}
 }
 
-/** Files a review: by somebody else than who broke glass, once, in words. Throws SELF_REVIEW, REVIEW_NOT_FOUND, ALREADY_DECIDED. */
+/** Files a review: by somebody else than who broke glass, once, in words. and of a session that is over. Throws SELF_REVIEW, REVIEW_NOT_FOUND, ALREADY_DECIDED. */
 export async function doneReview(parts: Parts, caller: Caller, {id, verdict, note}: {id: string; verdict: 'ok' | 'follow-up' | 'violation'; note: string}): Promise<Review> {
   const stored = await parts.store.find<Review>('review', id)
   const own = stored !== undefined && samePerson(caller.principal, stored.value.principal)
   if (!stored || !(own || maySee(parts, caller, stored.value, 'review'))) throw new ProdError('REVIEW_NOT_FOUND', `there is no review ${id}`, 'prod review ls')
-  if (own) {
-    await parts.store.commit({events: [{type: 'review.self-refused', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name}}]})
-    throw new ProdError('SELF_REVIEW', 'nobody reviews their own break-glass', 'ask security')
-  }
-  if (note.trim().length < 10) throw new ProdError('REASON_INVALID', 'a review says in at least 10 characters what was found', `prod review done ${id} --note "…"`)
+  if (own) throw about(new ProdError('SELF_REVIEW', 'nobody reviews their own break-glass', 'ask security'), {type: 'review.refused', subject: id})
+  if (caller.principal.person === '') throw new ProdError('SELF_REVIEW', 'your login has no person id, so nobody can tell whether it is your own', 'ask security')
+  if ((note.match(/[\p{L}\p{N}]/gu) ?? []).length < 10) throw new ProdError('REASON_INVALID', 'a review says in words what was found: 10 letters at least', `prod review done ${id} --note "…"`)
+  const session = await parts.store.find<SessionRecord>('session', stored.value.session)
+  if (session?.value.state === 'open') throw new ProdError('BAD_REQUEST', `session ${session.id} is still open`, `prod sessions watch ${session.id}`)
   const done: Review = {...stored.value, state: 'done', doneAt: parts.store.now().toISOString(), by: caller.principal, verdict, note}
   const saved =
     stored.value.state === 'open' &&

@@ -1,5 +1,7 @@
 import {ProdError} from '@prod/sdk/errors'
 import {type FirstMessage, frame} from '@prod/sdk/wire'
+import {about} from '../audit/refusals.ts'
+import {findLogin} from '../identity/logins.ts'
 import {person} from '../requests/create.ts'
 import type {Serving} from '../streams/serving.ts'
 import type {SessionRecord} from './record.ts'
@@ -8,33 +10,49 @@ import {maySee} from './view.ts'
 /** bytes not taken by a watcher at which it is let go: a watcher never slows the session */
 const laggingBytes = 4 * 1024 * 1024
 
-/** Shows a live session to somebody whom policy lets watch it. Watching is recorded and told to nobody else. */
+/** Shows a live session to somebody whom policy lets watch it, from now on. Watching is recorded and told to nobody else. */
 export async function serveWatch({parts, set, link, caller}: Serving, first: FirstMessage & {type: 'watch'}): Promise<void> {
+  const {correlation, login} = caller()
   const stored = await parts.store.find<SessionRecord>('session', first.session)
-  if (!stored || !maySee(parts, caller(), stored.value, 'watch')) throw new ProdError('SESSION_NOT_FOUND', `there is no session ${first.session}`, 'prod sessions ls')
+  if (!stored || !maySee(parts, caller(), stored.value, 'watch')) {
+    throw about(new ProdError('SESSION_NOT_FOUND', `there is no session ${first.session}`, 'prod sessions ls'), {type: 'session.watch-refused', subject: first.session})
+  }
   const session = stored.value
   const entry = set.find(session.id)
   if (!entry) throw new ProdError('SESSION_NOT_FOUND', `session ${session.id} is over`, `prod sessions play ${session.id}`)
-  await parts.store.commit({events: [{type: 'session.watched', by: person(caller()), subject: session.id, correlation: caller().correlation, personal: {name: caller().principal.name}}]})
+  await parts.store.commit({events: [{type: 'session.watched', by: person(caller()), subject: session.id, correlation, personal: {name: caller().principal.name}}]})
   link.send({
     type: 'started',
     id: session.id,
     request: session.request,
     target: session.target.name,
     environment: session.target.environment,
-    correlation: caller().correlation,
+    correlation,
     stdout: 0,
     stderr: 0,
     expiresAt: session.expiresAt,
     banner: [`watching ${session.principal.name} on ${session.target.name}, ${session.columns}x${session.rows}`],
   })
+
+  const {onlookers} = entry.live
+  const letGo = (error: ProdError) => {
+    onlookers.delete(look)
+    link.fail(error, correlation)
+  }
   const look = (stream: 'stdout' | 'resize', bytes: Uint8Array) => {
-    if (link.buffered() > laggingBytes) link.fail(new ProdError('LINK_LOST', 'this watcher is too slow', `prod sessions watch ${session.id}`), caller().correlation)
+    if (link.buffered() > laggingBytes) letGo(new ProdError('LINK_LOST', 'this watcher is too slow', `prod sessions watch ${session.id}`))
     else link.sendFrame(stream === 'stdout' ? frame.stdout : frame.resize, bytes)
   }
-  entry.live.onlookers.add(look)
+  onlookers.add(look)
+  const unsubscribe = parts.store.subscribe(changed => {
+    if (!changed.some(({kind, id}) => kind === 'login' && id === login)) return
+    void findLogin(parts, login).then(found => {
+      if (!found || found.revokedAt !== null) letGo(new ProdError('NOT_LOGGED_IN', 'the login was ended', 'prod login'))
+    })
+  })
   await Promise.race([link.closed, entry.live.read])
-  entry.live.onlookers.delete(look)
+  unsubscribe()
+  onlookers.delete(look)
   if (link.isClosed()) return
   link.send({type: 'notice', text: 'the session has ended'})
   link.close()

@@ -7,6 +7,7 @@ import type {Channel, Digest, Receipt, TerminalSize} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {frame, type ServerMessage, windowBytes} from '@prod/sdk/wire'
 import type {Readable} from 'node:stream'
+import {parseStrictJson} from '../http/strict-json.ts'
 import type {Link} from './link.ts'
 
 /** What a feature hangs on a live channel. */
@@ -67,13 +68,9 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   let stdinTotal = 0
   let stdinWork: Promise<void> = Promise.resolve()
   let stdinQueued = 0
-  let settled = false
   let announceOver: () => void = () => {}
   const over = new Promise<void>(resolve => {
-    announceOver = () => {
-      settled = true
-      resolve()
-    }
+    announceOver = resolve
   })
   const onlookers: Live['onlookers'] = new Set()
   const outlets = {stdout: outlet(frame.stdout, channel.stdout), stderr: outlet(frame.stderr, channel.stderr)}
@@ -205,19 +202,16 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     over,
     end,
     attach(next, have, started) {
+      if (have.stdout > outlets.stdout.total || have.stderr > outlets.stderr.total) throw new ProdError('BAD_REQUEST', 'more bytes than there were')
       if (link) {
-        link.send({type: 'notice', text: 'another terminal took this over'})
-        link.close()
+        link.onMessage = () => {}
+        link.onFrame = () => {}
+        link.fail(new ProdError('LINK_LOST', 'another terminal took this over', `prod attach ${id}`), '')
       }
       clearTimeout(detach)
       link = next
-      for (const [one, had] of [
-        [outlets.stdout, have.stdout],
-        [outlets.stderr, have.stderr],
-      ] as const) {
-        if (had > one.total) throw new ProdError('BAD_REQUEST', 'more bytes than there were')
-        one.sent = Math.max(one.acked, had)
-      }
+      outlets.stdout.sent = Math.max(outlets.stdout.acked, have.stdout)
+      outlets.stderr.sent = Math.max(outlets.stderr.acked, have.stderr)
       next.send(started({stdout: outlets.stdout.sent, stderr: outlets.stderr.sent}))
       if (hooks.stdin) next.send({type: 'window', stdin: stdinTotal + stdinQueued})
       for (const one of Object.values(outlets)) {
@@ -270,7 +264,7 @@ function digestOf({total, hash}: Outlet): Digest {
 }
 
 function readSize(bytes: Uint8Array): TerminalSize {
-  const {columns, rows} = JSON.parse(Buffer.from(bytes).toString()) as Partial<TerminalSize>
+  const {columns, rows} = parseStrictJson(Buffer.from(bytes)) as Partial<TerminalSize>
   const good = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 10_000
   if (!good(columns) || !good(rows)) throw new ProdError('BAD_REQUEST', 'a terminal has 1 to 10000 columns and rows')
   return {columns, rows}
