@@ -19,16 +19,13 @@ export function pluginFiles(name: string, version: string): Record<string, strin
       null,
       2,
     )}\n`,
-    'tsconfig.json': `${JSON.stringify(
-      {
-        extends: '../../tsconfig.json',
-        compilerOptions: {rootDir: 'src', outDir: 'dist', tsBuildInfoFile: 'dist/.tsbuildinfo'},
-        include: ['src'],
-        references: [{path: '../sdk'}, {path: '../host'}],
-      },
-      null,
-      2,
-    )}\n`,
+    'tsconfig.json': `{
+  "extends": "../../tsconfig.json",
+  "compilerOptions": {"rootDir": "src", "outDir": "dist", "tsBuildInfoFile": "dist/.tsbuildinfo"},
+  "include": ["src"],
+  "references": [{"path": "../sdk"}, {"path": "../host"}]
+}
+`,
     'README.md': `# @prod/${name}
 
 The way in to ${name} targets: programs, through \`${name}:NAME\`.
