@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import type {GrantProvider, NoticeChannel, Plugin, Primitive} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {storeFile} from '@prod/sdk/log/folder'
+import {tellFolded} from './audit/refusals.ts'
 import {auditRoutes} from './audit/routes.ts'
 import {catalogRoutes} from './catalog/routes.ts'
 import {type Config, configDigest, readConfig} from './config.ts'
@@ -25,6 +26,7 @@ import type {Parts} from './parts.ts'
 import {BundleRefused, showFinding, watchBundle} from './policy/index.ts'
 import {requestRoutes} from './requests/routes.ts'
 import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
+import {sweepOutputs} from './runs/retention.ts'
 import {recover} from './runs/recover.ts'
 import {runRoutes} from './runs/routes.ts'
 import {sessionRoutes} from './sessions/routes.ts'
@@ -112,7 +114,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   const {identity, people, stop: stopIdentity} = await openIdentity(config)
   undo.push(stopIdentity)
 
-  const grantProviders = new Map<string, GrantProvider>([['group', groupProvider(store) as GrantProvider]])
+  const grantProviders = new Map<string, GrantProvider>([['group', groupProvider(store, keys.seal) as GrantProvider]])
   for (const {grantProvider} of plugins) if (grantProvider) grantProviders.set(grantProvider.id, grantProvider)
   const channels = new Map<string, NoticeChannel>()
   for (const {name, notifier, config: channelConfig} of config.channels) {
@@ -132,7 +134,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     {
       onSwap: (bundle, previous) => {
         void store.commit({events: [{type: 'bundle.loaded', by: 'broker', subject: bundle.digest.slice(0, 16), data: {digest: bundle.digest, previous: previous.digest, warnings: bundle.warnings.length}}]}).catch(() => {})
-        judgeAll()
+        set.judgeAll()
       },
       onRefused: (findings, current) => {
         alarm('a changed bundle was refused; the old one stays', {findings: findings.map(showFinding), bundle: current.digest})
@@ -144,9 +146,6 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
 
   const parts: Parts = {config, store, identity, keys, bundle: bundles.current, primitives, grantProviders, channels, newId, alarm, draining: () => draining}
   const set = createLiveSet(() => parts, instance, mayGoOn)
-  const judgeAll = () => {
-    for (const {live} of set.all()) void set.endLost(live.principal).catch(() => {})
-  }
   const recovered = await recover(parts, instance)
   await reconcileAll(parts)
   await store.commit({
@@ -178,7 +177,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     return work
   })
   const unsubscribe = store.subscribe(changed => {
-    if (set.all().length > 0 && changed.some(({kind}) => kind === 'login' || kind === 'membership' || kind === 'grant')) judgeAll()
+    if (set.all().length > 0 && changed.some(({kind}) => kind === 'login' || kind === 'membership' || kind === 'grant')) set.judgeAll()
   })
   undo.push(unsubscribe)
 
@@ -189,6 +188,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     async stop() {
       draining = true
       await Promise.race([set.stop(), new Promise(resolve => setTimeout(resolve, drainMilliseconds).unref())])
+      await tellFolded(store, true).catch(() => {})
       await store.commit({events: [{type: 'broker.stopped', by: 'broker', subject: 'broker', data: {instance}}]}).catch(() => {})
       await stopAll()
     },
@@ -200,8 +200,9 @@ async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
   let wake: () => void = () => {}
   const stop = parts.store.subscribe(() => wake())
   signal.addEventListener('abort', () => wake())
-  let forgotten = Date.now()
-  let reconciled = Date.now()
+  const now = () => parts.store.now().getTime()
+  let forgotten = now()
+  let reconciled = now()
   while (!signal.aborted) {
     const woken = new Promise<void>(resolve => {
       const timer = setTimeout(resolve, tickMilliseconds)
@@ -214,12 +215,14 @@ async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
       await reconcileDue(parts)
       await sweepRequests(parts)
       while ((await deliverDue(parts, signal)) > 0 && !signal.aborted);
-      if (Date.now() - forgotten > forgetMilliseconds) {
-        forgotten = Date.now()
+      if (now() - forgotten > forgetMilliseconds) {
+        forgotten = now()
         await sweepForgotten(parts)
+        await sweepOutputs(parts)
+        await tellFolded(parts.store)
       }
-      if (Date.now() - reconciled > reconcileMilliseconds) {
-        reconciled = Date.now()
+      if (now() - reconciled > reconcileMilliseconds) {
+        reconciled = now()
         await reconcileAll(parts)
       }
     } catch (error) {

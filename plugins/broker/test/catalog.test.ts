@@ -20,7 +20,7 @@ test('the catalog of DESIGN loads: names resolved, defaults filled in, classes w
     runAs: 'ops',
     retention: 'none',
     detachSeconds: 60,
-    limits: {cpuSeconds: 600, outputBytes: 10 * 1024 * 1024},
+    limits: {cpuSeconds: 600, outputBytes: 1024 ** 3},
   })
   expect(unit?.grammar.commands.map(command => command.class)).toEqual(['read', 'change', 'admin'])
   expect(catalog.targets.get('web-1')).toMatchObject({service: 'web', shellAs: null, labels: {}})

@@ -77,7 +77,7 @@ export interface Limits {
   memoryBytes: number
   processes: number
   fileBytes: number
-  /** what is stored; the stream itself is bounded by `outputBytes` too when `endOnOutput` */
+  /** most bytes that a run puts out before it is ended; how much of them is kept is the broker's own bound */
   outputBytes: number
 }
 

@@ -19,7 +19,7 @@ export const defaultLimits: Limits = {
   memoryBytes: 1024 ** 3,
   processes: 64,
   fileBytes: 64 * 1024 ** 2,
-  outputBytes: 10 * 1024 ** 2,
+  outputBytes: 1024 ** 3,
 }
 
 /** The parts that names in the catalog are checked against. A missing map: those names are taken as they are (offline checks). */

@@ -2,17 +2,11 @@
 import {defineGrantProvider, type GrantProvider} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Store} from '../stores/store.ts'
-
-/** One membership by grant; asked for at every decision, and past its end it no longer counts. */
-export interface Membership {
-  person: string
-  group: string
-  grant: string
-  expiresAt: string
-}
+import {type Membership, sealMembership} from './membership.ts'
+import {type GrantRecord, isOver} from './state.ts'
 
 /** The provider `group`, on this store. Role parameters: `{group: NAME}`. */
-export function groupProvider(store: Store): GrantProvider<{group: string}> {
+export function groupProvider(store: Store, key: Uint8Array): GrantProvider<{group: string}> {
   return defineGrantProvider({
     id: 'group',
     summary: 'membership of a policy group',
@@ -25,13 +19,17 @@ export function groupProvider(store: Store): GrantProvider<{group: string}> {
     },
     async confer(grant, {group}) {
       const owner = grant.principal.person || `${grant.principal.iss}#${grant.principal.sub}`
-      const value: Membership = {person: owner, group, grant: grant.id, expiresAt: grant.expiresAt}
-      const held = await store.find<Membership>('membership', grant.id)
-      if (!held) {
-        await store.commit({
+      const value = sealMembership(key, {person: owner, group, grant: grant.id, expiresAt: grant.expiresAt})
+      for (;;) {
+        const [held, known] = [await store.find<Membership>('membership', grant.id), await store.find<GrantRecord>('grant', grant.id)]
+        if (held || !known || isOver(known.value)) break
+        // a grant that ends meanwhile is never conferred
+        const saved = await store.commit({
+          expect: [{kind: 'grant', id: grant.id, version: known.version}],
           put: [{kind: 'membership', id: grant.id, version: 0, value, index: {owner, dueAt: grant.expiresAt}}],
           events: [{type: 'membership.added', by: 'broker', subject: grant.id, data: {group, expiresAt: grant.expiresAt}, personal: {person: owner}}],
         })
+        if (saved.ok) break
       }
       return {id: grant.id, principal: `${grant.principal.iss}#${grant.principal.sub}`, credential: {}}
     },

@@ -3,12 +3,16 @@
  * what no grant explains. Safe to run at any moment, as often as one likes, by any broker.
  */
 import type {GrantProvider} from '@prod/sdk'
+import {canonical} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import type {Parts} from '../parts.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {putRequest} from '../requests/create.ts'
+import {whyVoid} from '../requests/use.ts'
 import type {Put, Stored} from '../stores/store.ts'
 import {type GrantRecord, isOver, putGrant} from './state.ts'
+
+const retrySeconds = 30
 
 /** One pass over the grants that are due. Failures are told and tried again at the next pass. */
 export async function reconcileDue(parts: Parts): Promise<void> {
@@ -18,8 +22,18 @@ export async function reconcileDue(parts: Parts): Promise<void> {
       await mend(parts, stored)
     } catch (error) {
       parts.alarm('a grant could not be brought in line', {grant: stored.id, code: error instanceof ProdError ? error.code : 'INTERNAL'})
+      await later(parts, stored.id)
     }
   }
+}
+
+/** A grant that cannot be mended now is tried again in a while, not at each pass. */
+async function later(parts: Parts, id: string): Promise<void> {
+  const stored = await parts.store.find<GrantRecord>('grant', id)
+  if (!stored) return
+  const put = putGrant(stored.value, stored.version)
+  const dueAt = new Date(parts.store.now().getTime() + retrySeconds * 1000).toISOString()
+  await parts.store.commit({put: [{...put, index: {...put.index, dueAt}}], events: []}).catch(() => {})
 }
 
 async function mend(parts: Parts, stored: Stored<GrantRecord>): Promise<void> {
@@ -39,13 +53,22 @@ async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Pr
     await endGrant(parts, stored, 'expired', 'broker', undefined)
     return
   }
+  const hindrance = await whyNotNow(parts, grant)
+  if (hindrance !== undefined) {
+    await endGrant(parts, stored, 'revoked', 'broker', hindrance)
+    return
+  }
   // First said, then done: a broker that dies in between finds the grant marked and can take back or confer again.
   const marked = await parts.store.commit({put: [putGrant({...grant, conferred: true}, stored.version)], events: []})
   if (!marked.ok) return
   const {provider, role} = providerOf(parts, grant)
   await provider.confer(grant, role)
   const current = await parts.store.find<GrantRecord>('grant', grant.id)
-  if (!current || current.value.state !== 'approved') return
+  if (!current || current.value.state !== 'approved') {
+    // it ended while it was being conferred
+    if (current && isOver(current.value)) await provider.revoke(grant, role)
+    return
+  }
   await parts.store.commit({
     put: [putGrant({...current.value, state: 'active', conferred: true}, current.version)],
     events: [{type: 'grant.activated', by: 'broker', subject: grant.id, data: {role: grant.role, provider: grant.provider, request: grant.request, expiresAt: grant.expiresAt}, personal: {name: grant.principal.name, person: grant.principal.person}}],
@@ -54,9 +77,28 @@ async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Pr
 
 function providerOf(parts: Parts, grant: GrantRecord): {provider: GrantProvider; role: unknown} {
   const provider = parts.grantProviders.get(grant.provider)
-  const entry = parts.bundle().catalog.roles.get(grant.role)
-  if (!provider || !entry) throw new ProdError('ROLE_NOT_FOUND', `the role ${grant.role} is no longer in the catalog`, 'prod roles')
-  return {provider, role: provider.parse(entry.parameters)}
+  if (!provider) throw new ProdError('ROLE_NOT_FOUND', `no plugin of this broker provides ${grant.provider}`, 'prod roles')
+  return {provider, role: provider.parse(grant.parameters)}
+}
+
+/** Why a grant whose time has come does not begin: its request is checked as whoever starts a run checks it (TM-W2, W7, W8, P4). */
+async function whyNotNow(parts: Parts, grant: GrantRecord): Promise<string | undefined> {
+  const stored = await parts.store.find<RequestRecord>('request', grant.request)
+  const request = stored?.value
+  const same =
+    request?.draft.kind === 'role' &&
+    request.result === grant.id &&
+    request.draft.role === grant.role &&
+    request.draft.durationSeconds === grant.durationSeconds &&
+    request.principal.iss === grant.principal.iss &&
+    request.principal.sub === grant.principal.sub &&
+    canonical(parts.bundle().catalog.roles.get(grant.role)?.parameters ?? null) === canonical(grant.parameters) &&
+    Date.parse(grant.expiresAt) - Date.parse(grant.startsAt) <= grant.durationSeconds * 1000
+  if (!request || !same) {
+    parts.alarm('a grant in the store does not fit its request', {grant: grant.id})
+    return 'it does not fit its request'
+  }
+  return whyVoid(parts, request)
 }
 
 /** Ends a grant in the store; what the provider holds is taken back right after. False: somebody else ended it first. */
@@ -104,8 +146,12 @@ export async function reconcileAll(parts: Parts): Promise<void> {
       if (known && known.value.expiresAt > parts.store.now().toISOString()) continue
       const stored = await parts.store.find<GrantRecord>('grant', id)
       if (stored?.value.state === 'approved') continue // being conferred now
+      if (!stored) {
+        // what it was for is not known here: somebody must look
+        parts.alarm('a right was found of which the store knows no grant', {grant: id, provider: name})
+        continue
+      }
       parts.alarm('a right without a grant was found and taken back', {grant: id, provider: name})
-      if (!stored) continue
       const {role} = providerOf(parts, stored.value)
       await provider.revoke(stored.value, role)
     }

@@ -8,6 +8,8 @@ import type {Put} from '../stores/store.ts'
 export interface GrantRecord extends Grant {
   conferred: boolean
   durationSeconds: number
+  /** of the role, as the provider reads them: what was conferred is taken back though the catalog has changed */
+  parameters: Record<string, unknown>
 }
 
 /** The grant that an approved request becomes: its clock starts now, or at the time asked for. */
@@ -26,6 +28,7 @@ export function newGrant(parts: Pick<Parts, 'newId' | 'store' | 'bundle'>, reque
     endedAt: null,
     conferred: false,
     durationSeconds: draft.durationSeconds,
+    parameters: parts.bundle().catalog.roles.get(draft.role)?.parameters ?? {},
   }
 }
 
@@ -49,6 +52,6 @@ export function putGrant(grant: GrantRecord, version: number): Put {
 }
 
 /** What people see of a grant. */
-export function showGrant({conferred: _, durationSeconds: __, ...grant}: GrantRecord): Grant {
+export function showGrant({conferred: _, durationSeconds: __, parameters: ___, ...grant}: GrantRecord): Grant {
   return grant
 }

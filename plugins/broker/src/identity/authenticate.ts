@@ -69,7 +69,7 @@ async function prove(
 async function currentGroups(parts: Parts, login: LoginRecord): Promise<string[]> {
   const [read, granted] = await Promise.all([readGroups(parts, login), grantedGroups(parts, login)])
   if (read.fault === 'gone') throw new ProdError('LOGIN_EXPIRED', 'the identity provider has ended this login', 'prod login')
-  return [...new Set([...read.groups, ...granted])]
+  return [...new Set([...read.groups, ...granted.groups])]
 }
 
 function callerOf(login: LoginRecord, groups: string[], rest: Pick<Caller, 'address' | 'correlation' | 'tokenExpiresAt'>): Caller {

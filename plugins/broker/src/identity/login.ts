@@ -103,7 +103,7 @@ async function begin(
       },
     ],
   })
-  const all = [...new Set([...groups, ...(await grantedGroups(parts, record))])]
+  const all = [...new Set([...groups, ...(await grantedGroups(parts, record)).groups])]
   await rememberPerson(parts, principal, all, true)
   return tokensOf(parts, record, refreshToken, all)
 }

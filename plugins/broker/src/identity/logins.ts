@@ -2,7 +2,8 @@
 import type {Principal} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Parts} from '../parts.ts'
-import type {AuditEvent, Put, Stored} from '../stores/store.ts'
+import {isGenuine, type Membership} from '../grants/membership.ts'
+import type {AuditEvent, Expect, Put, Stored} from '../stores/store.ts'
 import {seal, unseal} from './seal.ts'
 
 export const loginSeconds = 12 * 60 * 60
@@ -102,14 +103,23 @@ export interface GroupsRead {
 /** The groups that count now. */
 export async function groupsOf(parts: Parts, login: LoginRecord): Promise<string[]> {
   const [{groups}, granted] = await Promise.all([readGroups(parts, login), grantedGroups(parts, login)])
-  return [...new Set([...groups, ...granted])]
+  return [...new Set([...groups, ...granted.groups])]
 }
 
-/** Groups of active grants: `membership` records of the person that are not past their end. */
-export async function grantedGroups({store}: Parts, {principal}: LoginRecord): Promise<string[]> {
+/**
+ * Groups of active grants: `membership` records of the person that are not past their end, and the records that say so.
+ * One that this broker's key did not write counts for nothing (TM-P4).
+ */
+export async function grantedGroups(parts: Parts, {principal}: LoginRecord): Promise<{groups: string[]; memberships: Expect[]}> {
+  const {store, keys} = parts
   const now = store.now().toISOString()
-  const held = await store.list<{group: string; expiresAt: string}>({kind: 'membership', owner: actorOf(principal)})
-  return held.filter(({value}) => value.expiresAt > now).map(({value}) => value.group)
+  const held = await store.list<Membership>({kind: 'membership', owner: actorOf(principal)})
+  const counting = held.filter(({id, value}) => {
+    if (isGenuine(keys.seal, id, value)) return value.expiresAt > now
+    parts.alarm('a group membership in the store is not one that a broker wrote', {grant: id})
+    return false
+  })
+  return {groups: counting.map(({value}) => value.group), memberships: counting.map(({id, version}) => ({kind: 'membership', id, version}))}
 }
 
 const underWay = new WeakMap<Parts['store'], Map<string, Promise<GroupsRead>>>()

@@ -73,7 +73,7 @@ async function carriedGroups(parts: Parts, login: LoginRecord): Promise<string[]
   if (fault === 'unread' && login.providerToken !== null) {
     throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider cannot be asked now', 'try again in a moment')
   }
-  return [...new Set([...groups, ...(await grantedGroups(parts, login))])]
+  return [...new Set([...groups, ...(await grantedGroups(parts, login)).groups])]
 }
 
 async function endReused(

@@ -7,7 +7,7 @@ import type {Parts} from '../parts.ts'
 import {mayApprove} from '../policy/decide.ts'
 import type {Bundle} from '../policy/policy.ts'
 import type {Plan} from './plan.ts'
-import {type RequestRecord, samePerson} from './state.ts'
+import {canonicalPerson, type RequestRecord, samePerson} from './state.ts'
 
 /** What an approver signs. `assurance` is how the key was unlocked: `login-key` here. */
 export interface ApprovalPayload {
@@ -54,6 +54,9 @@ export function refusalOf(bundle: Bundle, plan: Plan, requester: Principal, appr
  */
 export async function countingApprovals(parts: Parts, bundle: Bundle, plan: Plan, record: RequestRecord): Promise<Approval[]> {
   const counting = new Map<string, Approval>()
+  if (record.approvals.filter(one => one.decision === 'approve').length < record.approvalsNeeded) {
+    parts.alarm('a request is approved in the store without its approvals', {request: record.id})
+  }
   for (const approval of record.approvals) {
     if (approval.decision !== 'approve') continue
     const login = await findLogin(parts, approval.login)
@@ -68,7 +71,7 @@ export async function countingApprovals(parts: Parts, bundle: Bundle, plan: Plan
     }
     const groups = await groupsOf(parts, login)
     if (refusalOf(bundle, plan, record.principal, {principal: login.principal, groups})) continue
-    counting.set(login.principal.person.normalize('NFC').toLowerCase(), approval)
+    counting.set(canonicalPerson(login.principal.person), approval)
   }
   return [...counting.values()]
 }

@@ -91,7 +91,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
   const keyId = sha256(canonical([owner, draft.kind, submission.key]))
   const body = sha256(canonical(draft))
   const known = await findByKey(parts, keyId, body)
-  if (known) return known
+  if (known.request) return known.request
 
   const decided = breakGlass ? null : judge(parts, caller, bundle, plan)
   const approvalsNeeded = breakGlass ? (breakGlass.secondPerson ? 1 : 0) : decided?.decision === 'request' ? decided.approvals : 0
@@ -99,6 +99,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
 
   const now = parts.store.now()
   const id = parts.newId('req')
+  const keptUntil = new Date(now.getTime() + idempotencyHours * 3_600_000).toISOString()
   const startAt = draft.kind === 'shell' ? null : draft.startAt
   const base = Math.max(now.getTime(), startAt ? Date.parse(startAt) : 0)
   const until = (seconds: number) => new Date(base + seconds * 1000).toISOString()
@@ -117,6 +118,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
     draft,
     principal: caller.principal,
     login: caller.login,
+    address: caller.address,
     document: text,
     digest,
     summary: plan.summary,
@@ -146,9 +148,9 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
       {
         kind: 'idempotency',
         id: keyId,
-        version: 0,
-        value: {request: id, body},
-        index: {dueAt: new Date(now.getTime() + idempotencyHours * 3_600_000).toISOString()},
+        version: known.version,
+        value: {request: id, body, until: keptUntil},
+        index: {dueAt: keptUntil},
       },
     ],
     events: [
@@ -177,15 +179,16 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
   })
   if (saved.ok) return record
   const raced = await findByKey(parts, keyId, body)
-  if (raced) return raced
+  if (raced.request) return raced.request
   throw new ProdError('IDEMPOTENCY_CONFLICT', 'this request was made twice at once', 'try again')
 }
 
-async function findByKey(parts: Parts, keyId: string, body: string): Promise<RequestRecord | undefined> {
-  const known = await parts.store.find<{request: string; body: string; dueAt?: string}>('idempotency', keyId)
-  if (!known) return undefined
+/** What a key made, within its time; `version` is of the key's record, for the one that takes its place. */
+async function findByKey(parts: Parts, keyId: string, body: string): Promise<{request?: RequestRecord | undefined; version: number}> {
+  const known = await parts.store.find<{request: string; body: string; until: string}>('idempotency', keyId)
+  if (!known || known.value.until <= parts.store.now().toISOString()) return {version: known?.version ?? 0}
   if (known.value.body !== body) throw new ProdError('IDEMPOTENCY_CONFLICT', 'this idempotency key was used for another request', 'use a new key')
-  return (await parts.store.find<RequestRecord>('request', known.value.request))?.value
+  return {request: (await parts.store.find<RequestRecord>('request', known.value.request))?.value, version: known.version}
 }
 
 /** Approvers are not flooded: open requests of one person are bounded (TM-B9). */

@@ -10,7 +10,7 @@ import type {Put, Stored} from '../stores/store.ts'
 import {refusalOf, verifySignature} from './approvals.ts'
 import {person, putRequest} from './create.ts'
 import {makePlan} from './plan.ts'
-import {afterApproval, type RequestRecord, refuseEnded} from './state.ts'
+import {afterApproval, type RequestRecord, refuseEnded, samePerson} from './state.ts'
 import {findVisible, shown} from './view.ts'
 
 const maxSkewSeconds = 60
@@ -58,7 +58,7 @@ async function check(parts: Parts, caller: Caller, input: {id: string; digest: s
   if (refusal) throw about(refusal, {type: refusal.code === 'SELF_APPROVAL' ? 'request.self-approval-refused' : 'request.approval-refused', subject: record.id})
   refuseEnded(record, parts.store.now())
   if (record.state !== 'pending') throw new ProdError('ALREADY_DECIDED', `request ${record.id} is ${record.state} already`, `prod request show ${record.id}`)
-  if (record.approvals.some(one => one.by.person === caller.principal.person)) {
+  if (record.approvals.some(one => samePerson(one.by, caller.principal))) {
     throw new ProdError('ALREADY_DECIDED', `you have approved ${record.id} already; it needs somebody else too`, `prod request show ${record.id}`)
   }
   if (input.digest !== record.digest) {
@@ -99,6 +99,9 @@ export async function cancelRequest(parts: Parts, caller: Caller, {id}: {id: str
     throw new ProdError('DENIED', 'only the requester cancels a request', `prod request deny ${id} --note …`)
   }
   refuseEnded(record, parts.store.now())
+  if (record.draft.kind === 'role' && record.state !== 'pending') {
+    throw new ProdError('ALREADY_DECIDED', `request ${id} is ${record.state}: its right is handed back, not cancelled`, `prod grant revoke ${record.result ?? 'ID'}`)
+  }
   return settle(parts, caller, stored, {...record, state: 'cancelled'}, 'request.cancelled', null)
 }
 

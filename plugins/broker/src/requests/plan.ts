@@ -106,7 +106,8 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
     class: structure.class,
     environment: target.environment,
     summary: `${showArgv(draft.argv)} on ${target.name}`,
-    lock: structure.class === 'read' ? null : JSON.stringify([target.name, ...structure.locks]),
+    // by address: two names of one machine are one machine
+    lock: structure.class === 'read' ? null : JSON.stringify([target.address, ...structure.locks]),
     tool,
     target,
   }

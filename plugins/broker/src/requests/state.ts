@@ -14,8 +14,9 @@ export interface RequestRecord {
   state: RequestState
   draft: Draft
   principal: Principal
-  /** login (token family) of the requester */
+  /** login (token family) of the requester, and where they asked from */
   login: string
+  address: string
   /** RFC 8785 text of the approval document, and its SHA-256 */
   document: string
   digest: string
@@ -39,8 +40,8 @@ export const ended: readonly RequestState[] = ['done', 'denied', 'cancelled', 'e
 
 /** The state a pending request has after one more yes; distinct people count (TM-N5). */
 export function afterApproval(record: RequestRecord, approval: Approval, approvedUntil: string): RequestRecord {
-  const approvals = [...record.approvals.filter(one => one.by.person !== approval.by.person), approval]
-  const people = new Set(approvals.filter(one => one.decision === 'approve').map(one => one.by.person))
+  const approvals = [...record.approvals.filter(one => !samePerson(one.by, approval.by)), approval]
+  const people = new Set(approvals.filter(one => one.decision === 'approve').map(one => canonicalPerson(one.by.person)))
   const complete = people.size >= record.approvalsNeeded
   return {...record, approvals, state: complete ? 'approved' : 'pending', expiresAt: complete ? approvedUntil : record.expiresAt}
 }
@@ -93,5 +94,10 @@ export function samePerson(a: Principal, b: Principal): boolean {
 
 /** Person ids are compared without case: a directory that writes them differently means the same human. */
 export function samePersonId(a: PersonId, b: PersonId): boolean {
-  return a.normalize('NFC').toLowerCase() === b.normalize('NFC').toLowerCase()
+  return canonicalPerson(a) === canonicalPerson(b)
+}
+
+/** The one spelling of a person id. */
+export function canonicalPerson(person: PersonId): string {
+  return person.normalize('NFC').toLowerCase()
 }

@@ -1,14 +1,18 @@
 /** The last question before anything starts: everything recomputed, the current bundle decides afresh (TM-W2, W5, W7). */
 import type {Approval, ApprovalDocument} from '@prod/sdk'
-import {canonical} from '@prod/sdk/document'
+import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
+import {recorded} from '../audit/refusals.ts'
+import {findLogin, groupsOf} from '../identity/logins.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {decideUse, explainDenial} from '../policy/decide.ts'
+import type {Bundle} from '../policy/policy.ts'
 import {breakGlassAnswer} from '../sessions/break-glass.ts'
-import type {Stored} from '../stores/store.ts'
+import type {Expect, Stored} from '../stores/store.ts'
 import {countingApprovals} from './approvals.ts'
 import {person, putRequest} from './create.ts'
 import {makeDocument, makePlan, type Plan, question} from './plan.ts'
+import {rightsNow} from './rights.ts'
 import {type RequestRecord, refuseEnded} from './state.ts'
 
 /** What may start now: the plan, its document, and the approvals that count. */
@@ -16,14 +20,17 @@ export interface Cleared {
   plan: Plan
   document: ApprovalDocument
   approvals: Approval[]
+  /** what must still hold when the use is written: belongs into its commit */
+  expect: Expect[]
 }
 
 /**
  * Checks an approved request at the moment of use. A difference in the document (but for the bundle's digest), a decision
  * that has changed, or approvals that no longer count make it void: APPROVAL_VOID, DENIED, REQUEST_EXPIRED.
  */
-export async function clearForUse(parts: Parts, caller: Caller, stored: Stored<RequestRecord>): Promise<Cleared> {
+export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<RequestRecord>): Promise<Cleared> {
   const record = stored.value
+  const {caller, expect} = await rightsNow(parts, asking)
   refuseEnded(record, parts.store.now())
   if (`${record.principal.iss}#${record.principal.sub}` !== `${caller.principal.iss}#${caller.principal.sub}`) {
     throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${record.id}`, 'prod request ls')
@@ -35,7 +42,7 @@ export async function clearForUse(parts: Parts, caller: Caller, stored: Stored<R
       put: [putRequest({...record, state: 'void', note: why}, stored.version)],
       events: [{type: 'request.voided', by: 'broker', subject: record.id, correlation: caller.correlation, data: {...data, digest: record.digest, bundle: bundle.digest}, personal: {person: person(caller), why}}],
     })
-    return new ProdError('APPROVAL_VOID', `request ${record.id} is void: ${why}`, 'ask again with the same command')
+    return recorded(new ProdError('APPROVAL_VOID', `request ${record.id} is void: ${why}`, 'ask again with the same command'))
   }
 
   let plan: Plan
@@ -45,6 +52,55 @@ export async function clearForUse(parts: Parts, caller: Caller, stored: Stored<R
     if (!(error instanceof ProdError)) throw error
     throw await voided(error.message)
   }
+  const changed = await changedSince(parts, bundle, plan, record)
+  if (changed.length > 0) throw await voided(`${changed.join(', ')} changed since it was asked for`, {changed})
+  const document = JSON.parse(record.document) as ApprovalDocument
+
+  const asked = question(plan, caller)
+  const needed = record.approvalsNeeded
+  if (record.breakGlass && record.draft.kind === 'shell') {
+    const answer = breakGlassAnswer(bundle, plan, caller)
+    if (answer.decision !== 'allow') throw await voided('policy no longer allows break-glass here', {rules: answer.rules})
+  } else {
+    const decided = decideUse(bundle, asked, plan.action)
+    if (decided.decision === 'deny') {
+      await voided('policy denies it now', {rules: decided.rules, errors: decided.errors})
+      const {message, hint} = explainDenial(bundle, asked, plan.action)
+      throw recorded(new ProdError('DENIED', message, hint))
+    }
+    if (decided.decision === 'request' && decided.approvals > needed) throw await voided('policy asks for more approvals now', {needed: decided.approvals})
+  }
+  const approvals = needed === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
+  if (approvals.length < needed) throw await voided('its approvals no longer count', {needed, counting: approvals.length})
+  return {plan, document, approvals, expect}
+}
+
+/** Why an approved request for a role is void at the moment its grant begins; undefined where it is good. */
+export async function whyVoid(parts: Parts, record: RequestRecord): Promise<string | undefined> {
+  const bundle = parts.bundle()
+  let plan: Plan
+  try {
+    plan = makePlan(bundle, record.draft)
+  } catch (error) {
+    if (error instanceof ProdError) return error.message
+    throw error
+  }
+  const changed = await changedSince(parts, bundle, plan, record)
+  if (changed.length > 0) return `${changed.join(', ')} changed since it was asked for`
+  // groups are known while the login lives; past its end a forbid alone decides, and the approvals
+  const login = await findLogin(parts, record.login)
+  if (login && login.revokedAt !== null) return 'the login that asked was ended'
+  const alive = login !== undefined && login.expiresAt > parts.store.now().toISOString()
+  const caller = {principal: record.principal, groups: alive ? await groupsOf(parts, login) : [], address: record.address}
+  const decided = decideUse(bundle, question(plan, caller), plan.action)
+  if (decided.decision === 'deny' && (alive || decided.why === 'forbidden')) return 'policy denies it now'
+  const needed = decided.decision === 'request' ? Math.max(decided.approvals, record.approvalsNeeded) : record.approvalsNeeded
+  const counting = needed === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
+  return counting.length < needed ? 'its approvals no longer count' : undefined
+}
+
+/** The fields of its document that would be others now; what was kept must be what was approved. */
+async function changedSince(parts: Parts, bundle: Bundle, plan: Plan, record: RequestRecord): Promise<string[]> {
   const {document} = await makeDocument(parts, bundle, plan, {
     id: record.id,
     createdAt: record.createdAt,
@@ -53,30 +109,11 @@ export async function clearForUse(parts: Parts, caller: Caller, stored: Stored<R
     breakGlass: record.breakGlass,
     maxSeconds: parts.config.breakGlass.maxSeconds,
   })
-  const approved = JSON.parse(record.document) as ApprovalDocument
-  if (canonical({...document, bundle: ''}) !== canonical({...approved, bundle: ''})) {
-    throw await voided(`${differences(document, approved).join(', ')} changed since it was asked for`, {changed: differences(document, approved)})
+  if (sha256(record.document) !== record.digest) {
+    parts.alarm('a request in the store was altered', {request: record.id})
+    return ['its text']
   }
-
-  const asked = question(plan, caller)
-  let needed = record.approvalsNeeded
-  if (record.breakGlass) {
-    const answer = breakGlassAnswer(bundle, plan, caller)
-    if (answer.decision !== 'allow') throw await voided('policy no longer allows break-glass here', {rules: answer.rules})
-  } else {
-    const decided = decideUse(bundle, asked, plan.action)
-    if (decided.decision === 'deny') {
-      await voided('policy denies it now', {rules: decided.rules, errors: decided.errors})
-      const {message, hint} = explainDenial(bundle, asked, plan.action)
-      throw new ProdError('DENIED', message, hint)
-    }
-    if (decided.decision === 'request' && decided.approvals > needed) throw await voided('policy asks for more approvals now', {needed: decided.approvals})
-    if (decided.decision === 'allow') needed = Math.min(needed, record.approvalsNeeded)
-  }
-  if (needed === 0) return {plan, document: approved, approvals: []}
-  const approvals = await countingApprovals(parts, bundle, plan, record)
-  if (approvals.length < needed) throw await voided('its approvals no longer count', {needed, counting: approvals.length})
-  return {plan, document: approved, approvals}
+  return differences(document, JSON.parse(record.document) as ApprovalDocument)
 }
 
 function differences(now: ApprovalDocument, then: ApprovalDocument): string[] {

@@ -4,6 +4,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {parseDuration} from '@prod/sdk/grammar/duration'
 import type {Parts} from '../parts.ts'
 import type {Plan} from '../requests/plan.ts'
+import {canonicalPerson} from '../requests/state.ts'
 import type {Put} from '../stores/store.ts'
 
 interface BudgetRecord {
@@ -22,7 +23,7 @@ export async function countStart(parts: Parts, plan: Plan, principal: {iss: stri
   const puts: Put[] = []
   const budgets: [string, number, string][] = []
   if (limit.perTarget !== undefined) budgets.push([canonical(['target', tool.name, structure.path, target.name, structure.locks]), limit.perTarget, 'on this target'])
-  if (limit.perPerson !== undefined) budgets.push([canonical(['person', tool.name, structure.path, principal.person || [principal.iss, principal.sub]]), limit.perPerson, 'by one person'])
+  if (limit.perPerson !== undefined) budgets.push([canonical(['person', tool.name, structure.path, principal.person === '' ? [principal.iss, principal.sub] : canonicalPerson(principal.person)]), limit.perPerson, 'by one person'])
   for (const [key, most, scope] of budgets) {
     const id = sha256(key).slice(0, 32)
     const stored = await parts.store.find<BudgetRecord>('budget', id)

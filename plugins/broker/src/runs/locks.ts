@@ -46,12 +46,15 @@ export async function takeTurn(parts: Parts, key: string, request: string, optio
         const rest = queue.filter(place => place.request !== request)
         return run => putLock({key, holder: run, queue: rest}, stored?.version ?? 0)
       }
-      const until = new Date(now.getTime() + placeSeconds * 1000).toISOString()
-      const mine = {request, until}
-      const next = at === -1 ? [...queue, mine] : queue.map(place => (place.request === request ? mine : place))
       const ahead = (at === -1 ? queue.length : at) + (lock.holder === null ? 0 : 1)
-      const saved = await parts.store.commit({put: [putLock({...lock, queue: next}, stored?.version ?? 0)], events: []})
-      if (!saved.ok) continue
+      // a place is renewed when a third of its time is over, not at each change: every write wakes all who wait
+      const renewAt = new Date(now.getTime() + (placeSeconds * 1000 * 2) / 3).toISOString()
+      if (at === -1 || (queue[at]?.until ?? '') < renewAt) {
+        const mine = {request, until: new Date(now.getTime() + placeSeconds * 1000).toISOString()}
+        const next = at === -1 ? [...queue, mine] : queue.map(place => (place.request === request ? mine : place))
+        const saved = await parts.store.commit({put: [putLock({...lock, queue: next}, stored?.version ?? 0)], events: []})
+        if (!saved.ok) continue
+      }
       if (ahead !== told) options.behind(ahead)
       told = ahead
       await watch.changed((placeSeconds * 1000) / 3)

@@ -12,15 +12,19 @@ export interface RunRecord extends Run {
   outputChunks: number
   truncated: boolean
   limit: string | null
+  /** its stored output has been deleted: its time was over */
+  erased?: true
 }
 
 /** A run as the store writes it. */
 export function putRun(run: RunRecord, version: number): Put {
-  return {kind: 'run', id: run.id, version, value: run, index: {state: run.state, owner: `${run.principal.iss}#${run.principal.sub}`}}
+  // due: since when stored output waits for the end of its time
+  const kept = run.endedAt !== null && run.outputChunks > 0
+  return {kind: 'run', id: run.id, version, value: run, index: {state: run.state, owner: `${run.principal.iss}#${run.principal.sub}`, ...(kept ? {dueAt: run.endedAt as string} : {})}}
 }
 
 /** What people see of a run. */
 export function showRun(record: RunRecord): Run {
-  const {instance: _, lock: __, approvals: ___, environment: ____, correlation: _____, outputChunks: ______, truncated: _______, limit: ________, ...run} = record
-  return run
+  const {id, state, request, principal, tool, argv, target, class: toolClass, reason, startedAt, endedAt, exit, endedBy, stdout, stderr} = record
+  return {id, state, request, principal, tool, argv, target, class: toolClass, reason, startedAt, endedAt, exit, endedBy, stdout, stderr}
 }

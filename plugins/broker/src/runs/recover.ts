@@ -1,4 +1,7 @@
 /** After a broker died: what it ran is over and nobody saw how. It is said so, never run again (kill points 4 to 6). */
+import {createHash} from 'node:crypto'
+import {readdir, readFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import type {Parts} from '../parts.ts'
 import {endSession} from '../sessions/end.ts'
 import type {SessionRecord} from '../sessions/record.ts'
@@ -6,13 +9,11 @@ import {type LockRecord, putLock} from './locks.ts'
 import type {RunRecord} from './record.ts'
 import {endRun} from './start.ts'
 
-const nothing = {bytes: 0, sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}
-
 /** Ends in the store what this instance left open. Called once, before anything is served. */
 export async function recover(parts: Parts, instance: string): Promise<{runs: number; sessions: number}> {
   const runs = (await parts.store.list<RunRecord>({kind: 'run', state: 'started'})).filter(one => one.value.instance === instance)
   for (const {value} of runs) {
-    await endRun(parts, value, {unknown: 'the broker was lost before the end was recorded'}, {endedBy: 'broker loss', stdout: nothing, stderr: nothing, chunks: [], truncated: true, limit: null})
+    await endRun(parts, value, {unknown: 'the broker was lost before the end was recorded'}, {endedBy: 'broker loss', stdout: null, stderr: null, chunks: await keptChunks(join(parts.config.dir, 'outputs', value.id)), truncated: true, limit: null})
   }
   const sessions = (await parts.store.list<SessionRecord>({kind: 'session', state: ['opening', 'open']})).filter(one => one.value.instance === instance)
   for (const {value} of sessions) await endSession(parts, value, {unknown: 'the broker was lost before the end was recorded'}, 'broker loss')
@@ -24,3 +25,8 @@ export async function recover(parts: Parts, instance: string): Promise<{runs: nu
   return {runs: runs.length, sessions: sessions.length}
 }
 
+/** The sealed chunks that a lost broker had written whole: their hashes, in order. */
+async function keptChunks(folder: string): Promise<{sha256: string}[]> {
+  const names = (await readdir(folder).catch(() => [])).filter(name => name.endsWith('.age')).sort()
+  return Promise.all(names.map(async name => ({sha256: createHash('sha256').update(await readFile(join(folder, name))).digest('hex')})))
+}

@@ -32,11 +32,15 @@ export function runRoutes(app: FastifyInstance, parts: Parts): void {
     await parts.store.commit({
       events: [{type: 'output.read', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name}}],
     })
+    if (run.erased) throw new ProdError('NOT_FOUND', `the output of ${id} is gone: its time is over`, `prod audit search --subject ${id}`)
     if (run.outputChunks === 0) throw new ProdError('NOT_FOUND', `no output of ${id} is kept`, 'the catalog’s retention says so')
     const chunks: string[] = []
     for (let number = 0; number < run.outputChunks; number++) {
       const bytes = await readFile(join(parts.config.dir, 'outputs', id, chunkName(number))).catch(() => undefined)
-      if (!bytes) throw new ProdError('NOT_FOUND', `the output of ${id} is gone: its time is over`, `prod audit search --subject ${id}`)
+      if (!bytes) {
+        parts.alarm('stored output is missing', {run: id, chunk: number})
+        throw new ProdError('NOT_FOUND', `a part of the output of ${id} is missing`, 'tell whoever runs the broker')
+      }
       chunks.push(bytes.toString('base64'))
     }
     return {chunks, truncated: run.truncated}

@@ -17,7 +17,9 @@ import {endFrame, makeReceipt} from './receipt.ts'
 import {putRun, type RunRecord} from './record.ts'
 import {reach} from './program.ts'
 
+/** most of a run's output that is kept, whatever it may put out */
 const maxStoredBytes = 10 * 1024 * 1024
+const unrecordedSeconds = 20
 
 /** What is started: the record and the live channel. `ended` resolves when the end record is durable. */
 export interface Started {
@@ -37,7 +39,7 @@ export async function startRun(
   stored: Stored<RequestRecord>,
   lock: ((run: string) => Put) | null,
 ): Promise<Started | undefined> {
-  const {plan, document, approvals} = await clearForUse(parts, caller, stored)
+  const {plan, document, approvals, expect} = await clearForUse(parts, caller, stored)
   const {tool, target} = plan
   if (plan.draft.kind !== 'exec' || !tool || !target || !document.argv || !document.program) throw new Error('not a run')
   const counted = await countStart(parts, plan, caller.principal)
@@ -70,7 +72,10 @@ export async function startRun(
     truncated: false,
     limit: null,
   }
+  // whoever attaches from now on waits for what is being opened
+  const withdraw = set.announce(id)
   const saved = await parts.store.commit({
+    expect,
     put: [putRequest({...stored.value, state: 'started', result: id}, stored.version), putRun(run, 0), ...(lock ? [lock(id)] : []), ...counted],
     events: [
       {
@@ -92,8 +97,14 @@ export async function startRun(
         personal: {name: caller.principal.name, argv: document.argv, reason: plan.draft.reason, address: caller.address},
       },
     ],
+  }).catch((error: unknown) => {
+    withdraw()
+    throw error
   })
-  if (!saved.ok) return undefined
+  if (!saved.ok) {
+    withdraw()
+    return undefined
+  }
 
   const folder = join(parts.config.dir, 'outputs', id)
   let channel: Channel
@@ -117,7 +128,7 @@ export async function startRun(
     )
   } catch (error) {
     await recorder?.close().catch(() => {})
-    await endRun(parts, run, {unknown: 'it did not start'}, {endedBy: 'not started', stdout: empty, stderr: empty, chunks: [], truncated: false, limit: null})
+    await endRun(parts, run, {unknown: 'it did not start'}, {endedBy: 'not started', stdout: empty, stderr: empty, chunks: [], truncated: false, limit: null}).finally(withdraw)
     throw error instanceof ProdError ? error : new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
   }
 
@@ -131,21 +142,21 @@ export async function startRun(
     const [exit, {stdout, stderr, endedBy}] = await Promise.all([channel.ended, live.read])
     const chunks = (await recorder?.close().catch(() => [])) ?? []
     const limit = channel.limit ?? (endedBy?.startsWith('limit: ') ? endedBy.slice(7) : null)
-    const {run: done, at} = await endRun(parts, run, exit, {endedBy, stdout, stderr, chunks, truncated: recorder?.truncated() ?? false, limit})
-    const receipt = await makeReceipt(parts, done, at)
-    live.finish(
-      await endFrame(parts.keys, {
-        id,
-        exit,
-        endedBy,
-        stdoutBytes: stdout.bytes,
-        stderrBytes: stderr.bytes,
-        iat: Math.floor(parts.store.now().getTime() / 1000),
-      }),
-      receipt,
+    const frameOf = (how: Exit) =>
+      endFrame(parts.keys, {id, exit: how, endedBy, stdoutBytes: stdout.bytes, stderrBytes: stderr.bytes, iat: Math.floor(parts.store.now().getTime() / 1000)})
+    // while the store is away nobody is told of an end that is not recorded, and nobody waits for ever
+    const patience = setTimeout(async () => {
+      parts.alarm('the end of a run cannot be recorded', {run: id})
+      live.finish(await frameOf({unknown: 'its end could not be recorded yet'}), null)
+    }, unrecordedSeconds * 1000)
+    const {run: done, at} = await endRun(parts, run, exit, {endedBy, stdout, stderr, chunks, truncated: recorder?.truncated() ?? false, limit}).finally(() =>
+      clearTimeout(patience),
     )
+    const receipt = await makeReceipt(parts, done, at)
+    live.finish(await frameOf(exit), receipt)
     return {run: done, receipt}
   })()
+  ended.catch(error => parts.alarm('a run could not be closed in the store', {run: id, code: error instanceof ProdError ? error.code : 'INTERNAL'}))
   set.add({live, request: stored.value, kind: 'run', address: caller.address, ended})
   return {run, live, ended}
 }
@@ -192,7 +203,7 @@ export async function endRun(parts: Parts, started: RunRecord, exit: Exit, endin
     if (request?.value.state === 'started') put.push(putRequest({...request.value, state: 'done'}, request.version))
     const {put: release} = await releasing(parts, run.lock, run.id)
     if (release) put.push(release)
-    const saved = await retried(() =>
+    const saved = await retried(parts, () =>
       parts.store.commit({
         put,
         events: [
@@ -202,6 +213,7 @@ export async function endRun(parts: Parts, started: RunRecord, exit: Exit, endin
             subject: run.id,
             correlation: run.correlation,
             data: {
+              outcome: run.state,
               request: run.request,
               tool: run.tool,
               class: run.class,
@@ -224,17 +236,16 @@ export async function endRun(parts: Parts, started: RunRecord, exit: Exit, endin
   }
 }
 
-const retrySeconds = [0.1, 0.5, 1, 2, 5, 5, 5, 5]
+const longestPause = 5000
 
-/** An end record is tried again while the store is away: what ran has run. */
-async function retried<T>(write: () => Promise<T>): Promise<T> {
-  for (const seconds of retrySeconds) {
+/** An end record is tried until the store is back, for what ran has run; a broker that stops first finds it open at its next start. */
+async function retried<T>(parts: Parts, write: () => Promise<T>): Promise<T> {
+  for (let pause = 100; ; pause = Math.min(longestPause, pause * 2)) {
     try {
       return await write()
     } catch (error) {
-      if (!(error instanceof ProdError) || error.code !== 'STORE_UNAVAILABLE') throw error
-      await new Promise(resolve => setTimeout(resolve, seconds * 1000))
+      if (!(error instanceof ProdError) || error.code !== 'STORE_UNAVAILABLE' || parts.draining()) throw error
+      await new Promise(resolve => setTimeout(resolve, pause))
     }
   }
-  return write()
 }

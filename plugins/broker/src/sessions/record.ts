@@ -8,16 +8,19 @@ export interface SessionRecord extends Session {
   correlation: string
   columns: number
   rows: number
+  /** its recording has been deleted: its time was over */
+  erased?: true
 }
 
-/** A session as the store writes it. */
+/** A session as the store writes it. Due: when an open one must end, since when a closed one's recording waits for the end of its time. */
 export function putSession(session: SessionRecord, version: number): Put {
+  const dueAt = session.state !== 'closed' ? session.expiresAt : session.erased ? undefined : (session.closedAt ?? session.expiresAt)
   return {
     kind: 'session',
     id: session.id,
     version,
     value: session,
-    index: {state: session.state, owner: `${session.principal.iss}#${session.principal.sub}`, ...(session.state === 'closed' ? {} : {dueAt: session.expiresAt})},
+    index: {state: session.state, owner: `${session.principal.iss}#${session.principal.sub}`, ...(dueAt === undefined ? {} : {dueAt})},
   }
 }
 
@@ -33,7 +36,7 @@ export function putReview(review: Review, version: number): Put {
 }
 
 /** What people see of a session. */
-export function showSession({instance: _, correlation: __, columns: ___, rows: ____, ...session}: SessionRecord): Session {
+export function showSession({instance: _, correlation: __, columns: ___, rows: ____, erased: _____, ...session}: SessionRecord): Session {
   return session
 }
 
