@@ -39,7 +39,7 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
       action: 'shell',
       class: 'shell',
       environment: target.environment,
-      summary: `a shell on ${target.name} (${target.address})`,
+      summary: `a shell on ${target.name} (${target.environment})`,
       lock: null,
       tool: null,
       target,
@@ -105,7 +105,7 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
     action: 'run',
     class: structure.class,
     environment: target.environment,
-    summary: `${showArgv(draft.argv)} on ${target.name}`,
+    summary: `${showArgv(draft.argv)} on ${target.name} (${target.environment})`,
     // by address: two names of one machine are one machine
     lock: structure.class === 'read' ? null : JSON.stringify([target.address, ...structure.locks]),
     tool,
