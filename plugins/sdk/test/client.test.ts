@@ -8,9 +8,9 @@ import {inspect} from 'node:util'
 import {calculateJwkThumbprint, compactVerify, importJWK} from 'jose'
 import {expect, test} from 'vitest'
 import {api} from '../src/api.ts'
-import {createClient} from '../src/client.ts'
 import {openCredentialStore} from '../src/cli/credential-store.ts'
 import {openSession} from '../src/cli/credentials.ts'
+import {createClient} from '../src/client.ts'
 import {createLoginKey} from '../src/dpop.ts'
 import {ProdError} from '../src/errors.ts'
 import {bindingNonce, thumbprint} from '../src/login-binding.ts'
@@ -32,9 +32,19 @@ const codeOf = (error: unknown): string => (error instanceof ProdError ? error.c
 const refused = (promise: Promise<unknown>): Promise<string> => promise.then(() => 'no error', codeOf)
 const child = join(import.meta.dirname, 'broker/refresh-child.ts')
 
-function startChild(url: string, env: Record<string, string>): {pid: number; ended: Promise<{status: number | null; signal: string | null; out: string; err: string}>} {
-  const process_ = spawn(process.execPath, ['--conditions=source', child, url], {env: {PATH: process.env['PATH'], ...env}, stdio: ['ignore', 'pipe', 'pipe']})
-  const ended = Promise.all([text(process_.stdout), text(process_.stderr), new Promise<[number | null, string | null]>(resolve => process_.on('close', (status, signal) => resolve([status, signal])))])
+function startChild(
+  url: string,
+  env: Record<string, string>,
+): {pid: number; ended: Promise<{status: number | null; signal: string | null; out: string; err: string}>} {
+  const process_ = spawn(process.execPath, ['--conditions=source', child, url], {
+    env: {PATH: process.env['PATH'], ...env},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = Promise.all([
+    text(process_.stdout),
+    text(process_.stderr),
+    new Promise<[number | null, string | null]>(resolve => process_.on('close', (status, signal) => resolve([status, signal]))),
+  ])
   return {pid: process_.pid as number, ended: ended.then(([out, err, [status, signal]]) => ({status, signal, out, err}))}
 }
 
@@ -179,10 +189,18 @@ test('what a broker says of a failure arrives whole; what no broker says is told
     server.bend.refuse = {status, body}
     return client.call(api.denyRequest, {id: 'req_0000aaaa', note: 'n'}).catch((error: unknown) => error)
   }
-  expect(await bend(403, JSON.stringify({error: {code: 'DENIED', message: 'not allowed', hint: 'prod request create x', correlation: 'cor_1'}}))).toMatchObject({
-    code: 'DENIED', message: 'not allowed', hint: 'prod request create x', correlation: 'cor_1',
+  expect(
+    await bend(403, JSON.stringify({error: {code: 'DENIED', message: 'not allowed', hint: 'prod request create x', correlation: 'cor_1'}})),
+  ).toMatchObject({
+    code: 'DENIED',
+    message: 'not allowed',
+    hint: 'prod request create x',
+    correlation: 'cor_1',
   })
-  expect(await bend(422, JSON.stringify({error: {code: 'ARGV_REFUSED', message: 'm', position: 2}}))).toMatchObject({code: 'ARGV_REFUSED', position: 2})
+  expect(await bend(422, JSON.stringify({error: {code: 'ARGV_REFUSED', message: 'm', position: 2}}))).toMatchObject({
+    code: 'ARGV_REFUSED',
+    position: 2,
+  })
   expect(await bend(418, JSON.stringify({error: {code: 'constructor', message: 'm'}}))).toMatchObject({code: 'INTERNAL'})
   expect(await bend(502, '<html>bad gateway</html>')).toMatchObject({code: 'BROKER_UNREACHABLE', hint: 'prod doctor'})
   expect(await bend(302, '')).toMatchObject({code: 'INTERNAL'})
@@ -243,7 +261,12 @@ test('TM-Q8: only https, or http to a literal loopback address, names a broker',
   }
 })
 
-function certificate(folder: string, name: string, names: {ip?: string; dns?: string}, days?: number): {key: string; cert: string; certFile: string} {
+function certificate(
+  folder: string,
+  name: string,
+  names: {ip?: string; dns?: string},
+  days?: number,
+): {key: string; cert: string; certFile: string} {
   const made = makeCertificate(names, days)
   const certFile = join(folder, `${name}.crt`)
   writeFileSync(certFile, made.cert)
@@ -259,7 +282,10 @@ test('TM-Q8: a certificate that nobody vouches for is refused, and no switch cha
   onTestFinished(server.close)
   const other = await startTokenServer(certificate(folder, 'other', {dns: 'elsewhere.example'}))
   onTestFinished(other.close)
-  const ask = (broker: Broker): Promise<string> => createClient({broker}).call(api.loginConfiguration).then(answer => answer.name, codeOf)
+  const ask = (broker: Broker): Promise<string> =>
+    createClient({broker})
+      .call(api.loginConfiguration)
+      .then(answer => answer.name, codeOf)
 
   expect(await ask({name: 'b', url: server.url})).toBe('CERTIFICATE_REFUSED')
   expect(await ask({name: 'b', url: server.url, caFile: good.certFile})).toBe('test broker')
@@ -279,7 +305,10 @@ test('TM-Q8: a certificate that nobody vouches for is refused, and no switch cha
   const script = `import {createClient} from ${JSON.stringify(join(import.meta.dirname, '../src/client.ts'))}
 import {api} from ${JSON.stringify(join(import.meta.dirname, '../src/api.ts'))}
 await createClient({broker: {name: 'b', url: ${JSON.stringify(server.url)}}}).call(api.loginConfiguration).then(a => console.log(a.name), e => console.log(e.code))`
-  const run = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', script], {env: {...process.env, NODE_EXTRA_CA_CERTS: good.certFile}, stdio: ['ignore', 'pipe', 'inherit']})
+  const run = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', script], {
+    env: {...process.env, NODE_EXTRA_CA_CERTS: good.certFile},
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   expect((await text(run.stdout)).trim()).toBe('CERTIFICATE_REFUSED')
 })
 
@@ -290,11 +319,15 @@ test('TM-Q8: TLS 1.1 is refused', async ({onTestFinished}) => {
   const old = certificate(folder, 'old', {ip: '127.0.0.1'})
   const server = await startTokenServer({...old, maxVersion: 'TLSv1.1'})
   onTestFinished(server.close)
-  const answer = await createClient({broker: {name: 'b', url: server.url, caFile: old.certFile}}).call(api.loginConfiguration).then(() => 'answered', codeOf)
+  const answer = await createClient({broker: {name: 'b', url: server.url, caFile: old.certFile}})
+    .call(api.loginConfiguration)
+    .then(() => 'answered', codeOf)
   expect(answer).toBe('CERTIFICATE_REFUSED')
 })
 
-test('TM-U2: after a login and a renewal no secret lies outside the credential file, nor in the error that is shown', async ({onTestFinished}) => {
+test('TM-U2: after a login and a renewal no secret lies outside the credential file, nor in the error that is shown', async ({
+  onTestFinished,
+}) => {
   const {server, env} = await start(onTestFinished)
   const broker = await logIn(server, {ageSeconds: 1000})
   await startChild(broker.url, env).ended
@@ -306,9 +339,13 @@ test('TM-U2: after a login and a renewal no secret lies outside the credential f
   for (const name of files) for (const secret of secrets) expect(readFileSync(join(state, name), 'utf8')).not.toContain(secret)
 
   server.bend.refuse = {status: 403, body: JSON.stringify({error: {code: 'DENIED', message: 'no'}})}
-  const error = await createClient({broker, session: () => openSession(broker)}).call(api.whoami).catch((error: unknown) => error)
+  const error = await createClient({broker, session: () => openSession(broker)})
+    .call(api.whoami)
+    .catch((error: unknown) => error)
   await server.close()
-  const lost = await createClient({broker, session: () => openSession(broker)}).call(api.whoami).catch((error: unknown) => error)
+  const lost = await createClient({broker, session: () => openSession(broker)})
+    .call(api.whoami)
+    .catch((error: unknown) => error)
   expect(lost).toMatchObject({code: 'BROKER_UNREACHABLE'})
   for (const secret of secrets) expect(inspect([error, lost], {depth: 20, showHidden: true})).not.toContain(secret)
 })
@@ -327,5 +364,11 @@ test('an approval is a JWS by the login key over what was shown', async ({onTest
   const jws = signApproval(session, {digest: 'd'.repeat(64), request: 'req_1', decision: 'approve', assurance: 'login'})
   const {payload, protectedHeader} = await compactVerify(jws, await importJWK({...session.key.publicJwk}, 'ES256'), {algorithms: ['ES256']})
   expect(protectedHeader).toEqual({alg: 'ES256', typ: 'prod-approval+jws', kid: session.key.thumbprint})
-  expect(JSON.parse(new TextDecoder().decode(payload))).toEqual({digest: 'd'.repeat(64), request: 'req_1', decision: 'approve', assurance: 'login', iat: expect.any(Number)})
+  expect(JSON.parse(new TextDecoder().decode(payload))).toEqual({
+    digest: 'd'.repeat(64),
+    request: 'req_1',
+    decision: 'approve',
+    assurance: 'login',
+    iat: expect.any(Number),
+  })
 })

@@ -12,7 +12,16 @@ import {checkProof, startTokenServer, type TokenServer} from './broker/token-ser
 
 type OnFinished = (act: () => void | Promise<void>) => void
 
-const exec: FirstMessage = {type: 'exec', key: 'k', argv: ['unit', 'status'], targets: [], reason: 'a good reason', wait: true, stdin: true, client: {version: '0', platform: 'linux'}}
+const exec: FirstMessage = {
+  type: 'exec',
+  key: 'k',
+  argv: ['unit', 'status'],
+  targets: [],
+  reason: 'a good reason',
+  wait: true,
+  stdin: true,
+  client: {version: '0', platform: 'linux'},
+}
 
 /** The broker's end of one stream: what came, and a way to wait for it. */
 interface FarEnd {
@@ -24,7 +33,11 @@ interface FarEnd {
   frame: (kind: number, bytes: Uint8Array) => void
 }
 
-async function start(onTestFinished: OnFinished, serve: (far: FarEnd, count: number) => void = () => undefined, tokenSeconds = 900): Promise<{server: TokenServer; broker: Broker}> {
+async function start(
+  onTestFinished: OnFinished,
+  serve: (far: FarEnd, count: number) => void = () => undefined,
+  tokenSeconds = 900,
+): Promise<{server: TokenServer; broker: Broker}> {
   newHome(onTestFinished)
   const server = await startTokenServer()
   onTestFinished(server.close)
@@ -64,18 +77,22 @@ async function readAll(connection: StreamConnection, each: (event: StreamEvent) 
 
 test('the first message goes out with the connection; output, messages and the end arrive in order', async ({onTestFinished}) => {
   const {broker} = await start(onTestFinished, far => {
-    void far.until(() => far.messages.length > 0).then(() => {
-      far.say({type: 'notice', text: JSON.stringify(far.messages[0])})
-      far.frame(1, Buffer.from([0, 255, 10]))
-      far.frame(2, Buffer.from('err'))
-      far.frame(3, Buffer.from('a.b.c'))
-      far.socket.close(1000)
-    })
+    void far
+      .until(() => far.messages.length > 0)
+      .then(() => {
+        far.say({type: 'notice', text: JSON.stringify(far.messages[0])})
+        far.frame(1, Buffer.from([0, 255, 10]))
+        far.frame(2, Buffer.from('err'))
+        far.frame(3, Buffer.from('a.b.c'))
+        far.socket.close(1000)
+      })
   })
   const connection = await openStream({broker, session: await openSession(broker), first: exec})
   const events: StreamEvent[] = []
   expect(await readAll(connection, event => events.push(event))).toBe('ended')
-  expect(events.map(event => (event.type === 'output' ? [event.stream, [...event.bytes]] : event.type === 'message' ? event.message : event))).toEqual([
+  expect(
+    events.map(event => (event.type === 'output' ? [event.stream, [...event.bytes]] : event.type === 'message' ? event.message : event)),
+  ).toEqual([
     {type: 'notice', text: JSON.stringify(exec)},
     ['stdout', [0, 255, 10]],
     ['stderr', [...Buffer.from('err')]],
@@ -96,7 +113,11 @@ test('TM-Q3: a challenge is answered with a fresh proof over its nonce, by the k
   await far?.until(() => find() !== undefined)
   const answer = find()
   const token = (await openCredentialStore().find(broker.url))?.accessToken as string
-  const {thumbprint} = await checkProof((answer as {proof: string}).proof, {method: 'GET', url: `${broker.url}/v1/stream`, token, nonce: 'fresh-nonce'}, new Set())
+  const {thumbprint} = await checkProof(
+    (answer as {proof: string}).proof,
+    {method: 'GET', url: `${broker.url}/v1/stream`, token, nonce: 'fresh-nonce'},
+    new Set(),
+  )
   expect(thumbprint).toBe(session.key.thumbprint)
 })
 
@@ -110,15 +131,23 @@ test('the upgrade takes up a nonce that is demanded, and renews a token that is 
 })
 
 test('before the token ends the next one is shown on the stream, with a proof of its own', async ({onTestFinished}) => {
-  const {broker} = await start(onTestFinished, far => {
-    void far.until(() => far.messages.some(({type}) => type === 'auth')).then(() => {
-      far.say({type: 'notice', text: JSON.stringify(far.messages.find(({type}) => type === 'auth'))})
-      far.socket.close(1000)
-    })
-  }, 2)
+  const {broker} = await start(
+    onTestFinished,
+    far => {
+      void far
+        .until(() => far.messages.some(({type}) => type === 'auth'))
+        .then(() => {
+          far.say({type: 'notice', text: JSON.stringify(far.messages.find(({type}) => type === 'auth'))})
+          far.socket.close(1000)
+        })
+    },
+    2,
+  )
   const connection = await openStream({broker, session: await openSession(broker), first: exec})
   let notice = ''
-  expect(await readAll(connection, event => event.type === 'message' && event.message.type === 'notice' && (notice = event.message.text))).toBe('ended')
+  expect(
+    await readAll(connection, event => event.type === 'message' && event.message.type === 'notice' && (notice = event.message.text)),
+  ).toBe('ended')
   const {token, proof} = JSON.parse(notice) as {token: string; proof: string}
   expect(token).toBe((await openCredentialStore().find(broker.url))?.accessToken)
   await checkProof(proof, {method: 'GET', url: `${broker.url}/v1/stream`, token}, new Set())
@@ -130,13 +159,20 @@ test('what is written is acknowledged by quarters of the window, and wholly afte
     for (let sent = 0; sent < windowBytes; sent += 65_536) far.frame(1, randomBytes(65_536))
     far.frame(2, Buffer.from('abc'))
     far.frame(3, Buffer.from('a.b.c'))
-    void far.until(() => {
-      acks.splice(0, acks.length, ...far.messages.filter(message => message.type === 'ack'))
-      return acks.at(-1)?.stdout === windowBytes && acks.at(-1)?.stderr === 3
-    }).then(() => far.socket.close(1000))
+    void far
+      .until(() => {
+        acks.splice(0, acks.length, ...far.messages.filter(message => message.type === 'ack'))
+        return acks.at(-1)?.stdout === windowBytes && acks.at(-1)?.stderr === 3
+      })
+      .then(() => far.socket.close(1000))
   })
   const connection = await openStream({broker, session: await openSession(broker), first: exec})
-  expect(await readAll(connection, event => event.type === 'output' && event.stream !== 'stdin' && connection.wrote(event.stream, event.bytes.length))).toBe('ended')
+  expect(
+    await readAll(
+      connection,
+      event => event.type === 'output' && event.stream !== 'stdin' && connection.wrote(event.stream, event.bytes.length),
+    ),
+  ).toBe('ended')
   expect(acks.length).toBeLessThan(10)
   expect(connection.written).toEqual({stdout: windowBytes, stderr: 3})
 })
@@ -160,25 +196,31 @@ test('stdin stops at the window and goes on with the credit', async ({onTestFini
   expect(far?.stdin.equals(input)).toBe(true)
 })
 
-test('a cut link says how much was written, and an attach goes on with output and stdin where both ends stood', async ({onTestFinished}) => {
+test('a cut link says how much was written, and an attach goes on with output and stdin where both ends stood', async ({
+  onTestFinished,
+}) => {
   const input = randomBytes(500_000)
   const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
   let first = Buffer.alloc(0)
   const {broker} = await start(onTestFinished, (far, count) => {
     if (count === 1) {
       far.frame(1, Buffer.from('hello'))
-      void far.until(() => far.stdin.length >= 131_072).then(() => {
-        // of what came, a part was read; the broker says less than that before the link goes
-        first = far.stdin.subarray(0, 100_000)
-        far.say({type: 'window', stdin: 60_000})
-        setImmediate(() => far.socket.terminate())
-      })
+      void far
+        .until(() => far.stdin.length >= 131_072)
+        .then(() => {
+          // of what came, a part was read; the broker says less than that before the link goes
+          first = Buffer.from(far.stdin.subarray(0, 100_000))
+          far.say({type: 'window', stdin: 60_000})
+          setImmediate(() => far.socket.terminate())
+        })
     } else {
       far.say({type: 'window', stdin: 100_000})
-      void far.until(() => far.messages.some(({type}) => type === 'stdin-end')).then(() => {
-        far.say({type: 'notice', text: hash(Buffer.concat([first, far.stdin]))})
-        far.socket.close(1000)
-      })
+      void far
+        .until(() => far.messages.some(({type}) => type === 'stdin-end'))
+        .then(() => {
+          far.say({type: 'notice', text: hash(Buffer.concat([first, far.stdin]))})
+          far.socket.close(1000)
+        })
     }
   })
   const session = await openSession(broker)
@@ -191,9 +233,16 @@ test('a cut link says how much was written, and an attach goes on with output an
   const {have, stdin} = lost as LinkLost
   expect(have).toEqual({stdout: 5, stderr: 0})
 
-  const again = await openStream({broker, session, first: {type: 'attach', id: 'run_0000aaaa', have, stdin: true, client: exec.client}, stdin})
+  const again = await openStream({
+    broker,
+    session,
+    first: {type: 'attach', id: 'run_0000aaaa', have, stdin: true, client: exec.client},
+    stdin,
+  })
   let heard = ''
-  expect(await readAll(again, event => event.type === 'message' && event.message.type === 'notice' && (heard = event.message.text))).toBe('ended')
+  expect(await readAll(again, event => event.type === 'message' && event.message.type === 'notice' && (heard = event.message.text))).toBe(
+    'ended',
+  )
   expect(again.written).toEqual({stdout: 5, stderr: 0})
   expect(heard).toBe(hash(input))
 })

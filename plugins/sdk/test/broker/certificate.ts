@@ -14,13 +14,16 @@ export function makeCertificate(name: {ip?: string; dns?: string}, days = 2): {k
   const {privateKey, publicKey} = generateKeyPairSync('ec', {namedCurve: 'P-256'})
   const ecdsaWithSha256 = tlv(0x30, hex('06082a8648ce3d040302'))
   const subject = tlv(0x30, tlv(0x31, tlv(0x30, hex('0603550403'), tlv(0x0c, Buffer.from('prod test')))))
-  const alternative = name.ip === undefined ? tlv(0x82, Buffer.from(name.dns ?? '')) : tlv(0x87, Buffer.from(name.ip.split('.').map(Number)))
-  const extensions = tlv(0x30,
+  const alternative =
+    name.ip === undefined ? tlv(0x82, Buffer.from(name.dns ?? '')) : tlv(0x87, Buffer.from(name.ip.split('.').map(Number)))
+  const extensions = tlv(
+    0x30,
     tlv(0x30, hex('0603551d11'), tlv(0x04, tlv(0x30, alternative))),
     tlv(0x30, hex('0603551d13'), hex('0101ff'), tlv(0x04, tlv(0x30, hex('0101ff')))),
   )
   const day = 86_400_000
-  const body = tlv(0x30,
+  const body = tlv(
+    0x30,
     tlv(0xa0, hex('020102')),
     tlv(0x02, Buffer.from([1, ...crypto.getRandomValues(new Uint8Array(8))])),
     ecdsaWithSha256,

@@ -1,9 +1,9 @@
 import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {createLoginKey} from '../../src/dpop.ts'
-import {credentialsOf} from '../../src/cli/credentials.ts'
 import {openCredentialStore} from '../../src/cli/credential-store.ts'
+import {credentialsOf} from '../../src/cli/credentials.ts'
+import {createLoginKey} from '../../src/dpop.ts'
 import type {Broker} from '../../src/session.ts'
 import type {TokenServer} from './token-server.ts'
 

@@ -35,7 +35,11 @@ export interface TokenServer {
 }
 
 /** Checks a proof by the letter of RFC 9449 section 4.3. */
-export async function checkProof(proof: string, expected: {method: string; url: string; token?: string; nonce?: string}, used: Set<string>): Promise<{thumbprint: string; payload: Record<string, unknown>}> {
+export async function checkProof(
+  proof: string,
+  expected: {method: string; url: string; token?: string; nonce?: string},
+  used: Set<string>,
+): Promise<{thumbprint: string; payload: Record<string, unknown>}> {
   const {payload, protectedHeader} = await jwtVerify(proof, EmbeddedJWK, {typ: 'dpop+jwt', algorithms: ['ES256'], maxTokenAge: 60})
   const jwk = protectedHeader.jwk as JWK
   if ('d' in jwk) throw new Error('the private key was sent')
@@ -60,10 +64,12 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
   let refreshes = 0
 
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    void serve(request, response).catch(error => send(response, 401, {error: {code: 'TOKEN_INVALID', message: `refused: ${(error as Error).message}`}}))
+    void serve(request, response).catch(error =>
+      send(response, 401, {error: {code: 'TOKEN_INVALID', message: `refused: ${(error as Error).message}`}}),
+    )
   }
   const server: Server = tls
-    ? createTlsServer({...tls, ...(tls.maxVersion ? {minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0'} : {})} as never, handle) as never
+    ? (createTlsServer({...tls, ...(tls.maxVersion ? {minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0'} : {})} as never, handle) as never)
     : createServer(handle)
   const wss = new WebSocketServer({noServer: true, handleProtocols: () => 'prod.stream.v1'})
 
@@ -112,7 +118,13 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
     let text = ''
     for await (const chunk of request) text += chunk
     const body = text ? (JSON.parse(text) as Record<string, unknown>) : {}
-    const seen: Seen = {method: request.method as string, path: request.url as string, authorization: request.headers.authorization, proof: undefined, body}
+    const seen: Seen = {
+      method: request.method as string,
+      path: request.url as string,
+      authorization: request.headers.authorization,
+      proof: undefined,
+      body,
+    }
     self.seen.push(seen)
     if (self.bend.dropOnce) {
       self.bend.dropOnce = false
@@ -131,8 +143,10 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
       refreshes++
       const given = String(body['refreshToken'])
       const row = refresh.get(given)
-      if (!row || row.thumbprint !== thumbprint) return send(response, 401, {error: {code: 'LOGIN_EXPIRED', message: 'no such refresh token'}})
-      if (row.usedAt !== undefined && Date.now() - row.usedAt > 60_000) return send(response, 401, {error: {code: 'LOGIN_EXPIRED', message: 'used again'}})
+      if (!row || row.thumbprint !== thumbprint)
+        return send(response, 401, {error: {code: 'LOGIN_EXPIRED', message: 'no such refresh token'}})
+      if (row.usedAt !== undefined && Date.now() - row.usedAt > 60_000)
+        return send(response, 401, {error: {code: 'LOGIN_EXPIRED', message: 'used again'}})
       if (!answers.has(given)) {
         answers.set(given, JSON.stringify(tokens(self.issue(thumbprint))))
         row.usedAt = Date.now()
@@ -142,7 +156,13 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
       return answer()
     }
     if (path === '/v1/whoami') {
-      return send(response, 200, {principal, groups: ['engineers'], expiresAt: new Date(Date.now() + 3_600_000).toISOString(), loggedInAt: new Date().toISOString(), grants: []})
+      return send(response, 200, {
+        principal,
+        groups: ['engineers'],
+        expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+        loggedInAt: new Date().toISOString(),
+        grants: [],
+      })
     }
     if (path === '/v1/logout') return send(response, 200, {ended: body['everywhere'] ? 3 : 1})
     return send(response, 200, {path: request.url, body})
@@ -150,10 +170,11 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
 
   server.on('upgrade', (request, socket, head) => {
     prove(request, '/v1/stream').then(
-      () => wss.handleUpgrade(request, socket, head, opened => {
-        self.sockets.push(opened)
-        self.onStream(opened)
-      }),
+      () =>
+        wss.handleUpgrade(request, socket, head, opened => {
+          self.sockets.push(opened)
+          self.onStream(opened)
+        }),
       error => {
         const text = JSON.stringify({error: {code: 'TOKEN_INVALID', message: (error as Error).message}})
         const nonce = self.bend.demandNonce === undefined ? '' : `DPoP-Nonce: ${self.bend.demandNonce}\r\n`
@@ -163,7 +184,15 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
   })
 
   function tokens({accessToken, refreshToken}: {accessToken: string; refreshToken: string}): object {
-    return {accessToken, refreshToken, expiresInSeconds: self.bend.tokenSeconds, principal, groups: ['engineers'], loggedInAt: new Date().toISOString(), login: 'login-1'}
+    return {
+      accessToken,
+      refreshToken,
+      expiresInSeconds: self.bend.tokenSeconds,
+      principal,
+      groups: ['engineers'],
+      loggedInAt: new Date().toISOString(),
+      login: 'login-1',
+    }
   }
 
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -173,8 +202,15 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
 
 function configurationOf({url}: TokenServer): Record<string, unknown> {
   return {
-    name: 'test broker', development: true, issuer: 'https://issuer.example', authorizationEndpoint: 'https://issuer.example/auth', clientId: 'prod',
-    scopes: ['openid'], receiptKey: {kty: 'OKP', crv: 'Ed25519', x: 'AAAA'}, logKey: 'test+0+AAAA', origin: url,
+    name: 'test broker',
+    development: true,
+    issuer: 'https://issuer.example',
+    authorizationEndpoint: 'https://issuer.example/auth',
+    clientId: 'prod',
+    scopes: ['openid'],
+    receiptKey: {kty: 'OKP', crv: 'Ed25519', x: 'AAAA'},
+    logKey: 'test+0+AAAA',
+    origin: url,
   }
 }
 
