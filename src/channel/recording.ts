@@ -1,16 +1,27 @@
 /** Opens sealed recordings on the reader's machine. age loads when one is opened. */
 import {createHash} from 'node:crypto'
+import {api} from '@prod/sdk/api'
+import type {BrokerClient} from '@prod/sdk/client'
 import {ProdError} from '@prod/sdk/errors'
-import {decodeRecords, headerOf, type RecordingRecord, toAsciicast} from '@prod/sdk/recording'
+import {decodeRecords, headerOf, type RecordingRecord} from '@prod/sdk/recording'
+
+/** The sealed chunks of a session's recording, fetched as they are needed. */
+export async function* fetchRecording(broker: Pick<BrokerClient, 'call'>, id: string): AsyncGenerator<string> {
+  for (let from: number | null = 0; from !== null; ) {
+    const page: {chunks: string[]; next: number | null} = await broker.call(api.recording, {id, from: String(from)})
+    yield* page.chunks
+    from = page.next
+  }
+}
 
 /** The records of each chunk, its place in the chain checked. Throws SIGNATURE_INVALID where the key is another or a chunk is not the one that followed. */
-export async function openRecording(sealed: string[], identity: string): Promise<RecordingRecord[][]> {
+export async function* openRecording(sealed: AsyncIterable<string>, identity: string): AsyncGenerator<RecordingRecord[]> {
   const {Decrypter} = await import('age-encryption')
   const decrypter = new Decrypter()
   decrypter.addIdentity(identity)
-  const opened: RecordingRecord[][] = []
   let previous: string | null = null
-  for (const [number, text] of sealed.entries()) {
+  let number = 0
+  for await (const text of sealed) {
     const file = Buffer.from(text, 'base64')
     let records: RecordingRecord[]
     try {
@@ -21,12 +32,7 @@ export async function openRecording(sealed: string[], identity: string): Promise
     const header = headerOf(records)
     if (header.chunk !== number || header.previous !== previous) throw new ProdError('SIGNATURE_INVALID', `chunk ${number} is not the one that was recorded there`, 'prod audit verify')
     previous = createHash('sha256').update(file).digest('hex')
-    opened.push(records)
+    number += 1
+    yield records
   }
-  return opened
-}
-
-/** An asciicast v2 file. */
-export function toAsciicastText(chunks: RecordingRecord[][]): string {
-  return `${toAsciicast(chunks).join('\n')}\n`
 }

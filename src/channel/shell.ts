@@ -6,10 +6,13 @@ import {type Spinner, startSpinner} from '@prod/sdk/cli/spinner'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker, Session} from '@prod/sdk/session'
 import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
+import type {StreamSanitiser} from '@prod/sdk/text'
 import type {EndPayload, FirstMessage, ServerMessage} from '@prod/sdk/wire'
 import {clientInfo} from './client-info.ts'
 import {statusOf} from './exec.ts'
+import {createPlain} from './plain.ts'
 import {openEnd, type Pins} from './proof.ts'
+import {ownSize, takeTerminal} from './terminal.ts'
 
 /** A cut link keeps a shell for 15 seconds at the broker. */
 const comeBackMilliseconds = 15_000
@@ -19,6 +22,8 @@ export interface ShellOptions {
   session: Session
   pins: Pins
   first: FirstMessage & {type: 'shell' | 'attach' | 'watch'}
+  /** shows output as text that acts on nothing: for whoever watches */
+  plain?: boolean
   onInterrupt(act: ((times: number) => void) | undefined): void
 }
 
@@ -28,105 +33,156 @@ export interface ShellOutcome {
   session: string
   exit: Exit | null
   endedBy: string | null
+  breakGlass: boolean
+}
+
+/** The last line of a shell. */
+export function sayEnded({session, exit, endedBy, breakGlass}: ShellOutcome): void {
+  if (exit === null) return
+  const how = endedBy === null ? 'is closed' : `was ended: ${endedBy}`
+  say(`${session} ${how}${breakGlass ? '; this was break-glass, and its review waits: prod review ls' : ''}`)
 }
 
 /** Serves one shell to its end. The terminal is given back as it was, whatever happens. */
 export async function followShell(options: ShellOptions): Promise<ShellOutcome> {
-  const {broker, session, pins, onInterrupt} = options
-  const watching = options.first.type === 'watch'
-  let first = options.first
-  let started: (ServerMessage & {type: 'started'}) | undefined
-  let request: string | undefined
-  let end: EndPayload | undefined
-  let connection: StreamConnection | undefined
-  let spinner: Spinner | undefined
-  let givenBack = () => {}
-  onInterrupt(times => {
-    if (times >= 2 || !connection) process.exit(130)
-    if (watching) connection.close()
-    else connection.send({type: 'cancel'})
-  })
-  const lostAt = {time: 0}
+  const shell = new ShellEnd(options)
   try {
-    for (;;) {
-      try {
-        connection = await openStream({broker, session, first})
-        for await (const event of connection) {
-          if (event.type === 'output') {
-            if (event.stream !== 'stdout') continue
-            await passBytes('stdout', event.bytes)
-            connection.wrote('stdout', event.bytes.byteLength)
-          } else if (event.type === 'end') {
-            end = openEnd(pins, event.jws)
-            break
-          } else if (event.type === 'message') {
-            const {message} = event
-            if (message.type === 'confirm') {
-              say(message.banner.map(line => paint('red', line)))
-              connection.send({type: 'confirmed', text: await confirmTyped(message.text)})
-            } else if (message.type === 'waiting') {
-              request = message.request
-              const text = `${message.summary} waits for one of: ${message.approvers.join(', ')}; prod request approve ${message.request}`
-              if (spinner) spinner.update(text)
-              else spinner = startSpinner(text)
-            } else if (message.type === 'notice') say(message.text)
-            else if (message.type === 'pending') return {status: 245, session: message.request, exit: null, endedBy: null}
-            else if (message.type === 'started') {
-              spinner?.stop()
-              if (!started) {
-                for (const line of message.banner ?? []) say(paint('red', line))
-                if (message.expiresAt && !watching) say(`${message.id} on ${message.target} (${message.environment}); it ends at ${new Date(message.expiresAt).toTimeString().slice(0, 8)} at the latest`)
-                if (!watching) givenBack = takeTerminal(() => connection, message)
-              }
-              started = message
-              lostAt.time = 0
-            }
-          }
-        }
-        if (end || watching) break
-        throw new LinkLost({...connection.written}, {read: 0, pending: [], ended: false}, 'closed before the end')
-      } catch (error) {
-        const again = error instanceof LinkLost || (lostAt.time > 0 && error instanceof ProdError && error.code === 'BROKER_UNREACHABLE')
-        if (!again || watching) throw error
-        const id = started?.id ?? request
-        if (id === undefined) throw error
-        if (lostAt.time === 0) lostAt.time = Date.now()
-        if (Date.now() - lostAt.time > comeBackMilliseconds) {
-          throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost while ${id} was open; the broker ends it`, `prod attach ${id}`, {cause: error})
-        }
-        const have = error instanceof LinkLost ? error.have : first.type === 'attach' ? first.have : {stdout: 0, stderr: 0}
-        first = {type: 'attach', id, have, client: clientInfo()}
-        await new Promise(resolve => setTimeout(resolve, 250))
-      }
-    }
+    return await shell.follow()
   } finally {
-    givenBack()
-    spinner?.stop()
-    onInterrupt(undefined)
-    connection?.close()
+    shell.close()
   }
-  if (!end) return {status: 0, session: started?.id ?? '', exit: null, endedBy: null}
-  return {status: statusOf(end), session: end.id, exit: end.exit, endedBy: end.endedBy}
 }
 
-/** Puts the terminal into raw mode and joins it to the shell. The answer gives it back. */
-function takeTerminal(connection: () => StreamConnection | undefined, {target, environment}: {target: string; environment: string}): () => void {
-  const {stdin, stdout} = process
-  if (!stdin.isTTY) return () => {}
-  stdin.setRawMode(true)
-  stdin.resume()
-  stdout.write(`\u001b]0;BREAK-GLASS ${target} (${environment})\u0007`)
-  const typed = (bytes: Uint8Array) => void connection()?.sendStdin(Buffer.from(bytes))
-  const resized = () => connection()?.resize({columns: stdout.columns ?? 80, rows: stdout.rows ?? 24})
-  stdin.on('data', typed)
-  stdout.on('resize', resized)
-  resized()
-  return () => {
-    stdin.off('data', typed)
-    stdout.off('resize', resized)
-    stdin.setRawMode(false)
-    stdin.pause()
-    // what a program may have left on: alternate screen, hidden cursor, mouse, bracketed paste, colours
-    stdout.write('\u001b[?1049l\u001b[?25h\u001b[?1000l\u001b[?1002l\u001b[?1006l\u001b[?2004l\u001b[0m\u001b]0;\u0007\r\n')
+class ShellEnd {
+  readonly #options: ShellOptions
+  readonly #watching: boolean
+  readonly #plain: StreamSanitiser | undefined
+  #connection: StreamConnection | undefined
+  #spinner: Spinner | undefined
+  #started: (ServerMessage & {type: 'started'}) | undefined
+  #request: string | undefined
+  #end: EndPayload | undefined
+  #lostAt: number | undefined
+  #giveBack = () => {}
+
+  constructor(options: ShellOptions) {
+    this.#options = options
+    this.#watching = options.first.type === 'watch'
+    this.#plain = options.plain ? createPlain() : undefined
+  }
+
+  async follow(): Promise<ShellOutcome> {
+    const {broker, session, first, onInterrupt} = this.#options
+    onInterrupt(times => this.#interrupt(times))
+    let lost: LinkLost | undefined
+    for (;;) {
+      try {
+        const next = lost ? await this.#comeBack(lost) : await openStream({broker, session, first})
+        this.#connection = next
+        const pending = await this.#read(next)
+        if (pending !== undefined) return {status: 245, session: pending, exit: null, endedBy: null, breakGlass: false}
+        break
+      } catch (error) {
+        if (!(error instanceof LinkLost) || this.#watching) throw error
+        lost = error
+      }
+    }
+    if (this.#plain) await passBytes('stdout', this.#plain.end())
+    const breakGlass = (this.#started?.banner ?? []).length > 0 && !this.#watching
+    if (!this.#end) return {status: 0, session: this.#started?.id ?? '', exit: null, endedBy: null, breakGlass}
+    const {id, exit, endedBy} = this.#end
+    return {status: statusOf(this.#end), session: id, exit, endedBy, breakGlass}
+  }
+
+  close(): void {
+    this.#giveBack()
+    this.#spinner?.stop()
+    this.#options.onInterrupt(undefined)
+    this.#connection?.close()
+  }
+
+  /** A cut link keeps a shell for a while: it is taken up again where it stood, with what was typed and not yet read. */
+  async #comeBack(lost: LinkLost): Promise<StreamConnection> {
+    const id = this.#started?.id ?? this.#request
+    if (id === undefined) throw new ProdError('BROKER_UNREACHABLE', 'the connection was lost before anything was opened', 'prod shell', {cause: lost})
+    if (this.#lostAt === undefined) say(`connection lost; taking up ${id} again`)
+    this.#lostAt ??= Date.now()
+    const {broker, session} = this.#options
+    for (;;) {
+      await new Promise(resolve => setTimeout(resolve, 200))
+      try {
+        return await openStream({broker, session, first: {type: 'attach', id, have: lost.have, size: ownSize(), client: clientInfo()}, stdin: lost.stdin})
+      } catch (error) {
+        const again = error instanceof ProdError && (error.code === 'BROKER_UNREACHABLE' || error.code === 'STORE_UNAVAILABLE')
+        if (!again) throw error
+      }
+      if (Date.now() - this.#lostAt > comeBackMilliseconds) {
+        throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost while ${id} was open; the broker ends it`, `prod attach ${id}`, {cause: lost})
+      }
+    }
+  }
+
+  async #read(connection: StreamConnection): Promise<string | undefined> {
+    for await (const event of connection) {
+      if (event.type === 'output') {
+        if (event.stream !== 'stdout') continue
+        await passBytes('stdout', this.#plain ? this.#plain.push(event.bytes) : event.bytes)
+        connection.wrote('stdout', event.bytes.byteLength)
+      } else if (event.type === 'end') {
+        this.#end = openEnd(this.#options.pins, event.jws)
+        return undefined
+      } else if (event.type === 'message') {
+        if (event.message.type === 'pending') return event.message.request
+        await this.#take(event.message, connection)
+      }
+    }
+    if (!this.#watching) throw new LinkLost({...connection.written}, {read: 0, pending: [], ended: false}, 'closed before the end')
+    return undefined
+  }
+
+  async #take(message: Exclude<ServerMessage, {type: 'challenge' | 'window' | 'error'}>, connection: StreamConnection): Promise<void> {
+    if (message.type === 'confirm') {
+      say(message.banner.map(line => paint('red', line)))
+      connection.send({type: 'confirmed', text: await confirmTyped(message.text)})
+    } else if (message.type === 'waiting') {
+      this.#wait(message)
+    } else if (message.type === 'notice') {
+      say(message.text)
+    } else if (message.type === 'started') {
+      this.#begin(message, connection)
+    }
+  }
+
+  #wait({request, summary, approvers}: ServerMessage & {type: 'waiting'}): void {
+    if (this.#request === undefined) say(`${summary} needs a second person: prod request approve ${request}`)
+    this.#request = request
+    const text = approvers.length > 0 ? `waiting for one of: ${approvers.join(', ')}` : `${request} is approved`
+    if (this.#spinner) this.#spinner.update(text)
+    else this.#spinner = startSpinner(text)
+  }
+
+  #begin(message: ServerMessage & {type: 'started'}, connection: StreamConnection): void {
+    this.#spinner?.stop()
+    this.#spinner = undefined
+    this.#lostAt = undefined
+    const again = this.#started !== undefined
+    this.#started = message
+    if (!this.#watching) connection.resize(ownSize())
+    if (again) return
+    const {id, target, environment, banner = [], expiresAt} = message
+    say(banner.map(line => paint('red', line)))
+    if (this.#watching) return
+    if (expiresAt) say(`${id} on ${target} (${environment}); it ends at ${new Date(expiresAt).toTimeString().slice(0, 8)} at the latest`)
+    this.#giveBack = takeTerminal(`${banner.length > 0 ? 'BREAK-GLASS' : 'prod'} ${target} (${environment})`, {
+      typed: bytes => void this.#connection?.sendStdin(bytes),
+      resized: size => this.#connection?.resize(size),
+    })
+  }
+
+  /** In raw mode Ctrl-C is the far shell's; this is one from outside, or before the terminal is taken. */
+  #interrupt(times: number): void {
+    if (times >= 2 || !this.#connection) process.exit(130)
+    if (this.#watching) this.#connection.close()
+    else this.#connection.send({type: 'cancel'})
   }
 }

@@ -7,7 +7,8 @@ import {clientInfo} from '../channel/client-info.ts'
 import {followRun} from '../channel/exec.ts'
 import {openStreams} from '../channel/login.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
-import {followShell} from '../channel/shell.ts'
+import {followShell, sayEnded} from '../channel/shell.ts'
+import {ownSize} from '../channel/terminal.ts'
 import {showOutcome} from './exec.ts'
 
 /** Takes up a run, a session or an approved request again. */
@@ -25,9 +26,10 @@ export default class Attach extends ProdCommand {
     if (!/^(req|run|ses)_[0-9a-z]{8,40}$/.test(args.id)) throw new ProdError('USAGE', `${args.id} is no id of a run, session or request`, 'prod request ls')
     const streams = await openStreams(this.brokerFlag)
     const onInterrupt = (act: ((times: number) => void) | undefined) => this.onInterrupt(act)
-    const size = {columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24}
     if (args.id.startsWith('ses_')) {
-      const ended = await followShell({...streams, first: {type: 'attach', id: args.id, have: {stdout: 0, stderr: 0}, size, client: clientInfo()}, onInterrupt})
+      if (!process.stdin.isTTY || !process.stdout.isTTY) throw new ProdError('NO_TERMINAL', 'a shell needs a terminal', 'prod exec --help')
+      const ended = await followShell({...streams, first: {type: 'attach', id: args.id, have: {stdout: 0, stderr: 0}, size: ownSize(), client: clientInfo()}, onInterrupt})
+      sayEnded(ended)
       this.endWith(ended.status)
       return ended satisfies {status: number; session: Session['id']}
     }

@@ -1,14 +1,14 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {ProdCommand} from '@prod/sdk/cli/command'
-import {say} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
 import {pickTarget} from '../catalog/pick.ts'
 import {clientInfo} from '../channel/client-info.ts'
 import {newKey} from '../channel/key.ts'
 import {openStreams} from '../channel/login.ts'
 import {takeReason} from '../channel/reason.ts'
-import {followShell, type ShellOutcome} from '../channel/shell.ts'
+import {followShell, sayEnded, type ShellOutcome} from '../channel/shell.ts'
+import {ownSize} from '../channel/terminal.ts'
 
 /** A shell, the last resort. */
 export default class Shell extends ProdCommand {
@@ -37,7 +37,7 @@ export default class Shell extends ProdCommand {
         target,
         reason,
         ...(flags.incident === undefined ? {} : {incident: flags.incident}),
-        size: {columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24},
+        size: ownSize(),
         term: /^[A-Za-z0-9._+-]{1,64}$/.test(process.env['TERM'] ?? '') ? (process.env['TERM'] as string) : 'xterm-256color',
         confirmed: null,
         wait: !flags.nowait,
@@ -45,8 +45,7 @@ export default class Shell extends ProdCommand {
       },
       onInterrupt: act => this.onInterrupt(act),
     })
-    if (ended.endedBy !== null) say(`${ended.session} was ended: ${ended.endedBy}`)
-    else if (ended.exit) say(`${ended.session} is closed; its review waits: prod review ls`)
+    sayEnded(ended)
     if (ended.status === 245) this.log(ended.session)
     this.endWith(ended.status)
     return ended

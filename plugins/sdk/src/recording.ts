@@ -65,26 +65,41 @@ export function headerOf(records: RecordingRecord[]): RecordingHeader {
   return JSON.parse(new TextDecoder().decode(first.bytes)) as RecordingHeader
 }
 
-/** asciicast v2 lines (https://docs.asciinema.org/manual/asciicast/v2/) of opened chunks in order. */
-export function toAsciicast(chunks: RecordingRecord[][]): string[] {
-  const first = chunks[0]
-  if (!first) return []
-  const header = headerOf(first)
-  const lines = [
-    JSON.stringify({version: 2, width: header.columns ?? 80, height: header.rows ?? 24, timestamp: Math.floor(Date.parse(header.startedAt) / 1000), title: header.title ?? header.id}),
-  ]
-  const decoders: Record<number, InstanceType<typeof TextDecoder>> = {}
-  for (const {at, stream, bytes} of chunks.flat()) {
-    if (stream === recordStream.header) continue
-    const seconds = at / 1_000_000
-    if (stream === recordStream.resize) {
-      const size = JSON.parse(new TextDecoder().decode(bytes)) as {columns: number; rows: number}
-      lines.push(JSON.stringify([seconds, 'r', `${size.columns}x${size.rows}`]))
-      continue
-    }
-    decoders[stream] ??= new TextDecoder()
-    const text = decoders[stream].decode(bytes, {stream: true})
-    if (text !== '') lines.push(JSON.stringify([seconds, stream === recordStream.stdin ? 'i' : 'o', text]))
+/** Writes an asciicast v2 file (https://docs.asciinema.org/manual/asciicast/v2/), line by line, from opened chunks in order. */
+export interface AsciicastWriter {
+  push(chunk: RecordingRecord[]): string[]
+  /** what was left of a character cut short */
+  end(): string[]
+}
+
+/** A new file: its header comes with the first chunk. */
+export function createAsciicast(): AsciicastWriter {
+  const decoders = {i: new TextDecoder(), o: new TextDecoder()}
+  let begun = false
+  let seconds = 0
+  const event = (code: 'i' | 'o' | 'r', text: string) => (text === '' ? [] : [JSON.stringify([seconds, code, text])])
+  return {
+    push(chunk) {
+      const lines: string[] = []
+      for (const {at, stream, bytes} of chunk) {
+        if (stream === recordStream.header) {
+          if (begun) continue
+          begun = true
+          const {columns = 80, rows = 24, startedAt, title, id} = headerOf(chunk)
+          lines.push(JSON.stringify({version: 2, width: columns, height: rows, timestamp: Math.floor(Date.parse(startedAt) / 1000), title: title ?? id}))
+          continue
+        }
+        seconds = at / 1_000_000
+        if (stream === recordStream.resize) {
+          const {columns, rows} = JSON.parse(new TextDecoder().decode(bytes)) as {columns: number; rows: number}
+          lines.push(...event('r', `${columns}x${rows}`))
+        } else {
+          const code = stream === recordStream.stdin ? 'i' : 'o'
+          lines.push(...event(code, decoders[code].decode(bytes, {stream: true})))
+        }
+      }
+      return lines
+    },
+    end: () => [...event('o', decoders.o.decode()), ...event('i', decoders.i.decode())],
   }
-  return lines
 }

@@ -1,12 +1,15 @@
-import {readFileSync, writeFileSync} from 'node:fs'
+import {readFileSync} from 'node:fs'
+import {open} from 'node:fs/promises'
+import {setTimeout} from 'node:timers/promises'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
-import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {passBytes} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
-import {createStreamSanitiser} from '@prod/sdk/text'
-import {openRecording, toAsciicastText} from '../../channel/recording.ts'
+import {createAsciicast, type RecordingRecord, recordStream} from '@prod/sdk/recording'
+import {createPlain} from '../../channel/plain.ts'
+import {fetchRecording, openRecording} from '../../channel/recording.ts'
+import {giveBack} from '../../channel/terminal.ts'
 
 /** Replays a recording. It is opened on this machine, with the reader's own key. */
 export default class SessionsPlay extends ProdCommand {
@@ -27,37 +30,55 @@ export default class SessionsPlay extends ProdCommand {
     if (flags.identity === undefined) throw new ProdError('USAGE', 'a recording is opened with an age identity', `prod sessions play ${args.session} --identity FILE`)
     const speed = Number(flags.speed)
     if (!(speed >= 0)) throw new ProdError('USAGE', `${flags.speed} is no speed`, '--speed 4')
-    const {session, chunks} = await this.broker().call(api.recording, {id: args.session})
-    const opened = await openRecording(chunks, readIdentity(flags.identity))
+    const chunks = openRecording(fetchRecording(this.broker(), args.session), readIdentity(flags.identity))
     if (flags.cast !== undefined) {
-      writeFileSync(flags.cast, toAsciicastText(opened), {mode: 0o600})
+      const count = await writeCast(flags.cast, chunks)
       this.log(`wrote ${flags.cast}`)
-      return {session: session.id, chunks: chunks.length, cast: flags.cast}
+      return {session: args.session, chunks: count, cast: flags.cast}
     }
-    const sanitiser = flags.raw ? undefined : createStreamSanitiser()
-    let at = 0
-    let stopped = false
-    let wake = () => {}
-    this.onInterrupt(() => {
-      stopped = true
-      wake()
-    })
-    for (const record of opened.flat()) {
-      if (stopped) break
-      if (record.stream !== 1 && !(flags.input && record.stream === 0)) continue
-      const pause = speed === 0 || !process.stdout.isTTY ? 0 : Math.min(2000, (record.at - at) / 1000 / speed)
-      at = record.at
-      if (pause > 1) {
-        await new Promise<void>(resolve => {
-          wake = resolve
-          setTimeout(resolve, pause)
-        })
+    const shown = createPlain()
+    const typed = createPlain()
+    let [at, count] = [0, 0]
+    const stop = new AbortController()
+    this.onInterrupt(() => stop.abort())
+    const show = async (bytes: Uint8Array | string) => {
+      if (!this.jsonEnabled() && !(await passBytes('stdout', bytes))) stop.abort()
+    }
+    for await (const chunk of chunks) {
+      count += 1
+      for (const record of chunk) {
+        if (stop.signal.aborted) return {session: args.session, chunks: count}
+        const input = record.stream === recordStream.stdin
+        if (record.stream !== recordStream.stdout && !(input && flags.input)) continue
+        const pause = speed === 0 || !process.stdout.isTTY ? 0 : Math.min(longestPause, (record.at - at) / 1000 / speed)
+        at = record.at
+        if (pause > 1) await setTimeout(pause, undefined, {signal: stop.signal}).catch(() => {})
+        await show(input ? typed.push(record.bytes) : flags.raw ? record.bytes : shown.push(record.bytes))
       }
-      if (!this.jsonEnabled()) await passBytes('stdout', sanitiser ? sanitiser.push(record.bytes) : record.bytes)
     }
-    if (sanitiser && !this.jsonEnabled()) await passBytes('stdout', sanitiser.end())
-    return {session: session.id, chunks: chunks.length}
+    await show(flags.raw ? giveBack : shown.end() + typed.end())
+    return {session: args.session, chunks: count}
   }
+}
+
+/** milliseconds: a person who sat still is not sat through */
+const longestPause = 2000
+
+/** The asciicast file, written while the recording comes. */
+async function writeCast(path: string, chunks: AsyncIterable<RecordingRecord[]>): Promise<number> {
+  const file = await open(path, 'w', 0o600)
+  const cast = createAsciicast()
+  let count = 0
+  try {
+    for await (const chunk of chunks) {
+      count += 1
+      for (const line of cast.push(chunk)) await file.write(`${line}\n`)
+    }
+    for (const line of cast.end()) await file.write(`${line}\n`)
+  } finally {
+    await file.close()
+  }
+  return count
 }
 
 function readIdentity(path: string): string {
