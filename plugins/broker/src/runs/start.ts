@@ -16,6 +16,7 @@ import {releasing} from './locks.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import {putRun, type RunRecord} from './record.ts'
 import {reach} from './program.ts'
+import {redacted} from './redact.ts'
 
 /** most of a run's output that is kept, whatever it may put out */
 const maxStoredBytes = 10 * 1024 * 1024
@@ -126,6 +127,7 @@ export async function startRun(
       {id, principal: person(caller), credential: {}},
       set.stopping,
     )
+    if (tool.retention === 'redacted') channel = redacted(channel)
   } catch (error) {
     await recorder?.close().catch(() => {})
     await endRun(parts, run, {unknown: 'it did not start'}, {endedBy: 'not started', stdout: empty, stderr: empty, chunks: [], truncated: false, limit: null}).finally(withdraw)
