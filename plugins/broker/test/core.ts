@@ -48,7 +48,7 @@ esac
 const tool = (dir: string) => `kind: Tool
 name: job
 summary: what tests let run
-service: web
+service: jobs
 program: ${dir}/bin/job
 run: { primitive: host, targets: [local, other] }
 env: { JOB_DIR: ${dir}/jobs }
@@ -56,7 +56,7 @@ limits: { wallSeconds: 120, outputBytes: 1048576 }
 retention: full
 detachSeconds: 5
 commands:
-  - { path: [note], class: change, operands: [{ name: word, type: { type: string } }, { name: delay, type: { type: string }, min: 0 }] }
+  - { path: [note], class: change, operands: [{ name: word, type: { type: string, maxLength: 6000 } }, { name: delay, type: { type: string }, min: 0 }] }
   - { path: [wait], class: change, operands: [{ name: word, type: { type: string } }] }
   - { path: [take], class: change, stdin: { maxBytes: 1000000 } }
   - { path: [stubborn], class: change }
@@ -77,7 +77,7 @@ limits: { wallSeconds: 120, outputBytes: 1048576 }
 retention: full
 detachSeconds: 5
 commands:
-  - { path: [note], class: change, operands: [{ name: word, type: { type: string } }, { name: delay, type: { type: string }, min: 0 }] }
+  - { path: [note], class: change, operands: [{ name: word, type: { type: string, maxLength: 6000 } }, { name: delay, type: { type: string }, min: 0 }] }
   - { path: [wait], class: change, operands: [{ name: word, type: { type: string } }] }
   - { path: [stubborn], class: change }
 `
@@ -96,6 +96,7 @@ permit (principal in Group::"engineers", action == Action::"run", resource in To
 export function jobFiles(dir: string): Record<string, string> {
   return {
     'bin/job': program,
+    'catalog/services/jobs.yaml': 'kind: Service\nname: jobs\nowner: sre-leads\n',
     'catalog/tools/job.yaml': tool(dir),
     'catalog/tools/now.yaml': now.replaceAll('{{dir}}', dir),
     'catalog/targets/other.yaml': 'kind: Target\nname: other\naddress: host:local\nenvironment: staging\n',
@@ -174,7 +175,7 @@ export async function startCore(onFinished: OnFinished, options: Partial<StartCh
     async change(name, text, outcome = 'bundle.loaded') {
       const before = (await core.events(outcome)).length
       writeFileSync(join(dir, name), text)
-      await until(async () => (await core.events(outcome)).length > before)
+      await until(async () => (await core.events(outcome)).length > before, `${outcome} after ${name}; alarms: ${JSON.stringify(alarms.at(-1))}`)
     },
     events: async type => {
       const carol = await core.as('carol')
