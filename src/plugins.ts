@@ -1,6 +1,7 @@
-import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {ProdError} from '@prod/sdk/errors'
+import {packageIntegrity} from '@prod/sdk/package-integrity'
 import type {Plugin} from '@prod/sdk/plugin'
 import {pluginFiles} from './plugin-template.ts'
 
@@ -9,6 +10,8 @@ export interface InstalledPlugin {
   name: string
   version: string
   brings: string[]
+  /** what a broker's configuration pins it by; absent where it is not installed */
+  integrity?: string
   /** why it cannot be loaded, if so */
   fault?: string
 }
@@ -41,7 +44,7 @@ async function inspect(name: string, root: string): Promise<InstalledPlugin> {
   const {version} = readPackage(folder)
   try {
     const brings = [...describe((await import(name)) as Plugin), ...commandsOf(folder)]
-    return {name, version, brings}
+    return {name, version, brings, integrity: packageIntegrity(realpathSync(folder))}
   } catch (error) {
     return {name, version, brings: commandsOf(folder), fault: `does not load: ${error instanceof Error ? error.message : 'no error given'}`}
   }

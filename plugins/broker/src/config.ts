@@ -8,6 +8,10 @@ import {Ajv, type ValidateFunction} from 'ajv'
 import ipaddr from 'ipaddr.js'
 import {parseDocument} from 'yaml'
 
+/** A plugin to load: a shipped one by its name; any other with its version and its integrity, as `prod plugins --json` prints it. */
+export type PluginChoice = string | {name: string; version: string; integrity: string}
+
+/** What a broker runs with. */
 export interface Config {
   /** data folder: store, keys, recordings, outputs */
   dir: string
@@ -24,7 +28,7 @@ export interface Config {
   store: {kind: 'sqlite'}
   catalogDir: string
   policyDir: string
-  plugins: string[]
+  plugins: PluginChoice[]
   channels: {name: string; notifier: string; config: Record<string, unknown>}[]
   /** names of two channels that must accept a break-glass alert */
   alertChannels: string[]
@@ -73,7 +77,21 @@ export const configSchema = {
     store: {type: 'object', additionalProperties: false, required: ['kind'], properties: {kind: {const: 'sqlite'}}},
     catalogDir: text,
     policyDir: text,
-    plugins: {type: 'array', items: text, uniqueItems: true},
+    plugins: {
+      type: 'array',
+      uniqueItems: true,
+      items: {
+        oneOf: [
+          text,
+          {
+            type: 'object',
+            additionalProperties: false,
+            required: ['name', 'version', 'integrity'],
+            properties: {name: text, version: text, integrity: {type: 'string', pattern: '^sha256-[A-Za-z0-9+/]{43}=$'}},
+          },
+        ],
+      },
+    },
     channels: {type: 'array', items: {type: 'object', additionalProperties: false, required: ['name', 'notifier', 'config'], properties: {name, notifier: name, config: {type: 'object'}}}},
     alertChannels: {type: 'array', items: name, uniqueItems: true, minItems: 2},
     places: {type: 'array', items: text},

@@ -1,7 +1,7 @@
 /** Chooses the parts by the configuration and starts them: the one file that loads implementations. */
 import {hostname} from 'node:os'
 import {join} from 'node:path'
-import type {GrantProvider, NoticeChannel, Plugin, Primitive} from '@prod/sdk'
+import type {GrantProvider, NoticeChannel, Primitive} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {storeFile} from '@prod/sdk/log/folder'
 import {tellFolded} from './audit/refusals.ts'
@@ -24,6 +24,7 @@ import {renderPrometheus} from './metrics/prometheus.ts'
 import {deliverDue} from './outbox/deliver.ts'
 import type {Parts} from './parts.ts'
 import {BundleRefused, showFinding, watchBundle} from './policy/index.ts'
+import {loadPlugins} from './plugins.ts'
 import {requestRoutes} from './requests/routes.ts'
 import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
 import {sweepOutputs} from './runs/retention.ts'
@@ -95,7 +96,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   if (development) Object.assign(config, choice.settings)
   openFolder(config.dir)
 
-  const plugins = await loadPlugins(config.plugins)
+  const plugins = await loadPlugins(config.plugins, config)
   const primitives = new Map<string, Primitive>()
   for (const name of ['recordings', 'outputs']) openFolder(join(config.dir, name))
   const files = [storeFile, `${storeFile}-wal`, `${storeFile}-shm`, 'dev-provider.sqlite', recordingKeyFile]
@@ -231,17 +232,4 @@ async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
     await woken
   }
   stop()
-}
-
-/** The plugins that the configuration names: packages resolved from the broker's own installation, none else (TM-S1). */
-async function loadPlugins(names: string[]): Promise<Plugin[]> {
-  return Promise.all(
-    names.map(async name => {
-      try {
-        return (await import(name)) as Plugin
-      } catch (cause) {
-        throw new ProdError('CONFIG_INVALID', `the plugin ${name} cannot be loaded`, 'npm install it beside the broker', {cause})
-      }
-    }),
-  )
 }
