@@ -39,27 +39,42 @@ const stubDebug = {
 }
 
 /**
- * What oclif does at every start and nobody here needs: sorting ids by locale (the first call loads ICU: 7 ms), and looking
- * for Windows underneath, for which it loads child_process (and that net and dgram: 3 ms).
+ * What oclif does at every start and nobody here needs: sorting ids by locale (the first call loads ICU: 7 ms), looking for
+ * Windows underneath, for which it loads child_process (3 ms), plugins by patterns (4 ms), files through threads (2 ms).
  */
+const oclifChanges = {
+  'config/plugin.js': ['a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : a.id > b.id ? 1 : 0)'],
+  'config/plugin-loader.js': ['(0, minimatch_1.minimatch)(p, w)', 'p === w'],
+  'util/fs.js': ["await (0, promises_1.readFile)(path, 'utf8')", "(0, node_fs_1.readFileSync)(path, 'utf8')"],
+  'util/os.js': ["(await import('wsl-utils')).isWsl ? 'wsl' : ", ''],
+}
+
+/** Besides, each of its modules is loaded when it is first used, not where it is named: a start uses a third of them. */
 const lighterOclif = {
   name: 'lighter-oclif',
   transform(code, id) {
-    const [file, ...changes] =
-      [
-        ['config/plugin.js', ['a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : a.id > b.id ? 1 : 0)']],
-        [
-          'util/os.js',
-          ["(await import('wsl-utils')).isWsl ? 'wsl' : ", ''],
-          ['require("node:child_process")', '{get execSync() { return require("node:child_process").execSync }}'],
-        ],
-      ].find(([file]) => id.endsWith(`@oclif/core/lib/${file}`)) ?? []
+    const file = id.split('/node_modules/@oclif/core/lib/')[1]
     if (!file) return
-    return changes.reduce((text, [from, to]) => {
-      if (!text.includes(from)) this.error(`oclif's ${file} no longer has ${from}: look again at lighterOclif`)
-      return text.replace(from, to)
-    }, code)
+    const [from = '', to = ''] = oclifChanges[file] ?? []
+    if (!code.includes(from)) this.error(`oclif's ${file} no longer has ${from}: look again at oclifChanges`)
+    return requireLater(code.replace(from, to), /^(?:const|var) (\w+) = ((?:__import\w+\()?require\(.+\));$/gm)
   },
+}
+
+/** ws names what only https: and compression need; a development broker has neither (5 ms). */
+const lighterWs = {
+  name: 'lighter-ws',
+  transform: (code, id) =>
+    id.includes('/node_modules/ws/lib/') ? requireLater(code, /^const (https|tls|zlib) = (require\(.+\));$/gm) : undefined,
+}
+
+/** Turns `const name = require(…)` into what the first `name.…` loads. */
+function requireLater(code, imports) {
+  const found = [...code.matchAll(imports)]
+  if (found.length === 0) return code
+  const uses = new RegExp(`(?<!\\w|[^.]\\.)(${found.map(([, name]) => name).join('|')})(?=[.)])`, 'g')
+  const later = found.map(([, name, load]) => `var ${name}_; function ${name}() { return ${name}_ ??= ${load} }`)
+  return [code.replace(imports, '').replace(uses, '($1())'), ...later].join('\n')
 }
 
 /** A command reaches its plugin's other code by the package's name, so that the server stays out of the bundle. */
@@ -80,7 +95,7 @@ const build = await rolldown({
   platform: 'node',
   external,
   resolve: {conditionNames: ['source', 'node', 'import', 'require', 'default']},
-  plugins: [stubDebug, lighterOclif, commandsStandAlone],
+  plugins: [stubDebug, lighterOclif, lighterWs, commandsStandAlone],
   onLog(level, log, handle) {
     // oclif's own: it reads a package name that only exists in Yarn's plug and play
     if (log.code !== 'UNRESOLVED_IMPORT' || !/node_modules/.test(log.id ?? '')) handle(level, log)
