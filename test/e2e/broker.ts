@@ -44,6 +44,8 @@ export interface RealBroker {
   /** its data folder: `catalog/`, `policy/`, `alerts/`, `recording-key.txt` and the store */
   readonly dir: string
   readonly metricsUrl: string
+  /** the one line it wrote when it could serve */
+  readonly readyLine: string
   /** process id of the broker */
   readonly pid: number
   /** the same person each time; `login: false`: nobody logs them in */
@@ -65,7 +67,7 @@ export async function startRealBroker(
   onTestFinished: (finish: () => Promise<void>) => void,
   {people, onAlarm}: RealBrokerOptions = {},
 ): Promise<RealBroker> {
-  const base = mkdtempSync(join(tmpdir(), 'prod-e2e-'))
+  const base = mkdtempSync(join(tmpdir(), 'prod-'))
   const dir = join(base, 'broker')
   mkdirSync(dir, {mode: 0o700})
   if (people) writeFileSync(join(dir, 'people.json'), JSON.stringify(people))
@@ -90,12 +92,14 @@ export async function startRealBroker(
     rmSync(base, {recursive: true, force: true})
   })
 
-  const {url, metricsUrl} = await readyLine(child.stdout, ended, () => said)
+  const readyLine = await firstLine(child.stdout, ended, () => said)
+  const {url, metricsUrl} = JSON.parse(readyLine) as {url: string; metricsUrl: string}
   const known = new Map<string, RealPerson>()
   return {
     url,
     dir,
     metricsUrl,
+    readyLine,
     pid: child.pid as number,
     as(name, {login = true} = {}) {
       const person = known.get(name) ?? openPerson(name, join(base, 'people', name), login ? url : undefined)
@@ -106,7 +110,7 @@ export async function startRealBroker(
   }
 }
 
-async function readyLine(stdout: Readable, ended: Promise<unknown>, said: () => string): Promise<{url: string; metricsUrl: string}> {
+async function firstLine(stdout: Readable, ended: Promise<unknown>, said: () => string): Promise<string> {
   let text = ''
   const line = new Promise<string>(resolve => {
     stdout.setEncoding('utf8').on('data', (piece: string) => {
@@ -116,7 +120,7 @@ async function readyLine(stdout: Readable, ended: Promise<unknown>, said: () => 
   })
   const first = await Promise.race([line, ended.then(() => undefined)])
   if (first === undefined) throw new Error(`the broker did not start: ${said()}`)
-  return JSON.parse(first.slice(0, first.indexOf('\n'))) as {url: string; metricsUrl: string}
+  return first.slice(0, first.indexOf('\n'))
 }
 
 /** A person's commands run with this environment alone. */
