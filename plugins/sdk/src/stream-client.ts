@@ -156,7 +156,7 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
     bytes.set(payload, 1)
     socket.send(bytes, {binary: true})
   }
-  const stdin = new StdinSender(chunk => sendFrame(frame.stdin, chunk), () => send({type: 'stdin-end'}), pending)
+  const stdin = new StdinSender(chunk => sendFrame(frame.stdin, chunk), () => send({type: 'stdin-end'}), pending, first.type === 'attach' && /^(?:ses|run)_/.test(first.id))
 
   const ack = (): void => {
     acked.stdout = written.stdout

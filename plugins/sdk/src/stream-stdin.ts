@@ -25,9 +25,11 @@ export class StdinSender {
   #endSent = false
   #stopped = false
   #synchronising: boolean
+  #joining: boolean
   #room = Promise.withResolvers<void>()
 
-  constructor(sendChunk: (chunk: Uint8Array) => void, sendEnd: () => void, resumed?: StdinState) {
+  /** `joining`: what another process began is taken up, so that the broker's first `window` counts bytes that were never ours. */
+  constructor(sendChunk: (chunk: Uint8Array) => void, sendEnd: () => void, resumed?: StdinState, joining = false) {
     this.#sendChunk = sendChunk
     this.#sendEnd = sendEnd
     this.#kept = [...(resumed?.pending ?? [])]
@@ -36,6 +38,7 @@ export class StdinSender {
     this.#taken = this.#read + this.#kept.reduce((sum, chunk) => sum + chunk.length, 0)
     this.#ended = resumed?.ended ?? false
     this.#synchronising = resumed !== undefined
+    this.#joining = joining && resumed === undefined
   }
 
   /** `bytes` belong to the sender from now on. Resolves when there is room for more; on a stopped link at once: what is kept goes over the next one. */
@@ -55,6 +58,12 @@ export class StdinSender {
 
   /** The broker has read this many bytes in all. */
   read(total: number): void {
+    if (this.#joining) {
+      this.#joining = false
+      this.#read += total
+      this.#sent += total
+      this.#taken += total
+    }
     if (total < this.#read || total > (this.#synchronising ? this.#taken : this.#sent)) return
     let drop = total - this.#read
     while (drop > 0) {

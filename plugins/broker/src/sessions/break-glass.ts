@@ -46,7 +46,8 @@ export function aboutBreakGlass(plan: Plan, error: ProdError): ProdError {
 
 /** Whether an address lies in one of the CIDR ranges; an IPv4 address written as IPv6 is the IPv4 address. Pure. */
 export function fromPlace(places: string[], address: string): boolean {
-  if (!ipaddr.isValid(address)) return false
+  // `::10.1.2.3` is an address of its own, which the parser would take for the other
+  if (!ipaddr.isValid(address) || /^::[\d.]+$/.test(address)) return false
   const peer = ipaddr.process(address)
   return places.some(place => {
     const [range, bits] = ipaddr.parseCIDR(place)
