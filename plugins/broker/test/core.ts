@@ -9,6 +9,7 @@ import {sha256} from '@prod/sdk/document'
 import {createLoginKey, type LoginKey} from '@prod/sdk/dpop'
 import type {Receipt} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {openEntry} from '@prod/sdk/log/envelope'
 import {bindingNonce} from '@prod/sdk/login-binding'
 import {type Broker as BrokerPlace, type Session, signApproval} from '@prod/sdk/session'
 import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
@@ -88,6 +89,10 @@ when { resource is job::say || resource is job::cat || resource is job::flood ||
 permit (principal, action == Action::"request", resource in Tool::"job") when { principal in [Group::"engineers", Group::"sre-leads"] };
 @id("job-approve")
 permit (principal in Group::"sre-leads", action == Action::"approve", resource in Tool::"job");
+@id("jobber")
+permit (principal in Group::"engineers", action == Action::"request", resource == Role::"jobber");
+@id("jobber-approve")
+permit (principal in Group::"sre-leads", action == Action::"approve", resource == Role::"jobber");
 @id("now-run")
 permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"now");
 `
@@ -98,6 +103,7 @@ export function jobFiles(dir: string): Record<string, string> {
     'bin/job': program,
     'catalog/services/jobs.yaml': 'kind: Service\nname: jobs\nowner: sre-leads\n',
     'catalog/tools/job.yaml': tool(dir),
+    'catalog/roles/jobber.yaml': 'kind: Role\nname: jobber\nsummary: for tests\nprovider: group\nparameters: { group: jobbers }\nclass: change\nservice: jobs\nmaxSeconds: 3600\n',
     'catalog/tools/now.yaml': now.replaceAll('{{dir}}', dir),
     'catalog/targets/other.yaml': 'kind: Target\nname: other\naddress: host:local\nenvironment: staging\n',
     'policy/global/job.cedar': rules,
@@ -183,8 +189,8 @@ export async function startCore(onFinished: OnFinished, options: Partial<StartCh
       for (let from = 0; ; ) {
         const {entries, size} = await carol.client.call(api.auditEntries, {from: String(from), limit: '1000', ...(type === undefined ? {} : {type})})
         for (const {envelope, openings} of entries) {
-          const {commitments: _, ...event} = JSON.parse(envelope) as LoggedEvent & {commitments?: unknown}
-          all.push({...event, data: event.data ?? {}, personal: Object.fromEntries(Object.entries(openings).map(([field, {value}]) => [field, JSON.parse(value)]))})
+          const event = openEntry({envelope, openings})
+          all.push({...event, by: event.by ?? '', at: event.time, data: event.data ?? {}})
         }
         const last = entries.at(-1)
         if (!last || entries.length < 1000 || last.index + 1 >= size) return all

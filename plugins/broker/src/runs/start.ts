@@ -226,7 +226,8 @@ export async function endRun(parts: Parts, started: RunRecord, exit: Exit, endin
               stdout: run.stdout,
               stderr: run.stderr,
               truncated: run.truncated,
-              chunks: ending.chunks.map(chunk => chunk.sha256),
+              // each chunk holds the hash of the one before it: the last stands for all
+              output: {chunks: ending.chunks.length, last: ending.chunks.at(-1)?.sha256 ?? null},
               durationMs: Math.max(0, now.getTime() - Date.parse(run.startedAt)),
             },
             personal: {person: run.principal.person || `${run.principal.iss}#${run.principal.sub}`, name: run.principal.name},
