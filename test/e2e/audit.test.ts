@@ -68,10 +68,13 @@ test('search takes what all filters hold for, and says when nothing is left', as
 test('tail --follow shows what is added, does not follow its own reading, and ends with Ctrl-C', async () => {
   const child = await carol.start(['audit', 'tail', '-n', '1', '-f'])
   const ended = collect(child)
-  await once(child.stdout, 'data')
-  expect(await alice.run(['exec', '--reason', 'while carol looks on', 'web', 'status'])).toMatchObject({status: 0})
   let seen = ''
-  while (!seen.includes('run.ended')) seen += String((await once(child.stdout, 'data'))[0])
+  child.stdout.on('data', chunk => {
+    seen += String(chunk)
+  })
+  while (seen === '') await once(child.stdout, 'data')
+  expect(await alice.run(['exec', '--reason', 'while carol looks on', 'web', 'status'])).toMatchObject({status: 0})
+  while (!seen.includes('run.ended')) await once(child.stdout, 'data')
   child.kill('SIGINT')
   const {status, stdout} = await ended
   expect(status).toBe(0)
