@@ -16,11 +16,13 @@ export type ToolClass = 'read' | 'change' | 'admin' | 'shell'
 
 /** The Cedar action of a use. */
 export type UseAction = 'run' | 'shell' | 'forward' | 'assume'
+/** What policy is asked about: a use, or what people do about uses. */
 export type PolicyAction = UseAction | 'request' | 'approve' | 'breakGlass' | 'review' | 'watch' | 'readAudit' | 'readRecording'
 
 /** How a program ended. `status` 0-255; `signal` such as SIGKILL; `unknown` says why nobody knows. */
 export type Exit = {status: number} | {signal: string} | {unknown: string}
 
+/** Bytes that are not here, but known: how many, and their hash. */
 export interface Digest {
   bytes: number
   /** lower-case hex */
@@ -70,7 +72,7 @@ export interface ApprovalDocument {
   createdAt: string
 }
 
-/** Limits of one run. */
+/** Limits of one run; whichever is met first ends it. */
 export interface Limits {
   wallSeconds: number
   cpuSeconds: number
@@ -81,8 +83,10 @@ export interface Limits {
   outputBytes: number
 }
 
+/** pending → approved → started → done; or denied, cancelled, expired, void (what was approved is no longer what would happen). */
 export type RequestState = 'pending' | 'approved' | 'started' | 'done' | 'denied' | 'cancelled' | 'expired' | 'void'
 
+/** One approver's answer to one request. */
 export interface Approval {
   by: Principal
   decision: 'approve' | 'deny'
@@ -94,6 +98,7 @@ export interface Approval {
   login: string
 }
 
+/** A request as people see it. What is approved is its {@link ApprovalDocument}. */
 export interface Request {
   id: string
   state: RequestState
@@ -118,8 +123,10 @@ export interface Request {
   breakGlass: boolean
 }
 
+/** approved (its time may lie ahead) → active → expired, revoked (by somebody else) or handed back. */
 export type GrantState = 'approved' | 'active' | 'expired' | 'revoked' | 'handed-back'
 
+/** The right to a role until a time, conferred by a grant provider. */
 export interface Grant {
   id: string
   state: GrantState
@@ -132,8 +139,10 @@ export interface Grant {
   endedAt: string | null
 }
 
+/** started → ended; unknown where nobody saw the end. */
 export type RunState = 'started' | 'ended' | 'unknown'
 
+/** One execution of a tool. */
 export interface Run {
   id: string
   state: RunState
@@ -153,8 +162,10 @@ export interface Run {
   stderr: Digest | null
 }
 
+/** opening → open → closed. */
 export type SessionState = 'opening' | 'open' | 'closed'
 
+/** One shell, with its recording. */
 export interface Session {
   id: string
   state: SessionState
@@ -175,6 +186,7 @@ export interface Session {
   alerted: boolean
 }
 
+/** What somebody else must say about a break-glass session; overdue after `dueAt`. */
 export interface Review {
   id: string
   state: 'open' | 'done'
@@ -210,9 +222,11 @@ export interface Receipt {
   signature: string
 }
 
+/** A terminal's size in characters, 1 to 10,000 each. */
 export interface TerminalSize {
   columns: number
   rows: number
 }
 
+/** Signals that may be passed to a program. */
 export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGKILL' | 'SIGUSR1' | 'SIGUSR2'

@@ -1,5 +1,5 @@
-import type {Access} from './primitive.ts'
 import type {Grant} from './domain.ts'
+import type {Access} from './primitive.ts'
 
 /** One right a provider holds for a grant, as the far side knows it. */
 export interface Conferred {
@@ -14,12 +14,17 @@ export interface Conferred {
  * @typeParam R the role's parameters, checked by `parse`
  */
 export interface GrantProvider<R = unknown> {
+  /** `provider` of a catalog role */
   readonly id: string
+  /** what it confers, in a line */
   readonly summary: string
   /** Checks a catalog role's `parameters`. Pure. Throws CATALOG_INVALID. */
   parse(parameters: Record<string, unknown>): R
+  /** Gives the right under the grant's principal, tagged with the grant's id and ending with it where the far side can. */
   confer(grant: Grant, role: R): Promise<Access>
+  /** Takes back what this grant gave, and nothing that another gave. */
   revoke(grant: Grant, role: R): Promise<void>
+  /** All that the far side holds by our tags. */
   list(): AsyncIterable<Conferred>
 }
 

@@ -2,7 +2,9 @@
 export interface Notice {
   /** the same for every try of one notice: receivers drop repeats by it */
   id: string
+  /** such as `request.created`, `break-glass.started` */
   type: string
+  /** ISO 8601 UTC: when it was made, not when it is sent */
   at: string
   urgency: 'info' | 'alert'
   title: string
@@ -10,8 +12,10 @@ export interface Notice {
   target: string
   risk: string
   digest: string | null
+  /** id of what it is about: req_, ses_ */
   subject: string
   reason: string
+  /** the command to type next */
   next: string | null
 }
 
@@ -29,6 +33,7 @@ export interface Notifier {
   channel(name: string, config: Record<string, unknown>): NoticeChannel
 }
 
+/** One receiver, as the operator configured it. */
 export interface NoticeChannel {
   readonly name: string
   /** Accepted, or throws. Safe to repeat with the same notice. */

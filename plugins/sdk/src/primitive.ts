@@ -39,15 +39,19 @@ export interface Channel {
   readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
+  /** Tells the terminal of a shell its new size; nothing without one. */
   resize(size: TerminalSize): void
+  /** Passes a signal to the program, not to the way there. Nothing once it has ended. */
   signal(name: SignalName): void
   /** Ends the whole tree, whatever it does; resolves when no descendant is left. Safe to repeat. */
   end(why: string): Promise<Exit>
+  /** How it ended: `unknown` where the link was lost, never a status that nobody sent. */
   readonly ended: Promise<Exit>
   /** which limit the far side enforced, once ended: `wall`, `cpu`, `memory`, … */
   readonly limit?: string
 }
 
+/** A target that a primitive found by itself; `address` is whole, as `id:where`. */
 export interface FoundTarget {
   address: string
   name: string
@@ -67,7 +71,9 @@ export interface StartOptions {
  * @typeParam T what names one target after `id:`
  */
 export interface Primitive<T = unknown> {
+  /** the part of an address before the colon: `[a-z][a-z0-9-]*` */
   readonly id: string
+  /** what it reaches, in a line */
   readonly summary: string
   readonly uses: readonly Use['kind'][]
   /** The part after `id:`. Pure. Throws TARGET_INVALID with an example. */
@@ -83,6 +89,7 @@ export interface Primitive<T = unknown> {
    * Absent where the far side cannot say. Throws TOOL_UNAVAILABLE.
    */
   inspect?(target: T, program: {path: string; sha256?: string}): Promise<{path: string; sha256: string}>
+  /** Looks for targets whose name or labels hold `text`, as far as `access` may see. */
   discover?(query: {text: string}, access: Access): AsyncIterable<FoundTarget>
   /** What this platform gives, for `prod doctor`: one line each. */
   checks?(): Promise<{name: string; ok: boolean; detail: string}[]>
