@@ -133,7 +133,10 @@ export function watchTree(options: {
   }
 
   const signal = (name: NodeJS.Signals, all = false): void => {
-    const reached = members().filter(process => all || process.group === root)
+    // the program itself first: it may tidy up, and must not see its children go before it hears why
+    const reached = members()
+      .filter(process => all || process.group === root)
+      .sort((a, b) => Number(b.pid === root) - Number(a.pid === root))
     // it is on its way: the root has not forked yet
     if (reached.length === 0 && !over) setTimeout(() => over || signal(name, all), 5)
     for (const {pid} of reached) signalProcess(pid, name)
