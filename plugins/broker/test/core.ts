@@ -1,6 +1,6 @@
 /** A whole development broker in this process, people who log in to it, and streams as the CLI opens them. */
 import {createHash, randomBytes} from 'node:crypto'
-import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {api, type Tokens} from '@prod/sdk/api'
@@ -39,8 +39,9 @@ case $1 in
   take) cat ;;
   flood) head -c "$2" /dev/zero | tr '\\\\0' 'x' ;;
   both) head -c "$2" /dev/urandom | tee "$dir/out"; head -c "$2" /dev/urandom | tee "$dir/err" >&2 ;;
-  wait) echo waiting; echo $$ >> "$dir/pids"; while [ ! -e "$dir/go-$2" ]; do sleep 0.02; done; echo "gone $2" ;;
-  stubborn) trap '' TERM HUP INT; (setsid bash -c 'trap "" TERM HUP INT; echo $$ >> "$0/pids"; (setsid sleep 987654 & echo $! >> "$0/pids"); sleep 987654' "$dir" &) ; echo $$ >> "$dir/pids"; echo stubborn; sleep 987654 ;;
+  frames) printf '\\x03{"exit":{"status":0}}\\nprod: exit 0\\n\\xe2\\x82'; exit 7 ;;
+  wait) echo waiting; (exec -a "$dir/waiter-$2" sleep 987654) & while [ ! -e "$dir/go-$2" ]; do sleep 0.02; done; echo "gone $2" ;;
+  stubborn) trap '' TERM HUP INT; (setsid bash -c 'trap "" TERM HUP INT; (setsid bash -c "exec -a $0/stubborn-1 sleep 987654" &); exec -a "$0/stubborn-2" sleep 987654' "$dir" &) ; echo stubborn; (exec -a "$dir/stubborn-3" sleep 987654) ;;
   tty) if (exec < /dev/tty) 2>/dev/null; then echo 'a terminal'; else echo 'no terminal'; fi ;;
   fail) echo out; echo err >&2; exit "$2" ;;
 esac
@@ -67,6 +68,7 @@ commands:
   - { path: [flood], class: read, operands: [{ name: bytes, type: { type: string } }] }
   - { path: [both], class: read, operands: [{ name: bytes, type: { type: string } }] }
   - { path: [tty], class: read }
+  - { path: [frames], class: read }
 `
 const now = `kind: Tool
 name: now
@@ -84,7 +86,7 @@ commands:
 `
 const rules = `@id("job-read")
 permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"job")
-when { resource is job::say || resource is job::cat || resource is job::flood || resource is job::both || resource is job::tty };
+when { resource is job::say || resource is job::cat || resource is job::flood || resource is job::both || resource is job::tty || resource is job::frames };
 @id("job-request")
 permit (principal, action == Action::"request", resource in Tool::"job") when { principal in [Group::"engineers", Group::"sre-leads"] };
 @id("job-approve")
@@ -218,6 +220,8 @@ export interface StreamUse {
   stdin?: Uint8Array | string
   /** sees each chunk before it is acknowledged */
   onOutput?: (stream: string, bytes: Uint8Array) => void | Promise<void>
+  /** gets the end frame's JWS */
+  onEnd?: (jws: string) => void
   /** keep the bytes: default true */
   keep?: boolean
 }
@@ -319,7 +323,7 @@ async function openPerson(broker: BrokerPlace, name: string, clock: () => Date):
   }
 }
 
-function follow(broker: BrokerPlace, session: Session, first: FirstMessage, {stdin, onOutput, keep = true}: StreamUse): Run {
+function follow(broker: BrokerPlace, session: Session, first: FirstMessage, {stdin, onOutput, onEnd, keep = true}: StreamUse): Run {
   const kept = {stdout: [] as Buffer[], stderr: [] as Buffer[]}
   const messages: ServerMessage[] = []
   const waiting: {type: string; resolve: (message: never) => void; reject: (error: unknown) => void}[] = []
@@ -336,6 +340,7 @@ function follow(broker: BrokerPlace, session: Session, first: FirstMessage, {std
           if (keep) kept[event.stream].push(Buffer.from(event.bytes))
           stream.wrote(event.stream, event.bytes.byteLength)
         } else if (event.type === 'end') {
+          onEnd?.(event.jws)
           end = decodeJwt(event.jws) as unknown as EndPayload
         } else if (event.type === 'message') {
           messages.push(event.message)
@@ -399,6 +404,17 @@ export async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 export {LinkLost}
+
+/** How many processes of this machine have a text in their command line. */
+export function running(text: string): number {
+  return readdirSync('/proc').filter(name => {
+    try {
+      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(text)
+    } catch {
+      return false
+    }
+  }).length
+}
 
 /** Lines that the tool `job note` wrote. */
 export function notes(dir: string): string[] {
