@@ -18,7 +18,10 @@ export interface Expected {
 /** Throws StoryBroke where a command did not end as it must. */
 export function must(ended: Ended, {status, stdout, stderr}: Expected): Ended {
   if (ended.status !== status) throw new StoryBroke(`the exit status is ${ended.status}, not ${status}`)
-  for (const [name, pattern] of [['stdout', stdout], ['stderr', stderr]] as const) {
+  for (const [name, pattern] of [
+    ['stdout', stdout],
+    ['stderr', stderr],
+  ] as const) {
     if (pattern && !pattern.test(ended[name])) throw new StoryBroke(`${name} does not have ${pattern}`)
   }
   return ended
@@ -36,7 +39,7 @@ export function find(pattern: RegExp, text: string): string {
   return found
 }
 
-/** Whether an export's last line and one of its records are what a receipt speaks of: the record lies where it says, in a log of this root. */
+/** Checks that a receipt's record is this one of the export, and that the signed checkpoint has it. Throws StoryBroke, SIGNATURE_INVALID. */
 export function checkReceiptInLog(receipt: Receipt, envelope: string, dir: string): void {
   const {size, root} = openCheckpoint(receipt.log.checkpoint, readFileSync(join(dir, 'keys/log.pub'), 'utf8').trim())
   const proof = receipt.log.proof.map(hash => Buffer.from(hash, 'base64'))

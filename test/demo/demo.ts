@@ -14,22 +14,34 @@ function close(): Promise<void> {
   return closing
 }
 
-for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]] as const) {
+for (const [signal, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+  ['SIGHUP', 1],
+] as const) {
   process.on(signal, () => void close().then(() => process.exit(128 + number)))
 }
 
 const from = Date.now()
+let brokerSaid = ''
 try {
-  const broker = await startRealBroker(step => finish.push(step), {onAlarm: text => process.stderr.write(text)})
+  const broker = await startRealBroker(step => finish.push(step), {
+    onAlarm: text => {
+      brokerSaid += text
+    },
+  })
   await tellStory(broker)
   await close()
   await part('All of it held')
-  await tell(`${((Date.now() - from) / 1000).toFixed(1)} seconds, real processes, nothing left running. README.md shows how to type it yourself.`)
+  await tell(
+    `${((Date.now() - from) / 1000).toFixed(1)} seconds, real processes, nothing left running. README.md shows how to type it yourself.`,
+  )
 } catch (error) {
-  if (closing) await closing // Ctrl-C: what breaks then is not the story's fault
+  if (closing)
+    await closing // Ctrl-C: what breaks then is not the story's fault
   else {
     const words = error instanceof StoryBroke ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
-    process.stderr.write(`\nthe story broke: ${words}\n`)
+    process.stderr.write(`\nthe story broke: ${words}\n${brokerSaid && `the broker said:\n${brokerSaid}`}`)
     process.exitCode = 1
     await close()
   }

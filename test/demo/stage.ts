@@ -23,16 +23,28 @@ let shown: Transcript | undefined
 const started = new Set<Job>()
 
 const style = (look: Parameters<typeof styleText>[0], text: string): string => styleText(look, text, {stream: process.stdout})
-const write = (text: string): void => void process.stdout.write(text)
+let lineOpen = false
+function write(text: string): void {
+  if (text === '') return
+  process.stdout.write(text)
+  lineOpen = !text.endsWith('\n')
+}
+
+/** Begins a line of its own: a prompt may stand there still. */
+function freshLine(): void {
+  if (lineOpen) write('\n')
+}
 
 /** Heading of a part. */
 export async function part(title: string): Promise<void> {
+  freshLine()
   write(`\n${style(['bold', 'underline'], title)}\n`)
   await read()
 }
 
 /** A line of the one who tells the story. */
 export async function tell(text: string): Promise<void> {
+  freshLine()
   write(`\n${style('italic', `# ${text}`)}\n`)
   await read()
 }
@@ -49,6 +61,7 @@ function typed(word: string): string {
 
 /** A command line, shown before it runs. */
 export async function showCommand(who: string, words: readonly string[]): Promise<void> {
+  freshLine()
   write(`${style('cyan', `${who}$`)} ${style('bold', ['prod', ...words].map(typed).join(' '))}\n`)
   await read()
 }
@@ -255,10 +268,8 @@ class TerminalJob extends Transcript implements Job {
 function createPlain(): (text: string) => string {
   let rest = ''
   return text => {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is meant
-    const [, whole = '', open = ''] = /^(.*?)(\x1b(?:\[[0-?]*|\][^\x07]*)?)?$/s.exec(rest + text) ?? []
+    const [, whole = '', open = ''] = /^(.*?)(\x1b(?:\[[0-?]*|\][^\x07]*|[ -/]*))?$/s.exec(rest + text) ?? []
     rest = open
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: as above
-    return whole.replaceAll(/\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[@-Z\\-_])|\r/g, '')
+    return whole.replaceAll(/\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[ -/]*[0-~])|\r/g, '')
   }
 }

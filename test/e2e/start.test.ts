@@ -7,7 +7,11 @@ test('a development broker starts on a free port, two people use it, and nothing
   const broker = await startRealBroker(step => finish.push(step), {people: {dave: {groups: ['engineers']}}})
   try {
     const alice = broker.as('alice')
-    expect(await alice.run(['exec', '--reason', 'looking around', 'web', 'status'])).toMatchObject({status: 0, stderr: '', stdout: expect.stringMatching(/^web runs as process \d+ /)})
+    expect(await alice.run(['exec', '--reason', 'looking around', 'web', 'status'])).toMatchObject({
+      status: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/^web runs as process \d+ /),
+    })
     expect(await broker.as('dave').run(['whoami'])).toMatchObject({status: 0, stdout: expect.stringContaining('dave')})
     expect((await broker.as('carol', {login: false}).run(['whoami', '--broker', broker.url])).status).toBe(242)
   } finally {
