@@ -83,7 +83,7 @@ async function begin(
     expiresAt: new Date(now.getTime() + loginSeconds * 1000).toISOString(),
   }
   await store.commit({
-    put: [putLogin(record, 0)],
+    put: [putLogin(parts, record, 0)],
     events: [
       {
         type: 'login.created',

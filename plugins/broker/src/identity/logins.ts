@@ -1,5 +1,7 @@
 /** Logins: one record for each, the family of its tokens, the key it is bound to, and the groups as the provider last said. */
+import {createHmac, timingSafeEqual} from 'node:crypto'
 import type {Principal} from '@prod/sdk'
+import {canonical} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import type {Parts} from '../parts.ts'
 import {isGenuine, type Membership} from '../grants/membership.ts'
@@ -40,18 +42,37 @@ export interface LoginRecord {
   authenticatedAt: string
   lastUsedAt: string
   expiresAt: string
+  /** HMAC-SHA-256 over the rest by the broker's key: who writes into the store alone gives nobody a group, a key or more time (TM-P4) */
+  seal?: string
 }
 
-/** The login of this id, ended ones too; undefined where there is none. */
-export async function findLogin({store}: Parts, id: string): Promise<LoginRecord | undefined> {
-  return (await store.find<LoginRecord>('login', id))?.value
+/** The login of this id, ended ones too; undefined where there is none that a broker wrote. */
+export async function findLogin(parts: Parts, id: string): Promise<LoginRecord | undefined> {
+  return (await storedLogin(parts, id))?.value
+}
+
+/** As {@link findLogin}, with the record's version. */
+export async function storedLogin({store, keys, alarm}: Parts, id: string): Promise<Stored<LoginRecord> | undefined> {
+  const stored = await store.find<LoginRecord>('login', id)
+  if (!stored || isGenuineLogin(keys.seal, id, stored.value)) return stored
+  alarm('a login in the store is not as a broker wrote it', {login: id})
+  return undefined
+}
+
+function isGenuineLogin(key: Uint8Array, id: string, login: LoginRecord): boolean {
+  const [given, right] = [Buffer.from(String(login.seal), 'hex'), Buffer.from(sealOf(key, login), 'hex')]
+  return login.id === id && given.length === right.length && timingSafeEqual(given, right)
+}
+
+function sealOf(key: Uint8Array, {seal: _, ...open}: LoginRecord): string {
+  return createHmac('sha256', key).update(`login ${canonical(open)}`).digest('hex')
 }
 
 /** How the record is written. */
-export function putLogin(login: LoginRecord, version: number): Put {
+export function putLogin({keys}: Pick<Parts, 'keys'>, login: LoginRecord, version: number): Put {
   const {iss, sub} = login.principal
   const state = login.revokedAt === null ? 'active' : 'ended'
-  return {kind: 'login', id: login.id, version, value: login, index: {owner: `${iss}#${sub}`, state, dueAt: login.expiresAt}}
+  return {kind: 'login', id: login.id, version, value: {...login, seal: sealOf(keys.seal, login)}, index: {owner: `${iss}#${sub}`, state, dueAt: login.expiresAt}}
 }
 
 /** Who acts, in the log: the person id, or `iss#sub` where it is unknown. */
@@ -69,15 +90,15 @@ export function refuseEnded({store}: Parts, login: LoginRecord | undefined): ass
  * Changes a login as it is now, with what tells of it; repeated where somebody was faster. `change` gives nothing where nothing is left to do.
  */
 export async function changeLogin(
-  {store}: Parts,
+  parts: Parts,
   id: string,
   change: (login: LoginRecord) => {login: LoginRecord; events: AuditEvent[]} | undefined,
 ): Promise<LoginRecord | undefined> {
   for (;;) {
-    const stored: Stored<LoginRecord> | undefined = await store.find<LoginRecord>('login', id)
+    const stored = await storedLogin(parts, id)
     const changed = stored && change(stored.value)
     if (!stored || !changed) return stored?.value
-    const saved = await store.commit({put: [putLogin(changed.login, stored.version)], events: changed.events})
+    const saved = await parts.store.commit({put: [putLogin(parts, changed.login, stored.version)], events: changed.events})
     if (saved.ok) return changed.login
   }
 }
@@ -113,9 +134,10 @@ export async function groupsOf(parts: Parts, login: LoginRecord): Promise<string
 export async function grantedGroups(parts: Parts, {principal}: LoginRecord): Promise<{groups: string[]; memberships: Expect[]}> {
   const {store, keys} = parts
   const now = store.now().toISOString()
-  const held = await store.list<Membership>({kind: 'membership', owner: actorOf(principal)})
+  const owner = actorOf(principal)
+  const held = await store.list<Membership>({kind: 'membership', owner})
   const counting = held.filter(({id, value}) => {
-    if (isGenuine(keys.seal, id, value)) return value.expiresAt > now
+    if (value.person === owner && isGenuine(keys.seal, id, value)) return value.expiresAt > now
     parts.alarm('a group membership in the store is not one that a broker wrote', {grant: id})
     return false
   })

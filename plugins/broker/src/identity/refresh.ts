@@ -3,7 +3,7 @@ import type {Tokens} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import type {Parts} from '../parts.ts'
 import {type From, tokensOf} from './login.ts'
-import {actorOf, endLogin, findLogin, grantedGroups, type LoginRecord, putLogin, readGroups, refuseEnded} from './logins.ts'
+import {actorOf, endLogin, findLogin, grantedGroups, type LoginRecord, putLogin, readGroups, refuseEnded, storedLogin} from './logins.ts'
 import {checkProof} from './proofs.ts'
 import {seal, unseal} from './seal.ts'
 import {hashOf, issueRefreshToken, loginOfRefreshToken} from './tokens.ts'
@@ -21,9 +21,10 @@ export async function refresh(
   {refreshToken}: {refreshToken: string},
   {url, proof, address, correlation}: From,
 ): Promise<Tokens> {
-  const key = await checkProof(parts, {method: 'POST', url, proof})
+  // first what costs nothing to refuse: a proof that is looked at is written down
   const id = loginOfRefreshToken(parts, refreshToken)
   if (id === undefined) throw new ProdError('LOGIN_EXPIRED', 'this login is not known', 'prod login')
+  const key = await checkProof(parts, {method: 'POST', url, proof})
   const hash = hashOf(refreshToken)
   for (;;) {
     const login = await findLogin(parts, id)
@@ -42,7 +43,7 @@ export async function refresh(
       return tokensOf(parts, login, successor, groups)
     }
     const next = issueRefreshToken(parts, id)
-    const stored = await parts.store.find<LoginRecord>('login', id)
+    const stored = await storedLogin(parts, id)
     if (!stored || stored.value.current.hash !== hash) continue
     const at = parts.store.now().toISOString()
     const renewed: LoginRecord = {
@@ -52,7 +53,7 @@ export async function refresh(
       lastUsedAt: at,
     }
     const saved = await parts.store.commit({
-      put: [putLogin(renewed, stored.version)],
+      put: [putLogin(parts, renewed, stored.version)],
       events: [
         {type: 'login.renewed', by: actorOf(login.principal), subject: id, correlation, personal: {name: login.principal.name, address}},
       ],

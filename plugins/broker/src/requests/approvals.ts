@@ -1,6 +1,7 @@
 /** Whether approvals count, now: signature, key, person, scope (TM-W3, W4, W8, N5, P4). Asked again by whoever starts a run. */
 import type {Approval, Principal} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {thumbprint} from '@prod/sdk/login-binding'
 import {compactVerify, importJWK, type JWK} from 'jose'
 import {findLogin, groupsOf, type LoginRecord} from '../identity/logins.ts'
 import type {Parts} from '../parts.ts'
@@ -25,6 +26,7 @@ export async function verifySignature(parts: Parts, login: LoginRecord, jws: str
     if (binding.iss !== login.principal.iss || binding.sub !== login.principal.sub || binding.person !== login.principal.person) {
       throw new Error('the key was bound to somebody else')
     }
+    if (thumbprint(login.jwk) !== login.thumbprint) throw new Error('another key than the one that was bound')
     const key = await importJWK(login.jwk as JWK, 'ES256')
     const {payload, protectedHeader} = await compactVerify(jws, key, {algorithms: ['ES256']})
     if (protectedHeader.typ !== 'prod-approval+jws') throw new Error('not an approval')
@@ -46,6 +48,11 @@ export function refusalOf(bundle: Bundle, plan: Plan, requester: Principal, appr
     return new ProdError('NOT_AN_APPROVER', 'policy does not let you approve this', 'prod request show ID')
   }
   return undefined
+}
+
+/** When the newest of these was signed, by the signer's own word: no row can make it younger. */
+export function signedAt(approvals: Approval[]): number {
+  return Math.max(...approvals.map(({jws}) => (JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()) as ApprovalPayload).iat * 1000))
 }
 
 /**

@@ -5,15 +5,18 @@ import {ProdError} from '@prod/sdk/errors'
 import {recorded} from '../audit/refusals.ts'
 import {findLogin, groupsOf} from '../identity/logins.ts'
 import type {Caller, Parts} from '../parts.ts'
-import {decideUse, explainDenial} from '../policy/decide.ts'
+import {approvalsFor, decideUse, explainDenial} from '../policy/decide.ts'
 import type {Bundle} from '../policy/policy.ts'
 import {breakGlassAnswer} from '../sessions/break-glass.ts'
 import type {Expect, Stored} from '../stores/store.ts'
-import {countingApprovals} from './approvals.ts'
+import {countingApprovals, signedAt} from './approvals.ts'
 import {person, putRequest} from './create.ts'
 import {makeDocument, makePlan, type Plan, question} from './plan.ts'
 import {rightsNow} from './rights.ts'
 import {type RequestRecord, refuseEnded} from './state.ts'
+
+/** how far an approver's clock may be from the store's (decide.ts) */
+const maxSkewSeconds = 60
 
 /** What may start now: the plan, its document, and the approvals that count. */
 export interface Cleared {
@@ -72,7 +75,14 @@ export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<R
   }
   const approvals = needed === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
   if (approvals.length < needed) throw await voided('its approvals no longer count', {needed, counting: approvals.length})
+  if (needed > 0 && isStale(parts, record, approvals)) throw await voided('its approvals are too old')
   return {plan, document, approvals, expect}
+}
+
+/** Whether the time to use what was approved is over by the signatures alone (TM-W5): a row may say otherwise. */
+function isStale(parts: Parts, {startAt}: RequestRecord, approvals: Approval[]): boolean {
+  const from = Math.max(signedAt(approvals), startAt === null ? 0 : Date.parse(startAt))
+  return parts.store.now().getTime() > from + (parts.config.approvalSeconds + maxSkewSeconds) * 1000
 }
 
 /** Why an approved request for a role is void at the moment its grant begins; undefined where it is good. */
@@ -94,7 +104,9 @@ export async function whyVoid(parts: Parts, record: RequestRecord): Promise<stri
   const caller = {principal: record.principal, groups: alive ? await groupsOf(parts, login) : [], address: record.address}
   const decided = decideUse(bundle, question(plan, caller), plan.action)
   if (decided.decision === 'deny' && (alive || decided.why === 'forbidden')) return 'policy denies it now'
-  const needed = decided.decision === 'request' ? Math.max(decided.approvals, record.approvalsNeeded) : record.approvalsNeeded
+  // only who is allowed it at once needs nobody: that a row asks for no approval is no right
+  const asked = decided.decision === 'allow' ? 0 : approvalsFor(bundle, plan.resource)
+  const needed = Math.max(asked, record.approvalsNeeded)
   const counting = needed === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
   return counting.length < needed ? 'its approvals no longer count' : undefined
 }
