@@ -107,10 +107,10 @@ async function deniedPart({alice}: Cast): Promise<void> {
 async function rolePart({alice, bob}: Cast): Promise<void> {
   await part('5. A role for some seconds')
   const stop = ['exec', '--reason', 'stop it for maintenance', 'web', 'stop']
-  const asking = await begin(alice, ['request', 'create', 'web-operator', '--duration', '6s', '--reason', 'stop it for maintenance'])
+  const asking = await begin(alice, ['request', 'create', 'web-operator', '--duration', '8s', '--reason', 'stop it for maintenance'])
   const request = find(/(req_\w+)/, (await asking.until(/req_\w+ waits since \S+ for one of: bob/))[0])
   must(await run(bob, ['request', 'approve', request, '--yes']), {status: 0, stdout: /the role web-operator\n/})
-  const {stdout} = must(await finish(asking), {status: 0, stdout: /^grant_\w+: web-operator for 6s$/m})
+  const {stdout} = must(await finish(asking), {status: 0, stdout: /^grant_\w+: web-operator for 8s$/m})
   const grant = find(/(grant_\w+)/, stdout)
   await tell('What was denied before is allowed now, and without waiting.')
   must(await run(alice, stop), {status: 0, stdout: /web is stopped/})

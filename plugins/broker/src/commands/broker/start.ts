@@ -1,3 +1,4 @@
+import {basename} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {say, writeResult} from '@prod/sdk/cli/output'
@@ -6,14 +7,22 @@ import type {Ready} from '../../main.ts'
 /** Starts the broker and serves until SIGTERM or Ctrl-C, which drain it. */
 export default class BrokerStart extends ProdCommand {
   static override summary = 'start the broker'
-  static override description = 'With --dev it needs nothing else on the machine: a store, an identity provider with three people, a starter catalog and policy. Never for production.'
+  static override description =
+    'With --dev it needs nothing else on the machine: a store, an identity provider with three people, a starter catalog and policy. Never for production.'
   static override flags = {
     config: Flags.string({description: 'the configuration file', helpValue: 'FILE', exclusive: ['dev']}),
     dev: Flags.boolean({description: 'a development broker, on loopback alone'}),
-    dir: Flags.string({description: 'data folder of the development broker; a temporary one if left out', helpValue: 'DIR', dependsOn: ['dev']}),
+    dir: Flags.string({
+      description: 'data folder of the development broker; a temporary one if left out',
+      helpValue: 'DIR',
+      dependsOn: ['dev'],
+    }),
     port: Flags.integer({description: 'port to listen on; a free one if left out in development', min: 0, max: 65535, helpValue: 'N'}),
   }
-  static override examples = ['<%= config.bin %> <%= command.id %> --dev', '<%= config.bin %> <%= command.id %> --config /etc/prod/broker.yaml']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --dev',
+    '<%= config.bin %> <%= command.id %> --config /etc/prod/broker.yaml',
+  ]
 
   async run(): Promise<Ready> {
     const {flags} = await this.parse(BrokerStart)
@@ -37,17 +46,28 @@ export default class BrokerStart extends ProdCommand {
   }
 }
 
+/** What to type next, in two more terminals: every line of it can be pasted. */
 function developmentWords({url, dir, people = []}: Ready): string[] {
+  const launcher = process.argv[1] ?? ''
+  const asPerson = (who: string) => [
+    ...(basename(launcher) === 'run.js' ? [`  alias prod="node '${launcher}'"`] : []),
+    '  export HOME=$(mktemp -d) PROD_CREDENTIAL_STORE=file',
+    `  prod login --broker ${url} --as ${who}`,
+  ]
   return [
     'DEVELOPMENT BROKER. NOT FOR PRODUCTION.',
     `serving at ${url}; its files are in ${dir}`,
     '',
-    'In another terminal:',
-    `  prod login --broker ${url} --as ${people[0] ?? 'alice'}`,
-    '  prod tools',
+    'Each person has a terminal and a HOME of their own. In a second terminal, alice:',
+    ...asPerson('alice'),
     '  prod exec --reason "looking around" web status',
+    '  prod exec --reason "the site answers slowly" web restart',
     '',
-    `People: ${people.join(', ')}. Two people on one machine are two HOMEs. Stop with Ctrl-C.`,
+    'The last one waits. In a third terminal, bob, who may approve it:',
+    ...asPerson('bob'),
+    '  prod request approve',
+    '',
+    `People: ${people.join(', ')}. Stop with Ctrl-C.`,
   ]
 }
 
