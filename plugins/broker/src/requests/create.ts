@@ -1,7 +1,8 @@
 import type {PersonId} from '@prod/sdk'
 import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
-import {checkReason} from '@prod/sdk/reason'
+import {takesSecrets} from '@prod/sdk/grammar/operands'
+import {checkReason, maxReasonCharacters} from '@prod/sdk/reason'
 import {about, detailOf} from '../audit/refusals.ts'
 import {newGrant, putGrant} from '../grants/state.ts'
 import {approveNotice} from '../outbox/notices.ts'
@@ -56,7 +57,7 @@ export function judge(parts: Parts, caller: Caller, bundle: Bundle, plan: Plan):
 }
 
 /** What the log says of a draft that was refused: the same for every way in (TM-K1). */
-export async function asRefused<T>(draft: Draft, work: () => T | Promise<T>, plan?: Plan): Promise<T> {
+export async function asRefused<T>(parts: Pick<Parts, 'bundle'>, draft: Draft, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -66,10 +67,22 @@ export async function asRefused<T>(draft: Draft, work: () => T | Promise<T>, pla
     throw about(error, {
       type: 'request.refused',
       subject: named.slice(0, 64).replace(/[^\w.-]/g, '?') || draft.kind,
-      data: {kind: draft.kind, class: plan?.class ?? null, position: error.position ?? null, ...detail?.data},
-      personal: {...(draft.kind === 'exec' ? {argv: draft.argv} : {}), ...(draft.kind === 'role' ? {role: draft.role} : {target: draft.target}), reason: draft.reason, ...detail?.personal},
+      data: {kind: draft.kind, position: error.position ?? null, ...(draft.kind === 'exec' ? {arguments: draft.argv.length} : {}), ...detail?.data},
+      personal: {
+        ...(draft.kind === 'exec' ? {argv: withoutSecrets(parts.bundle(), draft.argv)} : {}),
+        ...(draft.kind === 'role' ? {role: draft.role.toWellFormed()} : {target: draft.target?.toWellFormed() ?? null}),
+        reason: draft.reason.slice(0, maxReasonCharacters).toWellFormed(),
+        ...detail?.personal,
+      },
     })
   }
+}
+
+/** argv that was refused, for the log: nothing of it that may be a secret (TM-E7). Of a tool that nobody knows, or that takes secrets, the name alone. */
+function withoutSecrets(bundle: Bundle, argv: string[]): string[] {
+  const grammar = bundle.catalog.tools.get(argv[0] ?? '')?.grammar
+  const open = grammar !== undefined && !takesSecrets(grammar)
+  return (open ? argv : argv.slice(0, 1)).map(word => word.toWellFormed().replace(/(:\/\/)[^/\s@]*@/g, '$1[secret]@'))
 }
 
 /**
@@ -77,7 +90,7 @@ export async function asRefused<T>(draft: Draft, work: () => T | Promise<T>, pla
  * Throws what a plan or policy refuses, IDEMPOTENCY_CONFLICT for another body under one key.
  */
 export function createRequest(parts: Parts, caller: Caller, submission: Submission, breakGlass?: BreakGlass): Promise<RequestRecord> {
-  return asRefused(submission.draft, () => create(parts, caller, submission, breakGlass))
+  return asRefused(parts, submission.draft, () => create(parts, caller, submission, breakGlass))
 }
 
 async function create(parts: Parts, caller: Caller, submission: Submission, breakGlass?: BreakGlass): Promise<RequestRecord> {

@@ -29,7 +29,7 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     stdin: null,
   }
   if (first.targets.length > 1) throw new ProdError('USAGE', 'one target at a time', 'prod exec --on TARGET …')
-  const plan = await asRefused(draft, () => makePlan(parts.bundle(), draft))
+  const plan = await asRefused(parts, draft, () => makePlan(parts.bundle(), draft))
   if (plan.class !== 'read') await serving.challenge()
   let stdin: Buffer | undefined
   if (first.stdin && takesStdin(plan)) {

@@ -22,6 +22,13 @@ export function hasSecret(structure: Structure, grammar: Grammar): boolean {
   return valuesOf(structure, grammar).some(({spec}) => spec.secret === true)
 }
 
+/** Does any option or operand of the tool take a secret? */
+export function takesSecrets(grammar: Grammar): boolean {
+  return compile(grammar).commands.some(
+    ({options, operands}) => [...options.values()].some(({type}) => type?.secret === true) || operands.some(({type}) => specOf(type).secret === true),
+  )
+}
+
 /** argv for people and for the record: each secret is `[secret]`. */
 export function redactArgv(structure: Structure, grammar: Grammar): string[] {
   return print(redactStructure(structure, grammar))
