@@ -58,8 +58,10 @@ const table: Record<string, string[]> = {
     sdk,
     ...ports,
     ...features,
-    ...['stores', 'catalog', 'policy', 'identity-providers', 'http', 'identity', 'audit', 'outbox', 'metrics', 'dev'].map(broker),
+    ...['stores', 'catalog', 'policy', 'identity-providers', 'http', 'identity', 'audit', 'outbox', 'metrics', 'dev', 'plugins'].map(broker),
   ],
+  // what loads packages that an operator pinned
+  [broker('plugins')]: [sdk, ...ports],
   // a tool for the store's tables, while no broker runs: it loads a store and nothing of the server
   [broker('migrate')]: [sdk, ...ports, broker('stores')],
   [broker('commands')]: [sdk, cli, ...['main', 'migrate', 'catalog', 'policy'].map(broker)],

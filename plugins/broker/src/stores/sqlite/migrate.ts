@@ -28,7 +28,7 @@ export function migrateSqlite(
     throw new ProdError('CONFIG_INVALID', `there is no store at ${file}`, 'prod broker start --config FILE makes one')
   }
   prepareFile(file)
-  const lock = takeLock(file)
+  const lock = takeLock(file, 'stop the broker, then prod broker migrate again')
   const db = new DatabaseSync(file, {timeout: 10_000})
   try {
     db.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE')
