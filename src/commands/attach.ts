@@ -4,7 +4,7 @@ import type {Session} from '@prod/sdk'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {ProdError} from '@prod/sdk/errors'
 import {clientInfo} from '../channel/client-info.ts'
-import {followRun} from '../channel/exec.ts'
+import {followRun, type RunOutcome} from '../channel/exec.ts'
 import {openStreams} from '../channel/login.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
 import {followShell, sayEnded} from '../channel/shell.ts'
@@ -23,12 +23,17 @@ export default class Attach extends ProdCommand {
 
   async run(): Promise<object> {
     const {args, flags} = await this.parse(Attach)
-    if (!/^(req|run|ses)_[0-9a-z]{8,40}$/.test(args.id)) throw new ProdError('USAGE', `${args.id} is no id of a run, session or request`, 'prod request ls')
+    if (!/^(req|run|ses)_[0-9a-z]{8,40}$/.test(args.id))
+      throw new ProdError('USAGE', `${args.id} is no id of a run, session or request`, 'prod request ls')
     const streams = await openStreams(this.brokerFlag)
     const onInterrupt = (act: ((times: number) => void) | undefined) => this.onInterrupt(act)
     if (args.id.startsWith('ses_')) {
       if (!process.stdin.isTTY || !process.stdout.isTTY) throw new ProdError('NO_TERMINAL', 'a shell needs a terminal', 'prod exec --help')
-      const ended = await followShell({...streams, first: {type: 'attach', id: args.id, have: {stdout: 0, stderr: 0}, size: ownSize(), client: clientInfo()}, onInterrupt})
+      const ended = await followShell({
+        ...streams,
+        first: {type: 'attach', id: args.id, have: {stdout: 0, stderr: 0}, size: ownSize(), client: clientInfo()},
+        onInterrupt,
+      })
       sayEnded(ended)
       this.endWith(ended.status)
       return ended satisfies {status: number; session: Session['id']}
@@ -43,6 +48,15 @@ export default class Attach extends ProdCommand {
     if ('pending' in outcome) return {request: outcome.pending}
     if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
     this.endWith(outcome.status)
-    return showOutcome(outcome)
+    const shown = showOutcome(outcome)
+    this.say(wordsOfEnd(outcome))
+    return shown
   }
+}
+
+/** That it is over, and whether there was output that did not come here: a run that has ended keeps none for a second terminal. */
+function wordsOfEnd({id, exit, receipt, stdout, stderr}: RunOutcome): string {
+  const how = 'status' in exit ? `status ${exit.status}` : 'signal' in exit ? `ended by ${exit.signal}` : 'outcome unknown'
+  const missing = receipt ? receipt.stdout.bytes + receipt.stderr.bytes - stdout.digest().bytes - stderr.digest().bytes : 0
+  return `${id} is over: ${how}${missing > 0 ? `; ${missing} bytes of output were shown where it ran, not here` : ''}`
 }

@@ -16,7 +16,8 @@ export class StoryBroke extends Error {
 const patienceMilliseconds = 20_000
 
 const atTerminal = process.stdout.isTTY === true
-const readMilliseconds = 650
+/** How long what was written stands before the next comes, for who watches at a terminal. */
+const standsMilliseconds = {part: 500, words: 500, command: 250, output: 250}
 
 /** What is on the screen now; a command that waits in another terminal is silent until it is looked at again. */
 let shown: Transcript | undefined
@@ -39,19 +40,18 @@ function freshLine(): void {
 export async function part(title: string): Promise<void> {
   freshLine()
   write(`\n${style(['bold', 'underline'], title)}\n`)
-  await read()
+  await read('part')
 }
 
 /** A line of the one who tells the story. */
 export async function tell(text: string): Promise<void> {
   freshLine()
   write(`\n${style('italic', `# ${text}`)}\n`)
-  await read()
+  await read('words')
 }
 
-/** Time to read, for who watches at a terminal. */
-async function read(): Promise<void> {
-  if (atTerminal) await pause(readMilliseconds)
+async function read(what: keyof typeof standsMilliseconds): Promise<void> {
+  if (atTerminal) await pause(standsMilliseconds[what])
 }
 
 /** One word of a command line, as a person would type it. */
@@ -63,7 +63,7 @@ function typed(word: string): string {
 export async function showCommand(who: string, words: readonly string[]): Promise<void> {
   freshLine()
   write(`${style('cyan', `${who}$`)} ${style('bold', ['prod', ...words].map(typed).join(' '))}\n`)
-  await read()
+  await read('command')
 }
 
 /** A started command. */
@@ -129,7 +129,7 @@ function keep(job: Job): Job {
 export async function finish(job: Job): Promise<Ended> {
   job.look()
   const ended = await inTime(job.ended, () => `${job.line} does not end`)
-  await read()
+  await read('output')
   return ended
 }
 
