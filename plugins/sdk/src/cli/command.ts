@@ -31,6 +31,8 @@ export abstract class ProdCommand extends Command {
     help: Flags.help({char: 'h', helpGroup: 'GLOBAL', description: 'show this help'}),
   }
 
+  /** set by a command that has written its one JSON document itself, because it goes on after it */
+  protected answered = false
   /** name of the tool, for the usage events of `exec` */
   protected usageTool: string | undefined
   #brokerFlag: string | undefined
@@ -108,7 +110,7 @@ export abstract class ProdCommand extends Command {
       await this.#usageSettled()
       return this.#fail(error)
     }
-    if (this.jsonEnabled()) writeJson(result ?? {})
+    if (this.jsonEnabled() && !this.answered) writeJson(result ?? {})
     return result
   }
 

@@ -35,8 +35,10 @@ export default class BrokerStart extends ProdCommand {
       alarm: line => process.stderr.write(`${line}\n`),
     })
     const {ready} = broker
-    if (this.jsonEnabled()) writeResult(JSON.stringify(ready))
-    else {
+    if (this.jsonEnabled()) {
+      writeResult(JSON.stringify(ready))
+      this.answered = true
+    } else {
       writeResult(flags.dev ? developmentWords(ready) : [`serving at ${ready.url}`])
     }
     await untilStopped()
