@@ -1,5 +1,6 @@
 // Bundles the CLI in one run: main, fast, and every command of the root and of each plugin (ADR 0001), then writes the
 // manifests. `--check` compares the manifests with the committed ones instead of writing them.
+import {createHash} from 'node:crypto'
 import {existsSync, globSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync} from 'node:fs'
 import {dirname, join, relative, resolve} from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -22,6 +23,7 @@ const bundles = [
 const input = {
   'dist/main': 'src/main.ts',
   'dist/fast': 'src/fast.ts',
+  'dist/code-cache': 'src/code-cache.ts',
 }
 for (const {from, to} of bundles) {
   for (const file of globSync('**/*.ts', {cwd: join(root, from)})) input[`${to}/${file.slice(0, -'.ts'.length)}`] = `${from}/${file}`
@@ -122,6 +124,10 @@ for (const folder of ['dist', ...plugins.map(name => `plugins/${name}/dist/bundl
   mkdirSync(join(root, folder), {recursive: true})
   writeFileSync(join(root, folder, 'package.json'), '{"type": "commonjs"}\n')
 }
+// compiled code that is kept is of one build alone (src/code-cache.ts)
+const digest = createHash('sha256')
+for (const {fileName, code} of output) digest.update(`${fileName}\0${code}\0`)
+writeFileSync(join(root, 'dist/build.json'), JSON.stringify({build: digest.digest('hex').slice(0, 16)}))
 for (const folder of ['dist/chunks', ...bundles.map(({to}) => to)]) {
   for (const file of globSync('**/*.js', {cwd: join(root, folder)})) {
     if (!written.has(`${folder}/${file}`)) rmSync(join(root, folder, file), {force: true})

@@ -21,7 +21,10 @@ function start() {
   }
   if (fast.answered(argv, root)) return
   var folder = fast.cacheFolder()
-  if (folder) require('module').enableCompileCache(folder)
+  if (folder) {
+    require('module').enableCompileCache(folder)
+    require('../dist/code-cache.js').keepCode(folder, argv[0], root)
+  }
   require('../dist/main.js').start(argv, root)
 }
 

@@ -1,6 +1,18 @@
 import {spawn, spawnSync} from 'node:child_process'
 import {once} from 'node:events'
-import {chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync} from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {parseAst} from 'rolldown/parseAst'
@@ -129,6 +141,28 @@ test('TM-U1: compiled code is kept in a folder that is ours alone, and nowhere e
     expect(run(['--help'], {XDG_CACHE_HOME: other}).status).toBe(0)
     expect(spawnSync('find', [other, '-type', 'f'], {encoding: 'utf8'}).stdout).toBe('')
   }
+})
+
+test('the compiled code of a command is kept for this build alone, and what is torn is made again', () => {
+  const cache = join(temporaryFolder(), 'cache')
+  const kept = join(cache, 'prod/v8')
+  const ours = () => readdirSync(kept).filter(name => name.startsWith('config-'))
+  const list = () => run(['config', 'ls'], {XDG_CACHE_HOME: cache})
+  const {stdout} = list()
+  const [name = ''] = ours()
+  const file = join(kept, name)
+  const size = statSync(file).size
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+
+  truncateSync(file, size - 1)
+  writeFileSync(join(kept, 'config-ofanotherbuild'), '')
+  expect(list()).toMatchObject({status: 0, stderr: '', stdout})
+  expect(ours()).toEqual([name])
+  expect(statSync(file).size).not.toBe(size - 1)
+
+  const {mtimeMs} = statSync(file)
+  expect(list()).toMatchObject({status: 0, stderr: '', stdout})
+  expect(statSync(file).mtimeMs).toBe(mtimeMs)
 })
 
 test('whoami is answered from what the login left, only while that is surely right', () => {
