@@ -206,7 +206,9 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
   }
   function close(): void {
     closedByUs = true
+    // said, not discussed: nobody waits for the answer
     socket.close(1000)
+    socket.terminate()
     finish(queue => queue.end())
   }
 
