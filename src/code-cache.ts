@@ -28,6 +28,12 @@ export function keepCode(folder: string, command: string | undefined, root: stri
   const scripts = new Map<string, Script>()
   let isWhole = true
 
+  // Node calls the option below experimental: no news for who typed a command
+  const {emitWarning} = process
+  process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
+    if (!String(warning).startsWith('vm.USE_MAIN_CONTEXT_DEFAULT_LOADER')) Reflect.apply(emitWarning, process, [warning, ...rest])
+  }) as typeof process.emitWarning
+
   const compile = loader.prototype._compile
   loader.prototype._compile = function (code, file, ...rest) {
     if (!ours(file)) return compile.call(this, code, file, ...rest)

@@ -1,5 +1,6 @@
 /** The person's end of a run: waits with them, passes bytes both ways, comes back after a cut link, checks the end. */
 import type {Exit, Receipt, SignalName} from '@prod/sdk'
+import {Interrupted} from '@prod/sdk/cli/failure'
 import {say} from '@prod/sdk/cli/output'
 import {type Spinner, startSpinner} from '@prod/sdk/cli/spinner'
 import {ProdError} from '@prod/sdk/errors'
@@ -86,7 +87,15 @@ class TerminalEnd {
         if (pending !== undefined) return {pending}
         return await this.#finish()
       } catch (error) {
-        if (!(error instanceof LinkLost)) throw error
+        if (!(error instanceof LinkLost)) {
+          // what Ctrl-C cancelled is no failure of the request
+          if (this.#interrupted > 0 && error instanceof ProdError && error.code === 'REQUEST_CANCELLED') {
+            this.#spinner?.stop()
+            say(`${this.#request ?? 'the request'} is cancelled`)
+            throw new Interrupted(undefined, {cause: error})
+          }
+          throw error
+        }
         if (this.#end) return await this.#finish()
         lost = error
       }
@@ -134,7 +143,7 @@ class TerminalEnd {
         if (!taken) connection.signal('SIGHUP')
       } else if (event.type === 'end') {
         this.#end = openEnd(this.#options.pins, event.jws)
-        // A receipt follows at once, unless the run is one that has none.
+        // a receipt follows at once; of an unknown end there is none, and the broker closes
       } else if (event.type === 'message') {
         const pending = this.#take(event.message, connection)
         if (pending !== undefined) return pending
@@ -159,7 +168,8 @@ class TerminalEnd {
       case 'started':
         this.#spinner?.stop()
         this.#spinner = undefined
-        if (!this.#started && message.stdout + message.stderr > 0) this.#sawAll = false
+        // what came before, or was not kept for us
+        if (message.stdout !== connection.written.stdout || message.stderr !== connection.written.stderr) this.#sawAll = false
         this.#started = message
         if (this.#interrupted > 0) this.#passInterrupt()
         break

@@ -43,7 +43,7 @@ export async function openScreen(
     cols: columns,
     rows,
     cwd: person.home,
-    env: {...person.env, TERM: term, ...env},
+    env: {...person.env, ...env},
   })
   let bytes = ''
   let over = false

@@ -140,7 +140,7 @@ test('a tool that is left out is picked from a list as one types, and the reason
   const screen = await openScreen(onTestFinished, alice, ['exec'])
   await screen.until(/tool[\s\S]*uname/)
   screen.type('dat')
-  await screen.until(/❯ date/)
+  await screen.until(/❯ date[^\n]*\n {2}id/)
   screen.type('\r')
   await screen.until(/reason/)
   screen.type('short\r')
@@ -188,20 +188,19 @@ test('a reader that leaves early ends the command quietly', async ({onTestFinish
 
 test('NO_COLOR takes the colour, TERM=dumb every movement too, and nothing is missing', async ({onTestFinished}) => {
   const wait = ['exec', ...reason, 'web', 'restart']
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what is looked for
   const [colour, anything] = [/\x1b\[(3[0-7]|9[0-7]|1)m/, /\x1b/]
-  for (const {env, never} of [
+  for (const {never, ...how} of [
     {env: {NO_COLOR: '1'}, never: colour},
-    {env: {TERM: 'dumb'}, never: anything},
+    {term: 'dumb', never: anything},
   ]) {
-    const screen = await openScreen(onTestFinished, alice, wait, {env})
+    const screen = await openScreen(onTestFinished, alice, wait, how)
     await screen.until(/waiting since \S+ for one of: bob/)
     screen.type('\x03')
     expect(await screen.ended).toBe(130)
     expect(screen.raw()).not.toMatch(never)
   }
-  const dumb = await openScreen(onTestFinished, alice, ['exec', 'date'], {env: {TERM: 'dumb'}})
-  await dumb.until(/reason: /)
+  const dumb = await openScreen(onTestFinished, alice, ['exec', 'date'], {term: 'dumb'})
+  await dumb.until(/reason:/)
   dumb.type('to see what time it is\r')
   expect(await dumb.ended).toBe(0)
   expect(dumb.raw()).not.toMatch(anything)
