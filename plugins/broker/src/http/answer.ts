@@ -90,4 +90,5 @@ const phrases: Record<number, string> = {
   [codes.NOT_LOGGED_IN.status]: 'Unauthorized',
   [codes.DENIED.status]: 'Forbidden',
   [codes.NOT_FOUND.status]: 'Not Found',
+  [codes.LIMIT_REACHED.status]: 'Too Many Requests',
 }

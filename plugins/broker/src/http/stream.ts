@@ -5,7 +5,9 @@ import type {Duplex} from 'node:stream'
 import {ProdError} from '@prod/sdk/errors'
 import {maxFirstMessageBytes, maxFrameBytes, streamPath, streamProtocol} from '@prod/sdk/wire'
 import {type RawData, type WebSocket, WebSocketServer} from 'ws'
+import {tellRefusal} from '../audit/refusals.ts'
 import {authenticate, proveAgain} from '../identity/authenticate.ts'
+import {actorOf} from '../identity/logins.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {writeFailure} from './answer.ts'
 import {addressOf, credentialsOf, labelOf, pathOf, refusalOf, valuesOf} from './guard.ts'
@@ -13,6 +15,9 @@ import {parseStrictJson} from './strict-json.ts'
 
 const pingMs = 20_000
 const challengeMs = 10_000
+// each stream costs memory and a listener of its own: nobody holds so many that others cannot be served (TM-A15)
+const mostOfOne = 100
+const mostOfAll = 4000
 
 /** Who opened a stream, and how they prove it again. */
 export interface StreamHello {
@@ -35,6 +40,7 @@ export function serveStreams(parts: Parts, server: Server, serve: (socket: WebSo
     clientTracking: true,
   })
   const alive = new WeakSet<WebSocket>()
+  const held = new Map<string, number>()
 
   const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const correlation = parts.newId('cor')
@@ -42,8 +48,20 @@ export function serveStreams(parts: Parts, server: Server, serve: (socket: WebSo
     socket.on('error', quit)
     try {
       const caller = await callerOf(parts, request, correlation)
+      const who = actorOf(caller.principal)
+      if ((held.get(who) ?? 0) >= mostOfOne || sockets.clients.size >= mostOfAll) {
+        const full = new ProdError('LIMIT_REACHED', 'too many streams are open at once', 'end some, then try again')
+        await tellRefusal(parts, caller, full, 'stream')
+        throw full
+      }
       socket.off('error', quit)
       sockets.handleUpgrade(request, socket, head, opened => {
+        held.set(who, (held.get(who) ?? 0) + 1)
+        opened.once('close', () => {
+          const left = (held.get(who) ?? 0) - 1
+          if (left > 0) held.set(who, left)
+          else held.delete(who)
+        })
         alive.add(opened)
         opened.on('pong', () => alive.add(opened))
         opened.on('error', () => opened.terminate())

@@ -67,12 +67,19 @@ function findByAddress(bundle: Bundle, address: string): TargetEntry | undefined
   return [...bundle.catalog.targets.values()].find(target => target.address === address)
 }
 
+/** `scheme://user:password@` (TM-E7) */
+const urlWithPassword = /:\/\/[^/\s?#@:]*:[^/\s?#@]+@/
+
 function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
   checkArgv(draft.argv)
   const name = draft.argv[0] as string
   const tool = bundle.catalog.tools.get(name)
   if (!tool) throw new ProdError('TOOL_NOT_FOUND', `there is no tool ${JSON.stringify(name)} in the catalog`, 'prod tools')
 
+  const login = draft.argv.findIndex(word => urlWithPassword.test(word))
+  if (login !== -1) {
+    throw new ProdError('ARGV_REFUSED', `argument ${login} of ${name}: a password does not belong into a URL: approvers and the log would see it`, `prod tools show ${name}`, {position: login})
+  }
   const parsed = parse(tool.grammar, draft.argv)
   if (!parsed.ok) {
     const {position, message, allowed} = parsed.refusal

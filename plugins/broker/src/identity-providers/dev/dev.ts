@@ -129,7 +129,9 @@ function door(
   // known to this process alone: marks the steps that the way through takes by itself
   const inside = randomBytes(16).toString('base64url')
   const act = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const url = new URL(request.url ?? '/', issuer)
+    // one written form: what a parser takes for another origin (`//host`, `http://host`) is no page of ours
+    const url = /^\/(?![/\\])/.test(request.url ?? '') ? URL.parse(request.url as string, issuer) : null
+    if (url?.origin !== issuer) return text(response, 404, 'not found\n')
     if (request.headers['x-inside'] === inside) {
       if (url.pathname.startsWith('/interaction/')) return consent(provider, people(), request, response)
       await serve(request, response)
