@@ -169,7 +169,7 @@ class TerminalEnd {
         this.#spinner?.stop()
         this.#spinner = undefined
         // what came before, or was not kept for us
-        if (message.stdout !== connection.written.stdout || message.stderr !== connection.written.stderr) this.#sawAll = false
+        if (message.stdout !== this.#outlets.stdout.digest().bytes || message.stderr !== this.#outlets.stderr.digest().bytes) this.#sawAll = false
         this.#started = message
         if (this.#interrupted > 0) this.#passInterrupt()
         break

@@ -248,7 +248,8 @@ export interface Outcome {
 export const reason = 'because this test wants it'
 export const newKey = () => randomBytes(16).toString('base64url')
 
-async function openPerson(broker: BrokerPlace, name: string, clock: () => Date): Promise<Person> {
+/** Logs somebody in with a new key. */
+export async function openPerson(broker: BrokerPlace, name: string, clock: () => Date): Promise<Person> {
   const {key: plain} = createLoginKey()
   // proofs and approvals carry the time of the tests' clock
   const key: LoginKey = {...plain, sign: (header, payload) => plain.sign(header, {...payload, ...('iat' in payload ? {iat: Math.floor(clock().getTime() / 1000)} : {})})}

@@ -10,7 +10,8 @@ const placeSeconds = 30
 export interface LockRecord {
   key: string
   holder: string | null
-  queue: {request: string; until: string}[]
+  /** `instance`: the broker that waits there; places of one that died are cleared when it is back */
+  queue: {request: string; until: string; instance: string}[]
 }
 
 /** Id of the lock record for a key. */
@@ -27,7 +28,12 @@ export function putLock(value: LockRecord, version: number): Put {
  * Waits in line for a key. `ready` gives the write that takes it, to stand in the commit of the start record; null while
  * somebody else is first. `behind` is told how many are before us.
  */
-export async function takeTurn(parts: Parts, key: string, request: string, options: {cancelled: () => boolean; behind: (count: number) => void; wakeOn: Promise<unknown>}): Promise<((run: string) => Put) | null> {
+export async function takeTurn(
+  parts: Parts,
+  key: string,
+  request: string,
+  options: {instance: string; cancelled: () => boolean; behind: (count: number) => void; wakeOn: Promise<unknown>},
+): Promise<((run: string) => Put) | null> {
   const watch = watchRecord(parts.store, 'lock', lockId(key))
   void options.wakeOn.then(() => watch.wake())
   let told = -1
@@ -50,7 +56,7 @@ export async function takeTurn(parts: Parts, key: string, request: string, optio
       // a place is renewed when a third of its time is over, not at each change: every write wakes all who wait
       const renewAt = new Date(now.getTime() + (placeSeconds * 1000 * 2) / 3).toISOString()
       if (at === -1 || (queue[at]?.until ?? '') < renewAt) {
-        const mine = {request, until: new Date(now.getTime() + placeSeconds * 1000).toISOString()}
+        const mine = {request, instance: options.instance, until: new Date(now.getTime() + placeSeconds * 1000).toISOString()}
         const next = at === -1 ? [...queue, mine] : queue.map(place => (place.request === request ? mine : place))
         const saved = await parts.store.commit({put: [putLock({...lock, queue: next}, stored?.version ?? 0)], events: []})
         if (!saved.ok) continue

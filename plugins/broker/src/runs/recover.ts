@@ -17,10 +17,12 @@ export async function recover(parts: Parts, instance: string): Promise<{runs: nu
   }
   const sessions = (await parts.store.list<SessionRecord>({kind: 'session', state: ['opening', 'open']})).filter(one => one.value.instance === instance)
   for (const {value} of sessions) await endSession(parts, value, {unknown: 'the broker was lost before the end was recorded'}, 'broker loss')
-  for (const {value, version} of await parts.store.list<LockRecord>({kind: 'lock', state: 'held'})) {
-    const holder = value.holder === null ? undefined : await parts.store.find<RunRecord>('run', value.holder)
-    if (holder?.value.state === 'started') continue
-    await parts.store.commit({put: [putLock({...value, holder: null}, version)], events: []})
+  for (const {value, version} of await parts.store.list<LockRecord>({kind: 'lock'})) {
+    const run = value.holder === null ? undefined : await parts.store.find<RunRecord>('run', value.holder)
+    const holder = run?.value.state === 'started' ? value.holder : null
+    const queue = value.queue.filter(place => place.instance !== instance)
+    if (holder === value.holder && queue.length === value.queue.length) continue
+    await parts.store.commit({put: [putLock({...value, holder, queue}, version)], events: []})
   }
   return {runs: runs.length, sessions: sessions.length}
 }

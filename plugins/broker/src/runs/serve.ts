@@ -109,6 +109,7 @@ export async function runRequest(serving: Serving, id: string, options: {stdin: 
       plan.lock === null
         ? null
         : await takeTurn(parts, plan.lock, id, {
+            instance: set.instance,
             cancelled: () => cancelled || link.isClosed(),
             behind: count => link.send({type: 'queued', behind: count, target: plan.target?.name ?? ''}),
             wakeOn: link.closed,
@@ -186,4 +187,5 @@ async function attachTo(serving: Serving, id: string, have: {stdout: number; std
   )
   const receipt = await makeReceipt(parts, run)
   if (receipt) link.send({type: 'receipt', receipt})
+  link.close()
 }

@@ -115,6 +115,8 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     if (!finished || !(allTaken || abandoned)) return
     settled = true
     clearTimeout(detach)
+    // all is said and taken
+    link?.close()
     announceOver()
   }
   const sayEnd = (): void => {
