@@ -66,6 +66,12 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder> 
   const {promise: lost, reject: fail} = Promise.withResolvers<never>()
   lost.catch(() => {})
 
+  let taken = Promise.withResolvers<void>()
+  const makeRoom = () => {
+    taken.resolve()
+    taken = Promise.withResolvers<void>()
+  }
+
   const sealOne = async (records: Uint8Array[]) => {
     const header: RecordingHeader = {
       version: 1,
@@ -96,11 +102,13 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder> 
           const records = waiting
           waiting = []
           waitingBytes = 0
+          makeRoom()
           await sealOne(records)
         }
       } catch (error) {
         failure = error instanceof Error ? error : new Error(String(error))
         fail(failure)
+        makeRoom()
         throw failure
       } finally {
         sealing = undefined
@@ -130,9 +138,10 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder> 
       const kept = bytes.byteLength <= room ? bytes : bytes.subarray(0, room)
       total += kept.byteLength
       add(recordStream[stream], kept)
-      if (waitingBytes >= pressureBytes) await seal()
-      else if (waitingBytes >= chunkBytes) seal().catch(() => {})
+      if (waitingBytes >= chunkBytes) seal().catch(() => {})
       else timer ??= setTimeout(() => void seal().catch(() => {}), chunkMilliseconds)
+      while (waitingBytes >= pressureBytes && !failure) await taken.promise
+      if (failure) throw failure
     },
     async close() {
       closed = true
