@@ -126,8 +126,9 @@ async function chooseIsolation({isolation, hide}: Settings): Promise<{found: Cag
 
 async function works(candidate: Cages): Promise<boolean> {
   const held = await holdProgram({path: realpathSync('/bin/sh')}, owners())
-  const cage = await candidate.take()
+  let cage: Awaited<ReturnType<Cages['take']>> | undefined
   try {
+    cage = await candidate.take()
     const limits = {wallSeconds: 5, cpuSeconds: 5, memoryBytes: 2 ** 30, processes: 64, fileBytes: 1024, outputBytes: 0}
     const command = commandLine(instruments, cage, {
       env: {},
@@ -143,7 +144,7 @@ async function works(candidate: Cages): Promise<boolean> {
     return signal === 'SIGTERM' || (candidate.isolation === 'bubblewrap' && status === 143)
   } finally {
     await held.file.close()
-    await cage.close?.()
+    await cage?.close?.()
   }
 }
 

@@ -142,16 +142,22 @@ export async function startRun(
   })
   const ended = (async () => {
     const [exit, {stdout, stderr, endedBy}] = await Promise.all([channel.ended, live.read])
-    const chunks = (await recorder?.close().catch(() => [])) ?? []
+    let lost = false
+    const chunks =
+      (await recorder?.close().catch(() => {
+        lost = true
+        parts.alarm('the stored output of a run was lost', {run: id})
+        return []
+      })) ?? []
     const limit = channel.limit ?? (endedBy?.startsWith('limit: ') ? endedBy.slice(7) : null)
     const frameOf = (how: Exit) =>
       endFrame(parts.keys, {id, exit: how, endedBy, stdoutBytes: stdout.bytes, stderrBytes: stderr.bytes, iat: Math.floor(parts.store.now().getTime() / 1000)})
     // while the store is away nobody is told of an end that is not recorded, and nobody waits for ever
-    const patience = setTimeout(async () => {
+    const patience = setTimeout(() => {
       parts.alarm('the end of a run cannot be recorded', {run: id})
-      live.finish(await frameOf({unknown: 'its end could not be recorded yet'}), null)
+      void frameOf({unknown: 'its end could not be recorded yet'}).then(frame => live.finish(frame, null))
     }, unrecordedSeconds * 1000)
-    const {run: done, at} = await endRun(parts, run, exit, {endedBy, stdout, stderr, chunks, truncated: recorder?.truncated() ?? false, limit}).finally(() =>
+    const {run: done, at} = await endRun(parts, run, exit, {endedBy, stdout, stderr, chunks, truncated: lost || (recorder?.truncated() ?? false), limit}).finally(() =>
       clearTimeout(patience),
     )
     const receipt = await makeReceipt(parts, done, at)
