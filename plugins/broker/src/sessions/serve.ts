@@ -28,7 +28,7 @@ const terminals = new WeakMap<object, {size: TerminalSize; term: string}>()
 export async function serveShell(serving: Serving, first: FirstMessage & {type: 'shell'}): Promise<void> {
   const {parts, link, caller} = serving
   const draft: Draft = {kind: 'shell', target: first.target, reason: first.reason, incident: first.incident ?? null}
-  const plan = await asRefused(draft, () => makePlan(parts.bundle(), draft))
+  const plan = await asRefused(parts, draft, () => makePlan(parts.bundle(), draft))
   await serving.challenge()
   terminals.set(link, {size: first.size, term: first.term})
   const decided = decideUse(parts.bundle(), question(plan, caller()), 'shell')
