@@ -74,7 +74,7 @@ const lighterWs = {
 function requireLater(code, imports) {
   const found = [...code.matchAll(imports)]
   if (found.length === 0) return code
-  const uses = new RegExp(`(?<!\\w|[^.]\\.)(${found.map(([, name]) => name).join('|')})(?=[.)])`, 'g')
+  const uses = new RegExp(`(?<!\\w|[^.]\\.)(${found.map(([, name]) => name).join('|')})(?=[.()])`, 'g')
   const later = found.map(([, name, load]) => `var ${name}_; function ${name}() { return ${name}_ ??= ${load} }`)
   return [code.replace(imports, '').replace(uses, '($1())'), ...later].join('\n')
 }

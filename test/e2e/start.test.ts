@@ -20,3 +20,19 @@ test('a development broker starts on a free port, two people use it, and nothing
   expect(existsSync(broker.dir)).toBe(false)
   expect(() => process.kill(broker.pid, 0)).toThrow('ESRCH')
 })
+
+test('the built CLI names what is missing on a command line', async ({onTestFinished}) => {
+  const broker = await startRealBroker(step => onTestFinished(step))
+  for (const [args, missing] of [
+    [['sessions', 'watch'], 'SESSION'],
+    [['review', 'done'], 'REVIEW'],
+    [['request', 'show'], 'REQUEST'],
+  ] as const) {
+    const {status, stdout, stderr} = await broker.as('alice', {login: false}).run(args)
+    expect({status, stdout, stderr}).toEqual({
+      status: 241,
+      stdout: '',
+      stderr: `prod: missing: ${missing}\nprod: try: prod ${args.join(' ')} --help\n`,
+    })
+  }
+})
