@@ -19,7 +19,9 @@ import {login} from '../src/login/login.ts'
 type OnFinished = (act: () => void | Promise<void>) => void
 const issuer = 'https://issuer.example'
 
-async function start(onTestFinished: OnFinished): Promise<{server: TokenServer; env: Record<string, string>; broker: {name: string; url: string}}> {
+async function start(
+  onTestFinished: OnFinished,
+): Promise<{server: TokenServer; env: Record<string, string>; broker: {name: string; url: string}}> {
   const env = newHome(onTestFinished)
   const server = await startTokenServer()
   onTestFinished(server.close)
@@ -46,13 +48,16 @@ function fetchRaw(url: string, options: {method?: string; headers?: Record<strin
 function comeBack(address: string, code: string, changed: Record<string, string> = {}): Promise<Reply> {
   const asked = new URL(address).searchParams
   const back = new URL(asked.get('redirect_uri') as string)
-  for (const [name, value] of Object.entries({code, state: asked.get('state') as string, iss: issuer, ...changed})) back.searchParams.set(name, value)
+  for (const [name, value] of Object.entries({code, state: asked.get('state') as string, iss: issuer, ...changed}))
+    back.searchParams.set(name, value)
   return fetchRaw(back.href)
 }
 
 const codeOf = (error: unknown): string => (error instanceof ProdError ? error.code : String(error))
 
-test('TM-Q1: a login is code + PKCE S256 on a literal loopback address, with state, and a nonce that binds the key', async ({onTestFinished}) => {
+test('TM-Q1: a login is code + PKCE S256 on a literal loopback address, with state, and a nonce that binds the key', async ({
+  onTestFinished,
+}) => {
   const {server, env, broker} = await start(onTestFinished)
   let address = ''
   let met = 0
@@ -73,7 +78,14 @@ test('TM-Q1: a login is code + PKCE S256 on a literal loopback address, with sta
   expect((await reply)?.headers).toMatchObject({'cache-control': 'no-store', 'referrer-policy': 'no-referrer'})
 
   const asked = new URL(address).searchParams
-  expect(Object.fromEntries(asked)).toMatchObject({response_type: 'code', client_id: 'prod', scope: 'openid', code_challenge_method: 'S256', prompt: 'login', max_age: '0'})
+  expect(Object.fromEntries(asked)).toMatchObject({
+    response_type: 'code',
+    client_id: 'prod',
+    scope: 'openid',
+    code_challenge_method: 'S256',
+    prompt: 'login',
+    max_age: '0',
+  })
   expect(asked.get('redirect_uri')).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/callback$/)
   expect(asked.get('state')).toMatch(/^[\w-]{43}$/)
 
@@ -81,13 +93,19 @@ test('TM-Q1: a login is code + PKCE S256 on a literal loopback address, with sta
   expect(sent?.authorization).toBeUndefined()
   const {code, verifier, salt, redirectUri, iss} = sent?.body as Record<string, string>
   expect({code, redirectUri, iss}).toEqual({code: 'the-code', redirectUri: asked.get('redirect_uri'), iss: issuer})
-  expect(createHash('sha256').update(verifier as string).digest('base64url')).toBe(asked.get('code_challenge'))
+  expect(
+    createHash('sha256')
+      .update(verifier as string)
+      .digest('base64url'),
+  ).toBe(asked.get('code_challenge'))
   const kept = await openCredentialStore().find(broker.url)
-  const bound = createHash('sha256').update(thumbprint(kept?.privateJwk as never) + salt).digest('base64url')
+  const bound = createHash('sha256')
+    .update(thumbprint(kept?.privateJwk as never) + salt)
+    .digest('base64url')
   expect(asked.get('nonce')).toBe(bound)
 
   expect(readConfig()).toMatchObject({broker: 'test-broker', brokers: {'test-broker': {url: broker.url}}})
-  const whoami = join(env['XDG_STATE_HOME'] as string, 'prod/whoami.json')
+  const whoami = join(env.XDG_STATE_HOME as string, 'prod/whoami.json')
   expect((statSync(whoami).mode & 0o777).toString(8)).toBe('600')
   const saved = JSON.parse(readFileSync(whoami, 'utf8')) as Record<string, unknown>
   expect(saved).toMatchObject({broker: broker.url, text: expect.stringContaining('alice (engineers)'), json: {groups: ['engineers']}})
@@ -131,21 +149,30 @@ test('TM-Q1: a second process that races for the port with a wrong state wins no
     fresh: false,
     met: () => undefined,
     show: url => {
-      void Promise.all(Array.from({length: 20}, () => comeBack(url, 'evil', {state: randomBytes(32).toString('base64url')}))).then(async replies => {
-        expect(replies.every(({status}) => status === 400)).toBe(true)
-        await comeBack(url, 'good')
-      })
+      void Promise.all(Array.from({length: 20}, () => comeBack(url, 'evil', {state: randomBytes(32).toString('base64url')}))).then(
+        async replies => {
+          expect(replies.every(({status}) => status === 400)).toBe(true)
+          await comeBack(url, 'good')
+        },
+      )
     },
   })
   expect(who.principal.name).toBe('alice')
-  expect(server.seen.filter(({path}) => path === '/v1/login').map(({body}) => body['code'])).toEqual(['good'])
+  expect(server.seen.filter(({path}) => path === '/v1/login').map(({body}) => body.code)).toEqual(['good'])
 })
 
-test('TM-Q1: an answer of another issuer is refused, a missing one too where the provider always names itself', async ({onTestFinished}) => {
-  for (const [iss, issRequired] of [['https://evil.example', false], [undefined, true]] as const) {
+test('TM-Q1: an answer of another issuer is refused, a missing one too where the provider always names itself', async ({
+  onTestFinished,
+}) => {
+  for (const [iss, issRequired] of [
+    ['https://evil.example', false],
+    [undefined, true],
+  ] as const) {
     const callback = await listen({state: 's', issuer, issRequired, limitMs: 60_000})
     onTestFinished(() => callback.close())
-    expect((await fetchRaw(`${callback.redirectUri}?code=c&state=s${iss === undefined ? '' : `&iss=${encodeURIComponent(iss)}`}`)).status).toBe(400)
+    expect(
+      (await fetchRaw(`${callback.redirectUri}?code=c&state=s${iss === undefined ? '' : `&iss=${encodeURIComponent(iss)}`}`)).status,
+    ).toBe(400)
     expect(codeOf(await callback.answer.catch((error: unknown) => error))).toBe('LOGIN_FAILED')
   }
 })
@@ -166,12 +193,22 @@ test('TM-Q1: the wait has an end, and a refusal of the provider is said', async 
   await new Promise(resolve => socket.once('close', resolve))
 })
 
-test('TM-Q8: the first contact is remembered; other keys, another origin, http without --dev are refused before anybody logs in', async ({onTestFinished}) => {
+test('TM-Q8: the first contact is remembered; other keys, another origin, http without --dev are refused before anybody logs in', async ({
+  onTestFinished,
+}) => {
   const {server, broker} = await start(onTestFinished)
   const shown: string[] = []
   let met = 0
   const attempt = (): Promise<string> =>
-    login({broker, fresh: false, met: () => met++, show: url => { shown.push(url); void comeBack(url, 'c') }}).then(() => 'logged in', codeOf)
+    login({
+      broker,
+      fresh: false,
+      met: () => met++,
+      show: url => {
+        shown.push(url)
+        void comeBack(url, 'c')
+      },
+    }).then(() => 'logged in', codeOf)
 
   server.bend.configuration = {development: false}
   expect(await attempt()).toBe('INSECURE_URL')
@@ -198,28 +235,49 @@ test('TM-Q8: the first contact is remembered; other keys, another origin, http w
 async function startProvider(onTestFinished: OnFinished, to?: string): Promise<string> {
   const provider = createServer((request, response) => {
     const url = new URL(request.url as string, 'http://x')
-    const go = (location: string, cookie: string): void => void response.writeHead(303, {location, 'set-cookie': [cookie, 'gone=; expires=Thu, 01 Jan 1970 00:00:00 GMT']}).end()
+    const go = (location: string, cookie: string): void =>
+      void response.writeHead(303, {location, 'set-cookie': [cookie, 'gone=; expires=Thu, 01 Jan 1970 00:00:00 GMT']}).end()
     if (url.pathname === '/auth') {
       if (url.searchParams.get('login_hint') !== 'alice') return void response.writeHead(200).end('who are you?')
       return go(to ?? `/interaction/1?${url.searchParams}`, 'step=one; Path=/interaction/1; HttpOnly')
     }
     if (url.pathname !== '/interaction/1' || request.headers.cookie !== 'step=one') return void response.writeHead(400).end()
     const back = new URL(url.searchParams.get('redirect_uri') as string)
-    for (const [name, value] of [['code', 'by-itself'], ['state', url.searchParams.get('state') as string], ['iss', issuer]]) back.searchParams.set(name as string, value as string)
+    for (const [name, value] of [
+      ['code', 'by-itself'],
+      ['state', url.searchParams.get('state') as string],
+      ['iss', issuer],
+    ])
+      back.searchParams.set(name as string, value as string)
     go(back.href, 'session=2; Path=/')
   })
   await new Promise<void>(resolve => provider.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => new Promise<void>(resolve => { provider.close(() => resolve()); provider.closeAllConnections() }))
+  onTestFinished(
+    () =>
+      new Promise<void>(resolve => {
+        provider.close(() => resolve())
+        provider.closeAllConnections()
+      }),
+  )
   return `http://127.0.0.1:${(provider.address() as AddressInfo).port}/auth`
 }
 
 test('--as takes the same way without a browser, at a development provider on this machine alone', async ({onTestFinished}) => {
   const {server, broker} = await start(onTestFinished)
-  const attempt = (as: string): Promise<string> => login({broker, fresh: false, as, met: () => undefined, show: () => { throw new Error('no browser here') }}).then(({who}) => who.principal.name, codeOf)
+  const attempt = (as: string): Promise<string> =>
+    login({
+      broker,
+      fresh: false,
+      as,
+      met: () => undefined,
+      show: () => {
+        throw new Error('no browser here')
+      },
+    }).then(({who}) => who.principal.name, codeOf)
 
   server.bend.configuration = {authorizationEndpoint: await startProvider(onTestFinished)}
   expect(await attempt('alice')).toBe('alice')
-  expect(server.seen.find(({path}) => path === '/v1/login')?.body['code']).toBe('by-itself')
+  expect(server.seen.find(({path}) => path === '/v1/login')?.body.code).toBe('by-itself')
   expect(await attempt('mallory')).toBe('LOGIN_FAILED')
 
   server.bend.configuration = {authorizationEndpoint: await startProvider(onTestFinished, 'http://127.0.0.1:1/elsewhere')}
@@ -232,15 +290,24 @@ const dev = join(import.meta.dirname, '../bin/dev.mjs')
 
 /** One `prod` as a process, from the sources. */
 async function prod(env: Record<string, string>, ...argv: string[]): Promise<{status: number | null; out: string; err: string}> {
-  const child = spawn(process.execPath, ['--conditions=source', dev, ...argv], {env: {PATH: process.env['PATH'], ...env}, stdio: ['ignore', 'pipe', 'pipe']})
-  const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>(resolve => child.on('close', resolve))])
+  const child = spawn(process.execPath, ['--conditions=source', dev, ...argv], {
+    env: {PATH: process.env.PATH, ...env},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [out, err, status] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>(resolve => child.on('close', resolve)),
+  ])
   return {status, out, err}
 }
 
-test('TM-Q7: logout ends the login at the broker, then here; where the broker is down it goes here, and that is said', async ({onTestFinished}) => {
+test('TM-Q7: logout ends the login at the broker, then here; where the broker is down it goes here, and that is said', async ({
+  onTestFinished,
+}) => {
   const {server, env, broker} = await start(onTestFinished)
   const enter = (): Promise<unknown> => login({broker, fresh: false, met: () => undefined, show: url => void comeBack(url, 'c')})
-  const whoami = join(env['XDG_STATE_HOME'] as string, 'prod/whoami.json')
+  const whoami = join(env.XDG_STATE_HOME as string, 'prod/whoami.json')
 
   await enter()
   expect(await prod(env, 'logout', '--everywhere', '--json')).toMatchObject({status: 0, out: expect.stringContaining('"ended": 3')})
@@ -256,5 +323,5 @@ test('TM-Q7: logout ends the login at the broker, then here; where the broker is
   expect(status).toBe(246)
   expect(err).toContain('logged out here, but the broker was not told')
   expect(await openCredentialStore().find(broker.url)).toBeUndefined()
-  expect(readFileSync(join(env['XDG_STATE_HOME'] as string, 'prod/credentials.json'), 'utf8')).not.toContain(kept?.refreshToken)
+  expect(readFileSync(join(env.XDG_STATE_HOME as string, 'prod/credentials.json'), 'utf8')).not.toContain(kept?.refreshToken)
 })

@@ -58,7 +58,9 @@ const table: Record<string, string[]> = {
     sdk,
     ...ports,
     ...features,
-    ...['stores', 'catalog', 'policy', 'identity-providers', 'http', 'identity', 'audit', 'outbox', 'metrics', 'dev', 'plugins'].map(broker),
+    ...['stores', 'catalog', 'policy', 'identity-providers', 'http', 'identity', 'audit', 'outbox', 'metrics', 'dev', 'plugins'].map(
+      broker,
+    ),
   ],
   // what loads packages that an operator pinned
   [broker('plugins')]: [sdk, ...ports],

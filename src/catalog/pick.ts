@@ -17,12 +17,23 @@ export async function pickTool(broker: Calls): Promise<string> {
 export async function pickTarget(broker: Calls): Promise<string> {
   const {targets} = await broker.call(api.catalog)
   const reachable = targets.filter(({shell}) => shell !== 'no')
-  return pick({what: 'target', choices: reachable.map(({name, environment, summary, shell}) => ({name, note: `${environment}  ${summary}  ${usableWords[shell]}`, value: name})), instead: 'prod shell TARGET'})
+  return pick({
+    what: 'target',
+    choices: reachable.map(({name, environment, summary, shell}) => ({
+      name,
+      note: `${environment}  ${summary}  ${usableWords[shell]}`,
+      value: name,
+    })),
+    instead: 'prod shell TARGET',
+  })
 }
 
 /** A role's name. */
 export async function pickRole(broker: Calls): Promise<string> {
   const {roles} = await broker.call(api.catalog)
-  return pick({what: 'role', choices: roles.map(({name, summary, usable}) => ({name, note: `${summary}  ${usableWords[usable]}`, value: name})), instead: 'prod request create ROLE'})
+  return pick({
+    what: 'role',
+    choices: roles.map(({name, summary, usable}) => ({name, note: `${summary}  ${usableWords[usable]}`, value: name})),
+    instead: 'prod request create ROLE',
+  })
 }
-

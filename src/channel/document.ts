@@ -2,7 +2,7 @@
 import type {ApprovalDocument} from '@prod/sdk'
 import {showDuration} from '@prod/sdk/cli/durations'
 import {sha256} from '@prod/sdk/document'
-import {showArgv, showArgument} from '@prod/sdk/text'
+import {showArgument, showArgv} from '@prod/sdk/text'
 
 /** What stands on the screen, and the digest of the bytes that it was made from. */
 export function showDocument(text: string): {lines: string[]; digest: string; document: ApprovalDocument} {
@@ -10,9 +10,13 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
   const {argv, program, env, stdin, role, targets, limits} = document
   const where = targets.map(target => `${target.name} (${target.environment}, ${target.address})`)
   const count = targets.length > 1 ? ` on ${targets.length} targets` : ''
-  const field = (name: string, value: string | null | undefined) => (value === null || value === undefined ? [] : [`${`${name}:`.padEnd(13)} ${value}`])
+  const field = (name: string, value: string | null | undefined) =>
+    value === null || value === undefined ? [] : [`${`${name}:`.padEnd(13)} ${value}`]
   const lines = [
-    ...field(document.class === 'read' ? 'runs' : `${document.class}`, argv ? `${showArgv(argv)}${count}` : role ? `the role ${role.name}` : 'a shell'),
+    ...field(
+      document.class === 'read' ? 'runs' : `${document.class}`,
+      argv ? `${showArgv(argv)}${count}` : role ? `the role ${role.name}` : 'a shell',
+    ),
     ...(argv ? argv.map((argument, index) => `  argument ${index}: ${showArgument(argument)}`) : []),
     ...(where.length > 0 ? where.map(one => `where:        ${one}`) : []),
     ...field('program', program ? `${program.path} sha256:${program.sha256 ?? 'not known'}` : null),

@@ -7,9 +7,9 @@ import {ProdError} from '@prod/sdk/errors'
 import type {Broker, Session} from '@prod/sdk/session'
 import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
 import type {EndPayload, FirstMessage, ServerMessage} from '@prod/sdk/wire'
+import {clientInfo} from './client-info.ts'
 import {type Outlet, openOutlet} from './outlet.ts'
 import {checkReceipt, openEnd, type Pins} from './proof.ts'
-import {clientInfo} from './client-info.ts'
 
 /** How long a cut link is tried to be taken up again: as long as the broker keeps the run. */
 const comeBackMilliseconds = 60_000
@@ -112,7 +112,13 @@ class TerminalEnd {
   /** A lost link is taken up again with what is known: the run, or the request that waits. */
   async #comeBack(lost: LinkLost): Promise<StreamConnection> {
     const id = this.#started?.id ?? this.#request
-    if (id === undefined) throw new ProdError('BROKER_UNREACHABLE', 'the connection was lost before anything was asked for', 'try again: a repeated request is not made twice', {cause: lost})
+    if (id === undefined)
+      throw new ProdError(
+        'BROKER_UNREACHABLE',
+        'the connection was lost before anything was asked for',
+        'try again: a repeated request is not made twice',
+        {cause: lost},
+      )
     say(`connection lost; taking up ${id} again`)
     const until = Date.now() + comeBackMilliseconds
     for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
@@ -124,10 +130,14 @@ class TerminalEnd {
           stdin: lost.stdin,
         })
       } catch (error) {
-        const again = error instanceof ProdError && (error.code === 'BROKER_UNREACHABLE' || error.code === 'LINK_LOST' || error.code === 'STORE_UNAVAILABLE')
+        const again =
+          error instanceof ProdError &&
+          (error.code === 'BROKER_UNREACHABLE' || error.code === 'LINK_LOST' || error.code === 'STORE_UNAVAILABLE')
         if (!again || Date.now() > until) {
           if (!again || !this.#started) throw error
-          throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost while ${id} ran; its outcome is unknown`, `prod attach ${id}`, {cause: error})
+          throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost while ${id} ran; its outcome is unknown`, `prod attach ${id}`, {
+            cause: error,
+          })
         }
       }
       await new Promise(resolve => setTimeout(resolve, wait))
@@ -169,7 +179,8 @@ class TerminalEnd {
         this.#spinner?.stop()
         this.#spinner = undefined
         // what came before, or was not kept for us
-        if (message.stdout !== this.#outlets.stdout.digest().bytes || message.stderr !== this.#outlets.stderr.digest().bytes) this.#sawAll = false
+        if (message.stdout !== this.#outlets.stdout.digest().bytes || message.stderr !== this.#outlets.stderr.digest().bytes)
+          this.#sawAll = false
         this.#started = message
         if (this.#interrupted > 0) this.#passInterrupt()
         break
@@ -196,7 +207,9 @@ class TerminalEnd {
     const who = message.approvers.length > 0 ? message.approvers.join(', ') : 'nobody known'
     const count = message.approvalsNeeded > 1 ? ` (${message.approvals.length} of ${message.approvalsNeeded})` : ''
     if (news) say([`${message.summary} needs approval${count}: prod request approve ${message.request}`])
-    this.#show(`waiting since ${since.toTimeString().slice(0, 8)} for one of: ${who}${message.approvals.length > 0 ? `; approved by ${message.approvals.join(', ')}` : ''}`)
+    this.#show(
+      `waiting since ${since.toTimeString().slice(0, 8)} for one of: ${who}${message.approvals.length > 0 ? `; approved by ${message.approvals.join(', ')}` : ''}`,
+    )
   }
 
   #show(text: string): void {
@@ -237,12 +250,42 @@ class TerminalEnd {
     const end = this.#end
     const started = this.#started
     if (!end || !started) throw new ProdError('OUTCOME_UNKNOWN', 'the end of the run was not seen', 'prod attach ID')
-    if (this.#receipt) checkReceipt(this.#options.pins, this.#receipt, end, this.#sawAll ? {stdout: stdout.digest(), stderr: stderr.digest()} : undefined)
-    return {status: statusOf(end), id: end.id, request: started.request, target: started.target, exit: end.exit, endedBy: end.endedBy, stdout, stderr, receipt: this.#receipt}
+    if (this.#receipt)
+      checkReceipt(this.#options.pins, this.#receipt, end, this.#sawAll ? {stdout: stdout.digest(), stderr: stderr.digest()} : undefined)
+    return {
+      status: statusOf(end),
+      id: end.id,
+      request: started.request,
+      target: started.target,
+      exit: end.exit,
+      endedBy: end.endedBy,
+      stdout,
+      stderr,
+      receipt: this.#receipt,
+    }
   }
 }
 
-const signals: Record<string, number> = {SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15, SIGXCPU: 24, SIGXFSZ: 25, SIGSYS: 31}
+const signals: Record<string, number> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGSYS: 31,
+}
 
 /** Our exit status: the program's own; 128+n for a signal; 130, 248 or 249 where prod has a word of its own. Pure. */
 export function statusOf({exit, endedBy}: Pick<EndPayload, 'exit' | 'endedBy'>): number {

@@ -19,7 +19,10 @@ export function createPlain(): StreamSanitiser {
     const keep = last ? 0 : (half.exec(text)?.[0].length ?? 0)
     held = text.slice(text.length - keep)
     let out = ''
-    for (const piece of text.slice(0, text.length - keep).replace(silent, '').match(/[\r\n]|[^\r\n]+/g) ?? []) {
+    for (const piece of text
+      .slice(0, text.length - keep)
+      .replace(silent, '')
+      .match(/[\r\n]|[^\r\n]+/g) ?? []) {
       if (piece === '\r') returned = !lineStart
       else {
         if (returned && piece !== '\n') out += '\n'

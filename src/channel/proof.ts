@@ -25,10 +25,12 @@ export function openEnd(pins: Pins, jws: string): EndPayload {
  */
 export function checkReceipt(pins: Pins, receipt: Receipt, end: EndPayload, seen: {stdout: Digest; stderr: Digest} | undefined): void {
   const {signature, ...unsigned} = receipt
-  const wrong = (what: string) => new ProdError('OUTCOME_UNKNOWN', `the receipt of ${receipt.run} does not fit: ${what}`, `prod attach ${receipt.run}`)
+  const wrong = (what: string) =>
+    new ProdError('OUTCOME_UNKNOWN', `the receipt of ${receipt.run} does not fit: ${what}`, `prod attach ${receipt.run}`)
   if (verifyJws(pins.receiptKey, signature, 'prod-receipt+jws') !== canonical(unsigned)) throw wrong('its signature is over something else')
   if (canonical(receipt.exit) !== canonical(end.exit) || receipt.run !== end.id) throw wrong('it tells of another end')
-  if (seen && canonical([seen.stdout, seen.stderr]) !== canonical([receipt.stdout, receipt.stderr])) throw wrong('the output that came is not the output that was recorded')
+  if (seen && canonical([seen.stdout, seen.stderr]) !== canonical([receipt.stdout, receipt.stderr]))
+    throw wrong('the output that came is not the output that was recorded')
   try {
     const {size} = openCheckpoint(receipt.log.checkpoint, pins.logKey)
     if (size <= receipt.log.index) throw new RangeError()

@@ -13,7 +13,8 @@ export async function takeReason(flag: string | undefined): Promise<{reason: str
   if (flag === '-') {
     const kept = readPrivate(path)
     const {reason, at} = kept === undefined ? {reason: '', at: 0} : (JSON.parse(kept) as {reason: string; at: number})
-    if (reason === '' || Date.now() - at > reusableMilliseconds) throw new ProdError('REASON_INVALID', 'there is no reason of the last 20 minutes to use again', '--reason "why, in your words"')
+    if (reason === '' || Date.now() - at > reusableMilliseconds)
+      throw new ProdError('REASON_INVALID', 'there is no reason of the last 20 minutes to use again', '--reason "why, in your words"')
     return {reason, reused: true}
   }
   const reason = checkReason(flag ?? (await askReason()))

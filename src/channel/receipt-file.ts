@@ -8,6 +8,11 @@ export function writeReceipt(path: string, receipt: Receipt | null): void {
   try {
     writeFileSync(path, `${JSON.stringify(receipt, undefined, 2)}\n`, {mode: 0o644})
   } catch (cause) {
-    throw new ProdError('USAGE', `${path} cannot be written: ${(cause as NodeJS.ErrnoException).code}`, `prod attach ${receipt.run} --receipt FILE`, {cause})
+    throw new ProdError(
+      'USAGE',
+      `${path} cannot be written: ${(cause as NodeJS.ErrnoException).code}`,
+      `prod attach ${receipt.run} --receipt FILE`,
+      {cause},
+    )
   }
 }

@@ -30,7 +30,8 @@ export async function* openRecording(sealed: AsyncIterable<string>, identity: st
       throw new ProdError('SIGNATURE_INVALID', `chunk ${number} cannot be opened with this identity`, '--identity FILE', {cause})
     }
     const header = headerOf(records)
-    if (header.chunk !== number || header.previous !== previous) throw new ProdError('SIGNATURE_INVALID', `chunk ${number} is not the one that was recorded there`, 'prod audit verify')
+    if (header.chunk !== number || header.previous !== previous)
+      throw new ProdError('SIGNATURE_INVALID', `chunk ${number} is not the one that was recorded there`, 'prod audit verify')
     previous = createHash('sha256').update(file).digest('hex')
     number += 1
     yield records

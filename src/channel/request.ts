@@ -1,7 +1,7 @@
 /** Waits with the person until a request of theirs is decided. */
 import type {Request} from '@prod/sdk'
-import {startSpinner} from '@prod/sdk/cli/spinner'
 import {Interrupted} from '@prod/sdk/cli/failure'
+import {startSpinner} from '@prod/sdk/cli/spinner'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker, Session} from '@prod/sdk/session'
 import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
@@ -45,7 +45,8 @@ export async function followRequest({broker, session, request, onInterrupt, canc
         }
         if (interrupted) throw new Interrupted()
       } catch (error) {
-        const again = error instanceof LinkLost || (connection !== undefined && error instanceof ProdError && error.code === 'BROKER_UNREACHABLE')
+        const again =
+          error instanceof LinkLost || (connection !== undefined && error instanceof ProdError && error.code === 'BROKER_UNREACHABLE')
         if (!again) throw error
         await new Promise(resolve => setTimeout(resolve, 1000))
       }
@@ -60,7 +61,8 @@ export async function followRequest({broker, session, request, onInterrupt, canc
 function refusalOf(request: Request, interrupted: boolean): Error {
   const show = `prod request show ${request.id}`
   if (interrupted) return new Interrupted()
-  if (request.state === 'denied') return new ProdError('REQUEST_DENIED', `request ${request.id} was denied${request.note ? `: ${request.note}` : ''}`, show)
+  if (request.state === 'denied')
+    return new ProdError('REQUEST_DENIED', `request ${request.id} was denied${request.note ? `: ${request.note}` : ''}`, show)
   if (request.state === 'cancelled') return new ProdError('REQUEST_CANCELLED', `request ${request.id} was cancelled`, show)
   if (request.state === 'expired') return new ProdError('REQUEST_EXPIRED', `request ${request.id} has expired`, 'ask again')
   return new ProdError('APPROVAL_VOID', `request ${request.id} is void${request.note ? `: ${request.note}` : ''}`, 'ask again')

@@ -104,20 +104,28 @@ class ShellEnd {
   /** A cut link keeps a shell for a while: it is taken up again where it stood, with what was typed and not yet read. */
   async #comeBack(lost: LinkLost): Promise<StreamConnection> {
     const id = this.#started?.id ?? this.#request
-    if (id === undefined) throw new ProdError('BROKER_UNREACHABLE', 'the connection was lost before anything was opened', 'prod shell', {cause: lost})
+    if (id === undefined)
+      throw new ProdError('BROKER_UNREACHABLE', 'the connection was lost before anything was opened', 'prod shell', {cause: lost})
     if (this.#lostAt === undefined) say(`connection lost; taking up ${id} again`)
     this.#lostAt ??= Date.now()
     const {broker, session} = this.#options
     for (;;) {
       await new Promise(resolve => setTimeout(resolve, 200))
       try {
-        return await openStream({broker, session, first: {type: 'attach', id, have: lost.have, size: ownSize(), client: clientInfo()}, stdin: lost.stdin})
+        return await openStream({
+          broker,
+          session,
+          first: {type: 'attach', id, have: lost.have, size: ownSize(), client: clientInfo()},
+          stdin: lost.stdin,
+        })
       } catch (error) {
         const again = error instanceof ProdError && (error.code === 'BROKER_UNREACHABLE' || error.code === 'STORE_UNAVAILABLE')
         if (!again) throw error
       }
       if (Date.now() - this.#lostAt > comeBackMilliseconds) {
-        throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost while ${id} was open; the broker ends it`, `prod attach ${id}`, {cause: lost})
+        throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost while ${id} was open; the broker ends it`, `prod attach ${id}`, {
+          cause: lost,
+        })
       }
     }
   }

@@ -4,13 +4,13 @@ import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseMoment} from '@prod/sdk/cli/durations'
 import {say} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
+import {pickTool} from '../catalog/pick.ts'
 import {clientInfo} from '../channel/client-info.ts'
 import {followRun, type RunOutcome} from '../channel/exec.ts'
+import {newKey} from '../channel/key.ts'
 import {openStreams} from '../channel/login.ts'
 import {takeReason} from '../channel/reason.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
-import {newKey} from '../channel/key.ts'
-import {pickTool} from '../catalog/pick.ts'
 
 /** What `exec --json` prints. */
 interface ExecResult {
@@ -33,8 +33,16 @@ export default class Exec extends ProdCommand {
   static override strict = false
   static override usage = 'exec [--reason R] [--on TARGET] [--wait|--nowait] TOOL [ARGS…]'
   static override flags = {
-    reason: Flags.string({char: 'r', description: 'why; approvers and the log see it. - takes the last one (20 minutes at most, read-only commands)'}),
-    on: Flags.string({description: 'the target, where the tool runs on several', helpValue: 'TARGET', multiple: true, multipleNonGreedy: true}),
+    reason: Flags.string({
+      char: 'r',
+      description: 'why; approvers and the log see it. - takes the last one (20 minutes at most, read-only commands)',
+    }),
+    on: Flags.string({
+      description: 'the target, where the tool runs on several',
+      helpValue: 'TARGET',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
     incident: Flags.string({description: 'the incident this belongs to', helpValue: 'ID'}),
     wait: Flags.boolean({default: true, allowNo: false, description: 'wait for approval (the default)', exclusive: ['nowait']}),
     nowait: Flags.boolean({description: 'do not wait for approval: print the request id and end with 245'}),
@@ -51,7 +59,10 @@ export default class Exec extends ProdCommand {
   async run(): Promise<ExecResult | {request: string}> {
     const {flags, argv} = await this.parse(Exec)
     let words = argv as string[]
-    if (words.some(word => word.includes('\ufffd'))) throw new ProdError('ARGV_INVALID', 'an argument is not well-formed UTF-8', 'prod exec --help', {position: words.findIndex(word => word.includes('\ufffd'))})
+    if (words.some(word => word.includes('\ufffd')))
+      throw new ProdError('ARGV_INVALID', 'an argument is not well-formed UTF-8', 'prod exec --help', {
+        position: words.findIndex(word => word.includes('\ufffd')),
+      })
     if (words.length === 0) words = [await pickTool(this.broker())]
     this.usageTool = words[0]
     const {reason, reused} = await takeReason(flags.reason)
@@ -91,5 +102,15 @@ export function showOutcome(outcome: RunOutcome): ExecResult {
   if ('unknown' in exit) say(`the outcome of ${id} is unknown: ${exit.unknown}`)
   else if (endedBy !== null) say(`${id} was ended: ${endedBy}`)
   if (process.stderr.isTTY && receipt) say(`receipt: ${id}, entry ${receipt.log.index} of the log`)
-  return {run: id, request, target, exit, endedBy, stdout: stdout.kept(), stderr: stderr.kept(), truncated: stdout.cut() || stderr.cut(), receipt}
+  return {
+    run: id,
+    request,
+    target,
+    exit,
+    endedBy,
+    stdout: stdout.kept(),
+    stderr: stderr.kept(),
+    truncated: stdout.cut() || stderr.cut(),
+    receipt,
+  }
 }

@@ -42,7 +42,9 @@ export default class Login extends ProdCommand {
         openBrowser(url)
       },
     })
-    this.say(`logged in to ${name} as ${who.principal.name} (${who.groups.join(', ') || 'in no group'}), until ${who.expiresAt} (${showWhen(who.expiresAt, new Date())})`)
+    this.say(
+      `logged in to ${name} as ${who.principal.name} (${who.groups.join(', ') || 'in no group'}), until ${who.expiresAt} (${showWhen(who.expiresAt, new Date())})`,
+    )
     return {...who, broker: broker.url, name}
   }
 

@@ -41,9 +41,16 @@ export default class Logout extends ProdCommand {
     if (flags.forget) forgetPin(broker)
     if (fault !== undefined) {
       const {code, message, hint} = fault instanceof ProdError ? fault : new ProdError('INTERNAL', 'the broker could not be told')
-      throw new ProdError(code, `logged out here, but the broker was not told and keeps the login until it ends by itself: ${message}`, hint, {cause: fault})
+      throw new ProdError(
+        code,
+        `logged out here, but the broker was not told and keeps the login until it ends by itself: ${message}`,
+        hint,
+        {cause: fault},
+      )
     }
-    this.say(`logged out of ${broker.name}${flags.everywhere ? `: ${ended} logins ended` : ''}${flags.forget ? ', and its keys are forgotten' : ''}`)
+    this.say(
+      `logged out of ${broker.name}${flags.everywhere ? `: ${ended} logins ended` : ''}${flags.forget ? ', and its keys are forgotten' : ''}`,
+    )
     return {broker: broker.url, ended}
   }
 }

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import {api} from '@prod/sdk/api'
-import {filter} from '@prod/sdk/cli/ask'
 import type {CatalogView} from '@prod/sdk/catalog-view'
+import {filter} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {showDuration} from '@prod/sdk/cli/durations'
 import {table} from '@prod/sdk/cli/table'
@@ -17,7 +17,13 @@ export default class Roles extends ProdCommand {
     const {args} = await this.parse(Roles)
     const {roles} = await this.broker().call(api.catalog)
     const found = filter(roles, args.filter ?? '', role => `${role.name} ${role.summary}`)
-    const rows = found.map(({name, usable, active, maxSeconds, summary, class: kind}) => [name, active ? `active until ${active}` : usableWords[usable], kind, `at most ${showDuration(maxSeconds)}`, summary])
+    const rows = found.map(({name, usable, active, maxSeconds, summary, class: kind}) => [
+      name,
+      active ? `active until ${active}` : usableWords[usable],
+      kind,
+      `at most ${showDuration(maxSeconds)}`,
+      summary,
+    ])
     this.log(table(['role', 'usable', 'class', 'for', {head: 'what', prose: true}], rows))
     if (found.length === 0) this.say('no role fits')
     return found

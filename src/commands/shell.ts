@@ -7,7 +7,7 @@ import {clientInfo} from '../channel/client-info.ts'
 import {newKey} from '../channel/key.ts'
 import {openStreams} from '../channel/login.ts'
 import {takeReason} from '../channel/reason.ts'
-import {followShell, sayEnded, type ShellOutcome} from '../channel/shell.ts'
+import {followShell, type ShellOutcome, sayEnded} from '../channel/shell.ts'
 import {ownSize} from '../channel/terminal.ts'
 
 /** A shell, the last resort. */
@@ -38,7 +38,7 @@ export default class Shell extends ProdCommand {
         reason,
         ...(flags.incident === undefined ? {} : {incident: flags.incident}),
         size: ownSize(),
-        term: /^[A-Za-z0-9._+-]{1,64}$/.test(process.env['TERM'] ?? '') ? (process.env['TERM'] as string) : 'xterm-256color',
+        term: /^[A-Za-z0-9._+-]{1,64}$/.test(process.env.TERM ?? '') ? (process.env.TERM as string) : 'xterm-256color',
         confirmed: null,
         wait: !flags.nowait,
         client: clientInfo(),

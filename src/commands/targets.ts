@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import {api} from '@prod/sdk/api'
-import {filter} from '@prod/sdk/cli/ask'
 import type {CatalogView} from '@prod/sdk/catalog-view'
+import {filter} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {table} from '@prod/sdk/cli/table'
 import {usableWords} from '../catalog/pick.ts'
@@ -16,7 +16,12 @@ export default class Targets extends ProdCommand {
     const {args} = await this.parse(Targets)
     const {targets} = await this.broker().call(api.catalog)
     const found = filter(targets, args.filter ?? '', target => `${target.name} ${target.environment} ${target.summary}`)
-    this.log(table(['target', 'environment', 'address', 'shell', {head: 'what', prose: true}], found.map(one => [one.name, one.environment, one.address, usableWords[one.shell], one.summary])))
+    this.log(
+      table(
+        ['target', 'environment', 'address', 'shell', {head: 'what', prose: true}],
+        found.map(one => [one.name, one.environment, one.address, usableWords[one.shell], one.summary]),
+      ),
+    )
     if (found.length === 0) this.say('no target fits')
     return found
   }

@@ -24,7 +24,17 @@ const path = '/callback'
  * Listens on 127.0.0.1, a port of the system's choice, until the answer that carries `state` comes, or `limitMs` have passed. What
  * is not that answer is refused and takes nothing away: another path 404, another Host 421, another method 405, another state 400.
  */
-export async function listen({state, issuer, issRequired, limitMs}: {state: string; issuer: string; issRequired: boolean; limitMs: number}): Promise<Callback> {
+export async function listen({
+  state,
+  issuer,
+  issRequired,
+  limitMs,
+}: {
+  state: string
+  issuer: string
+  issRequired: boolean
+  limitMs: number
+}): Promise<Callback> {
   const {promise: answer, resolve, reject} = Promise.withResolvers<Answer>()
   answer.catch(() => undefined)
   let host = ''
@@ -46,13 +56,21 @@ export async function listen({state, issuer, issRequired, limitMs}: {state: stri
 
     const iss = params.get('iss')
     if (iss === null ? issRequired : iss !== issuer) {
-      return [400, 'this answer comes from another provider', () => reject(new ProdError('LOGIN_FAILED', `the answer names another provider than ${issuer}`, 'prod login'))]
+      return [
+        400,
+        'this answer comes from another provider',
+        () => reject(new ProdError('LOGIN_FAILED', `the answer names another provider than ${issuer}`, 'prod login')),
+      ]
     }
     const error = params.get('error')
     const code = params.get('code')
     if (error !== null || !code) {
       const why = params.get('error_description') ?? error ?? 'it sent no code'
-      return [400, 'the provider refused the login; the terminal says more', () => reject(new ProdError('LOGIN_FAILED', `the provider refused the login: ${why}`, 'prod login'))]
+      return [
+        400,
+        'the provider refused the login; the terminal says more',
+        () => reject(new ProdError('LOGIN_FAILED', `the provider refused the login: ${why}`, 'prod login')),
+      ]
     }
     return [200, 'You may close this page and go back to the terminal.', () => resolve({code, ...(iss === null ? {} : {iss})})]
   }
@@ -77,7 +95,13 @@ export async function listen({state, issuer, issRequired, limitMs}: {state: stri
     server.listen(0, '127.0.0.1', listening)
   })
   host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  const timer = setTimeout(() => reject(new ProdError('LOGIN_FAILED', `nobody came back from the provider within ${Math.round(limitMs / 60_000)} minutes`, 'prod login')), limitMs)
+  const timer = setTimeout(
+    () =>
+      reject(
+        new ProdError('LOGIN_FAILED', `nobody came back from the provider within ${Math.round(limitMs / 60_000)} minutes`, 'prod login'),
+      ),
+    limitMs,
+  )
   const close = (): void => {
     clearTimeout(timer)
     server.close()

@@ -17,7 +17,8 @@ export async function follow(authorizationUrl: string, redirectUri: string): Pro
   let at = new URL(authorizationUrl)
   for (let step = 0; step < maxSteps; step++) {
     const back = at.origin + at.pathname === redirectUri
-    if (!back && at.origin !== origin) throw new ProdError('LOGIN_FAILED', `the development provider leads away, to ${at.origin}`, 'prod login')
+    if (!back && at.origin !== origin)
+      throw new ProdError('LOGIN_FAILED', `the development provider leads away, to ${at.origin}`, 'prod login')
     const {status, location, setCookies} = await visit(at, back ? [] : [...cookies.values()].filter(({path}) => matches(at.pathname, path)))
     if (back) return
     for (const line of setCookies) keep(cookies, line)
@@ -29,11 +30,16 @@ export async function follow(authorizationUrl: string, redirectUri: string): Pro
   throw new ProdError('LOGIN_FAILED', 'the development provider leads in circles', 'prod login')
 }
 
-function visit(url: URL, cookies: {name: string; value: string}[]): Promise<{status: number; location: string | undefined; setCookies: string[]}> {
+function visit(
+  url: URL,
+  cookies: {name: string; value: string}[],
+): Promise<{status: number; location: string | undefined; setCookies: string[]}> {
   const {promise, resolve, reject} = Promise.withResolvers<IncomingMessage>()
   const cookie = cookies.map(({name, value}) => `${name}=${value}`).join('; ')
   get(url, {agent: false, timeout: 10_000, headers: {accept: 'text/html', ...(cookie ? {cookie} : {})}}, resolve)
-    .on('timeout', function (this: import('node:http').ClientRequest) { this.destroy(new Error('no answer in time')) })
+    .on('timeout', function (this: import('node:http').ClientRequest) {
+      this.destroy(new Error('no answer in time'))
+    })
     .on('error', reject)
   return promise.then(
     response => {
@@ -49,7 +55,8 @@ function visit(url: URL, cookies: {name: string; value: string}[]): Promise<{sta
 function keep(cookies: Map<string, {name: string; value: string; path: string}>, line: string): void {
   const [pair = '', ...attributes] = line.split(';')
   const [name = '', ...rest] = pair.trim().split('=')
-  const of = (wanted: string): string | undefined => attributes.map(one => one.trim().split('=')).find(([key]) => key?.toLowerCase() === wanted)?.[1]
+  const of = (wanted: string): string | undefined =>
+    attributes.map(one => one.trim().split('=')).find(([key]) => key?.toLowerCase() === wanted)?.[1]
   const path = of('path') ?? '/'
   const expires = of('expires')
   if (of('max-age') === '0' || (expires !== undefined && Date.parse(expires) <= Date.now())) cookies.delete(`${name} ${path}`)

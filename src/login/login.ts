@@ -3,9 +3,9 @@ import {createHash, randomBytes} from 'node:crypto'
 import {api, type LoginConfiguration, type Tokens, type WhoAmI} from '@prod/sdk/api'
 import {checkPin, pinBroker} from '@prod/sdk/cli/broker-pins'
 import {readConfig, writeConfig} from '@prod/sdk/cli/config'
-import {askWhoami, credentialsOf, openSession} from '@prod/sdk/cli/credentials'
 import {withCredentialLock} from '@prod/sdk/cli/credential-lock'
 import {openCredentialStore} from '@prod/sdk/cli/credential-store'
+import {askWhoami, credentialsOf, openSession} from '@prod/sdk/cli/credentials'
 import {createClient} from '@prod/sdk/client'
 import {createLoginKey} from '@prod/sdk/dpop'
 import {ProdError} from '@prod/sdk/errors'
@@ -34,13 +34,22 @@ const random = (): string => randomBytes(32).toString('base64url')
 /**
  * Logs in and keeps what came of it. Throws LOGIN_FAILED, SERVER_IDENTITY_CHANGED, INSECURE_URL, KEYCHAIN_UNAVAILABLE, BROKER_UNREACHABLE.
  */
-export async function login({broker, name: wanted, fresh, as, show, met, limitMs = 300_000}: LoginOptions): Promise<{who: WhoAmI; name: string}> {
+export async function login({
+  broker,
+  name: wanted,
+  fresh,
+  as,
+  show,
+  met,
+  limitMs = 300_000,
+}: LoginOptions): Promise<{who: WhoAmI; name: string}> {
   const store = openCredentialStore()
   // asked before a person is sent to the provider: a locked keychain would waste their way
   await store.find(broker.url)
   const configuration = await createClient({broker}).call(api.loginConfiguration)
   if (checkPin(broker, configuration).first) met(configuration)
-  if (as !== undefined && !configuration.development) throw new ProdError('USAGE', '--as exists for a development broker alone', 'prod login')
+  if (as !== undefined && !configuration.development)
+    throw new ProdError('USAGE', '--as exists for a development broker alone', 'prod login')
 
   const {key, privateJwk} = createLoginKey()
   const [salt, verifier, state] = [random(), random(), random()]
@@ -60,7 +69,13 @@ export async function login({broker, name: wanted, fresh, as, show, met, limitMs
 
     const askedAt = Date.now()
     const {redirectUri} = callback
-    const tokens: Tokens = await createClient({broker, key}).call(api.login, {code, verifier, salt, redirectUri, ...(iss === undefined ? {} : {iss})})
+    const tokens: Tokens = await createClient({broker, key}).call(api.login, {
+      code,
+      verifier,
+      salt,
+      redirectUri,
+      ...(iss === undefined ? {} : {iss}),
+    })
     await withCredentialLock(() => store.save(credentialsOf(broker, privateJwk, tokens, askedAt)))
     pinBroker(broker, configuration, new Date())
   } finally {
@@ -75,8 +90,13 @@ function remember({url, caFile}: Broker, wanted: string | undefined, said: strin
   const config = readConfig()
   const brokers = {...config.brokers}
   const known = Object.keys(brokers).find(name => brokers[name]?.url === url)
-  const slug = said.toLowerCase().replace(/[^a-z0-9._-]+/g, '-').replace(/^[^a-z0-9]+|-+$/g, '').slice(0, 64)
-  const free = slug !== '' && !Object.hasOwn(brokers, slug) ? slug : new URL(url).host.replace(/[^a-z0-9._-]+/g, '-').replace(/^-+|-+$/g, '')
+  const slug = said
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+|-+$/g, '')
+    .slice(0, 64)
+  const free =
+    slug !== '' && !Object.hasOwn(brokers, slug) ? slug : new URL(url).host.replace(/[^a-z0-9._-]+/g, '-').replace(/^-+|-+$/g, '')
   const name = wanted ?? known ?? free
   if (known !== undefined && known !== name) delete brokers[known]
   brokers[name] = {url, ...(caFile === undefined ? {} : {caFile})}

@@ -23,7 +23,15 @@ export interface Config {
   development: boolean
   trustedProxies: string[]
   identity:
-    | {kind: 'oidc'; issuer: string; clientId: string; clientSecretFile: string | null; scopes: string[]; groupsClaim: string; personClaim: string}
+    | {
+        kind: 'oidc'
+        issuer: string
+        clientId: string
+        clientSecretFile: string | null
+        scopes: string[]
+        groupsClaim: string
+        personClaim: string
+      }
     | {kind: 'dev'; clientId: string; issuerPort: number}
   store: {kind: 'sqlite'}
   catalogDir: string
@@ -37,7 +45,14 @@ export interface Config {
   /** age recipients of recordings */
   recordingRecipients: string[]
   /** `alertSeconds`: how long alerts are tried before it is given up; `remindSeconds`: how often an open session is told again */
-  breakGlass: {freshLoginSeconds: number; maxSeconds: number; reviewDueHours: number; incidentPattern: string; alertSeconds: number; remindSeconds: number}
+  breakGlass: {
+    freshLoginSeconds: number
+    maxSeconds: number
+    reviewDueHours: number
+    incidentPattern: string
+    alertSeconds: number
+    remindSeconds: number
+  }
   requestSeconds: number
   approvalSeconds: number
   retentionDays: {output: number; recordings: number}
@@ -92,18 +107,37 @@ export const configSchema = {
         ],
       },
     },
-    channels: {type: 'array', items: {type: 'object', additionalProperties: false, required: ['name', 'notifier', 'config'], properties: {name, notifier: name, config: {type: 'object'}}}},
+    channels: {
+      type: 'array',
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['name', 'notifier', 'config'],
+        properties: {name, notifier: name, config: {type: 'object'}},
+      },
+    },
     alertChannels: {type: 'array', items: name, uniqueItems: true, minItems: 2},
     places: {type: 'array', items: text},
     recordingRecipients: {type: 'array', items: {type: 'string', pattern: '^age1'}, minItems: 1},
     breakGlass: {
       type: 'object',
       additionalProperties: false,
-      properties: {freshLoginSeconds: seconds(3600), maxSeconds: seconds(3600), reviewDueHours: {type: 'integer', minimum: 1, maximum: 720}, incidentPattern: text, alertSeconds: seconds(60), remindSeconds: seconds(900)},
+      properties: {
+        freshLoginSeconds: seconds(3600),
+        maxSeconds: seconds(3600),
+        reviewDueHours: {type: 'integer', minimum: 1, maximum: 720},
+        incidentPattern: text,
+        alertSeconds: seconds(60),
+        remindSeconds: seconds(900),
+      },
     },
     requestSeconds: seconds(86_400),
     approvalSeconds: seconds(86_400),
-    retentionDays: {type: 'object', additionalProperties: false, properties: {output: {type: 'integer', minimum: 0}, recordings: {type: 'integer', minimum: 1}}},
+    retentionDays: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {output: {type: 'integer', minimum: 0}, recordings: {type: 'integer', minimum: 1}},
+    },
   },
 } as const
 
@@ -112,7 +146,14 @@ export const defaults = {
   trustedProxies: [],
   store: {kind: 'sqlite'},
   plugins: ['@prod/host', '@prod/webhook'],
-  breakGlass: {freshLoginSeconds: 900, maxSeconds: 3600, reviewDueHours: 72, incidentPattern: '[A-Z]{2,10}-[0-9]{1,8}', alertSeconds: 60, remindSeconds: 900},
+  breakGlass: {
+    freshLoginSeconds: 900,
+    maxSeconds: 3600,
+    reviewDueHours: 72,
+    incidentPattern: '[A-Z]{2,10}-[0-9]{1,8}',
+    alertSeconds: 60,
+    remindSeconds: 900,
+  },
   requestSeconds: 3600,
   approvalSeconds: 900,
   retentionDays: {output: 30, recordings: 365},
@@ -161,7 +202,8 @@ export async function readConfig(path: string): Promise<Config> {
     if (!ipaddr.isValidCIDR(place)) throw new ProdError('CONFIG_INVALID', `${path}: ${place} is no CIDR range`, 'places: ["10.1.2.0/24"]')
   }
   for (const channel of config.alertChannels) {
-    if (!config.channels.some(one => one.name === channel)) throw new ProdError('CONFIG_INVALID', `${path}: the alert channel ${channel} is not among the channels`, 'channels: [{name: …}]')
+    if (!config.channels.some(one => one.name === channel))
+      throw new ProdError('CONFIG_INVALID', `${path}: the alert channel ${channel} is not among the channels`, 'channels: [{name: …}]')
   }
   return config
 }
@@ -173,7 +215,8 @@ async function readClosed(path: string): Promise<string> {
   })
   try {
     const info = await file.stat()
-    if (!info.isFile() || info.size > maxConfigBytes) throw new ProdError('CONFIG_INVALID', `${path} is no configuration file`, 'see docs/operating.md')
+    if (!info.isFile() || info.size > maxConfigBytes)
+      throw new ProdError('CONFIG_INVALID', `${path} is no configuration file`, 'see docs/operating.md')
     if ((info.mode & 0o022) !== 0 || (info.uid !== 0 && info.uid !== process.getuid?.())) {
       throw new ProdError('CONFIG_INVALID', `${path} can be written by others`, `chmod 600 ${path}`)
     }

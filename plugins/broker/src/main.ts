@@ -8,27 +8,27 @@ import {tellFolded} from './audit/refusals.ts'
 import {auditRoutes} from './audit/routes.ts'
 import {catalogRoutes} from './catalog/routes.ts'
 import {type Config, configDigest, readConfig} from './config.ts'
-import {recordingKeyFile, setUpDevelopment} from './dev/setup.ts'
+import {peopleFile, recordingKeyFile, setUpDevelopment} from './dev/setup.ts'
 import {groupProvider} from './grants/group.ts'
 import {reconcileAll, reconcileDue} from './grants/reconcile.ts'
 import {grantRoutes} from './grants/routes.ts'
 import {startOperations} from './http/operations.ts'
 import {startServer} from './http/server.ts'
-import {newId} from './ids.ts'
-import {openIdentity} from './identity-providers/open.ts'
 import {identityRoutes} from './identity/routes.ts'
+import {openIdentity} from './identity-providers/open.ts'
+import {newId} from './ids.ts'
 import {openFolder, openKeys} from './keys.ts'
 import {doctorRoutes} from './metrics/doctor.ts'
-import {metricsRoutes} from './metrics/routes.ts'
 import {renderPrometheus} from './metrics/prometheus.ts'
+import {metricsRoutes} from './metrics/routes.ts'
 import {deliverDue} from './outbox/deliver.ts'
 import type {Parts} from './parts.ts'
-import {BundleRefused, showFinding, watchBundle} from './policy/index.ts'
 import {loadPlugins} from './plugins.ts'
+import {BundleRefused, showFinding, watchBundle} from './policy/index.ts'
 import {requestRoutes} from './requests/routes.ts'
 import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
-import {sweepOutputs} from './runs/retention.ts'
 import {recover} from './runs/recover.ts'
+import {sweepOutputs} from './runs/retention.ts'
 import {runRoutes} from './runs/routes.ts'
 import {sessionRoutes} from './sessions/routes.ts'
 import {openSqliteStore} from './stores/sqlite/sqlite-store.ts'
@@ -68,7 +68,9 @@ export interface StartChoice {
   alarm: (line: string) => void
   /** the store's clock, and settings of a development broker that tests change */
   clock?: () => Date
-  settings?: Partial<Pick<Config, 'requestSeconds' | 'approvalSeconds' | 'retentionDays' | 'breakGlass' | 'alertChannels' | 'channels' | 'places'>>
+  settings?: Partial<
+    Pick<Config, 'requestSeconds' | 'approvalSeconds' | 'retentionDays' | 'breakGlass' | 'alertChannels' | 'channels' | 'places'>
+  >
 }
 
 /** Starts a broker. Throws CONFIG_INVALID, POLICY_INVALID, STORE_IN_USE, PORT_IN_USE; nothing is left running then. */
@@ -81,16 +83,23 @@ export async function startBroker(choice: StartChoice): Promise<Broker> {
     return await start(choice, undo, stopAll)
   } catch (error) {
     await stopAll()
-    if (error instanceof BundleRefused) throw new ProdError('POLICY_INVALID', error.findings.map(showFinding).join('\n'), 'prod policy check', {cause: error})
+    if (error instanceof BundleRefused)
+      throw new ProdError('POLICY_INVALID', error.findings.map(showFinding).join('\n'), 'prod policy check', {cause: error})
     throw error
   }
 }
 
 async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], stopAll: () => Promise<void>): Promise<Broker> {
   // The runner is forked first, while this process is small: primitives start before the store and Cedar load.
-  const development = choice.development ? await setUpDevelopment({...(choice.dir === undefined ? {} : {dir: choice.dir}), ...(choice.port === undefined ? {} : {port: choice.port})}) : undefined
+  const development = choice.development
+    ? await setUpDevelopment({
+        ...(choice.dir === undefined ? {} : {dir: choice.dir}),
+        ...(choice.port === undefined ? {} : {port: choice.port}),
+      })
+    : undefined
   if (development) undo.push(() => development.stop())
-  if (!development && !choice.configFile) throw new ProdError('USAGE', 'a broker needs a configuration', 'prod broker start --config FILE, or --dev to try it')
+  if (!development && !choice.configFile)
+    throw new ProdError('USAGE', 'a broker needs a configuration', 'prod broker start --config FILE, or --dev to try it')
   const config: Config = development ? development.config : await readConfig(choice.configFile as string)
   if (!development && choice.port !== undefined) config.listen.port = choice.port
   if (development) Object.assign(config, choice.settings)
@@ -99,8 +108,18 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   const plugins = await loadPlugins(config.plugins, config)
   const primitives = new Map<string, Primitive>()
   for (const name of ['recordings', 'outputs']) openFolder(join(config.dir, name))
-  const files = [storeFile, `${storeFile}-wal`, `${storeFile}-shm`, 'dev-provider.sqlite', recordingKeyFile]
-  const hide = [...files, 'keys', 'recordings', 'outputs', 'alerts'].map(name => join(config.dir, name))
+  const files = [
+    storeFile,
+    `${storeFile}-wal`,
+    `${storeFile}-shm`,
+    'dev-provider.sqlite',
+    'dev-provider.sqlite-journal',
+    peopleFile,
+    recordingKeyFile,
+  ]
+  const hide = [...files, 'keys', 'recordings', 'outputs', 'alerts']
+    .map(name => join(config.dir, name))
+    .concat(config.catalogDir, config.policyDir)
   for (const {primitive} of plugins) {
     if (!primitive) continue
     primitives.set(primitive.id, primitive)
@@ -110,7 +129,12 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
 
   const keys = openKeys(config.dir, new URL(config.origin).hostname)
   const instance = `${hostname()}`
-  const store = await openSqliteStore({file: join(config.dir, storeFile), log: {name: keys.log.name, privateKey: keys.log.privateKey}, instance, ...(choice.clock ? {clock: choice.clock} : {})})
+  const store = await openSqliteStore({
+    file: join(config.dir, storeFile),
+    log: {name: keys.log.name, privateKey: keys.log.privateKey},
+    instance,
+    ...(choice.clock ? {clock: choice.clock} : {}),
+  })
   undo.push(() => store.close())
   const {identity, people, stop: stopIdentity} = await openIdentity(config)
   undo.push(stopIdentity)
@@ -134,23 +158,57 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     {catalogDir: config.catalogDir, policyDir: config.policyDir, development: config.development, primitives, providers: grantProviders},
     {
       onSwap: (bundle, previous) => {
-        void store.commit({events: [{type: 'bundle.loaded', by: 'broker', subject: bundle.digest.slice(0, 16), data: {digest: bundle.digest, previous: previous.digest, warnings: bundle.warnings.length}}]}).catch(() => {})
+        void store
+          .commit({
+            events: [
+              {
+                type: 'bundle.loaded',
+                by: 'broker',
+                subject: bundle.digest.slice(0, 16),
+                data: {digest: bundle.digest, previous: previous.digest, warnings: bundle.warnings.length},
+              },
+            ],
+          })
+          .catch(() => {})
         set.judgeAll()
       },
       onRefused: (findings, current) => {
         alarm('a changed bundle was refused; the old one stays', {findings: findings.map(showFinding), bundle: current.digest})
-        void store.commit({events: [{type: 'bundle.refused', by: 'broker', subject: current.digest.slice(0, 16), data: {findings: findings.length}}]}).catch(() => {})
+        void store
+          .commit({
+            events: [{type: 'bundle.refused', by: 'broker', subject: current.digest.slice(0, 16), data: {findings: findings.length}}],
+          })
+          .catch(() => {})
       },
     },
   )
   undo.push(() => bundles.close())
 
-  const parts: Parts = {config, store, identity, keys, bundle: bundles.current, primitives, grantProviders, channels, newId, alarm, draining: () => draining}
+  const parts: Parts = {
+    config,
+    store,
+    identity,
+    keys,
+    bundle: bundles.current,
+    primitives,
+    grantProviders,
+    channels,
+    newId,
+    alarm,
+    draining: () => draining,
+  }
   const set = createLiveSet(() => parts, instance, mayGoOn)
   const recovered = await recover(parts, instance)
   await reconcileAll(parts)
   await store.commit({
-    events: [{type: 'broker.started', by: 'broker', subject: 'broker', data: {instance, development: config.development, bundle: bundles.current().digest, recovered, config: configDigest(config)}}],
+    events: [
+      {
+        type: 'broker.started',
+        by: 'broker',
+        subject: 'broker',
+        data: {instance, development: config.development, bundle: bundles.current().digest, recovered, config: configDigest(config)},
+      },
+    ],
   })
 
   const door = await startServer(parts, {
@@ -227,7 +285,11 @@ async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
         await reconcileAll(parts)
       }
     } catch (error) {
-      if (!signal.aborted) parts.alarm('a pass over what is due failed', {code: error instanceof ProdError ? error.code : 'INTERNAL', error: error instanceof Error ? error.message : ''})
+      if (!signal.aborted)
+        parts.alarm('a pass over what is due failed', {
+          code: error instanceof ProdError ? error.code : 'INTERNAL',
+          error: error instanceof Error ? error.message : '',
+        })
     }
     await woken
   }

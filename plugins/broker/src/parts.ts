@@ -1,10 +1,10 @@
 /** The parts a broker is made of. main.ts chooses and starts them; features take what they need and read nothing else. */
 import type {GrantProvider, NoticeChannel, Primitive} from '@prod/sdk'
+import type {Config} from './config.ts'
 import type {IdentityProvider} from './identity-providers/identity-provider.ts'
+import type {Keys} from './keys.ts'
 import type {Bundle} from './policy/policy.ts'
 import type {Store} from './stores/store.ts'
-import type {Config} from './config.ts'
-import type {Keys} from './keys.ts'
 
 export interface Parts {
   readonly config: Config

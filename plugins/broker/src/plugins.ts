@@ -17,7 +17,8 @@ export function loadPlugins(choices: readonly PluginChoice[], {development}: {de
       const {name, version, integrity} = typeof choice === 'string' ? {name: choice, version: undefined, integrity: undefined} : choice
       const folder = folderOf(name)
       if (typeof choice === 'string') {
-        if (!shipped.has(name) && !development) throw invalid(`the plugin ${name} is not shipped with the broker, so it is named with version and integrity`)
+        if (!shipped.has(name) && !development)
+          throw invalid(`the plugin ${name} is not shipped with the broker, so it is named with version and integrity`)
       } else {
         const found = (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {version: string}).version
         if (found !== version) throw invalid(`the plugin ${name} is version ${found}, not ${version}`)
@@ -39,7 +40,9 @@ function folderOf(name: string): string {
   try {
     entry = realpathSync(fileURLToPath(import.meta.resolve(name)))
   } catch (cause) {
-    throw new ProdError('CONFIG_INVALID', `the plugin ${name} is not installed beside the broker`, 'npm install it beside the broker', {cause})
+    throw new ProdError('CONFIG_INVALID', `the plugin ${name} is not installed beside the broker`, 'npm install it beside the broker', {
+      cause,
+    })
   }
   for (let folder = dirname(entry); folder !== dirname(folder); folder = dirname(folder)) {
     const file = join(folder, 'package.json')

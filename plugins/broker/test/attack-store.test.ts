@@ -34,12 +34,17 @@ function tamper<T>(change: (db: DatabaseSync) => T): T {
   }
 }
 
-const valueOf = (id: string): Value => JSON.parse((tamper(db => db.prepare('SELECT value FROM records WHERE id = ?').get(id)) as {value: string}).value) as Value
+const valueOf = (id: string): Value =>
+  JSON.parse((tamper(db => db.prepare('SELECT value FROM records WHERE id = ?').get(id)) as {value: string}).value) as Value
 
 function edit(id: string, change: (value: Value) => void): void {
   const value = valueOf(id)
   change(value)
-  tamper(db => db.prepare('UPDATE records SET value = ?, state = coalesce(?, state) WHERE id = ?').run(JSON.stringify(value), (value['state'] as string) ?? null, id))
+  tamper(db =>
+    db
+      .prepare('UPDATE records SET value = ?, state = coalesce(?, state) WHERE id = ?')
+      .run(JSON.stringify(value), (value.state as string) ?? null, id),
+  )
 }
 
 async function ask(who: Person, argv: string[]): Promise<string> {
@@ -52,7 +57,7 @@ test('TM-P4: TM-W8: a key put under an approver’s login forges no approval', a
   const lead = await core.as('bob', true)
   edit(lead.session.login, value => Object.assign(value, {jwk: key.publicJwk}))
   edit(id, value => {
-    const digest = value['digest'] as string
+    const digest = value.digest as string
     const jws = signApproval({...lead.session, key}, {digest, request: id, decision: 'approve', assurance: 'login-key'})
     const yes = {by: lead.session.principal, decision: 'approve', digest, jws, at: new Date().toISOString(), login: lead.session.login}
     Object.assign(value, {state: 'approved', approvals: [yes]})
@@ -64,9 +69,22 @@ test('TM-P4: TM-W8: a key put under an approver’s login forges no approval', a
 test('TM-P4: a role that nobody approved does not begin because the login that asked for it is gone', async () => {
   const {id} = await erin.client.call(api.createRequest, {key: newKey(), role: 'web-operator', reason, durationSeconds: 3600})
   const at = new Date().toISOString()
-  const grant = {id: 'grant_forged000009', state: 'approved', request: id, principal: erin.session.principal, role: 'web-operator', provider: 'group', startsAt: at, expiresAt: new Date(Date.parse(at) + 3_600_000).toISOString(), endedAt: null, conferred: false, durationSeconds: 3600, parameters: {group: 'web-operators'}}
+  const grant = {
+    id: 'grant_forged000009',
+    state: 'approved',
+    request: id,
+    principal: erin.session.principal,
+    role: 'web-operator',
+    provider: 'group',
+    startsAt: at,
+    expiresAt: new Date(Date.parse(at) + 3_600_000).toISOString(),
+    endedAt: null,
+    conferred: false,
+    durationSeconds: 3600,
+    parameters: {group: 'web-operators'},
+  }
   edit(id, value => {
-    const {text, digest} = sealDocument({...(JSON.parse(value['document'] as string) as ApprovalDocument), approvalsNeeded: 0})
+    const {text, digest} = sealDocument({...(JSON.parse(value.document as string) as ApprovalDocument), approvalsNeeded: 0})
     Object.assign(value, {state: 'approved', approvalsNeeded: 0, document: text, digest, login: 'login_0000000000000', result: grant.id})
   })
   tamper(db =>
@@ -74,8 +92,8 @@ test('TM-P4: a role that nobody approved does not begin because the login that a
       .prepare('INSERT INTO records (kind, id, version, value, state, owner, due_at) VALUES (?, ?, 1, ?, ?, ?, ?)')
       .run('grant', grant.id, JSON.stringify(grant), 'approved', `${grant.principal.iss}#${grant.principal.sub}`, at),
   )
-  await until(() => valueOf(grant.id)['state'] !== 'approved', 'a word on the grant')
-  expect(valueOf(grant.id)['state']).toBe('revoked')
+  await until(() => valueOf(grant.id).state !== 'approved', 'a word on the grant')
+  expect(valueOf(grant.id).state).toBe('revoked')
   expect((await erin.client.call(api.whoami)).groups).toEqual(['engineers'])
 })
 
@@ -121,6 +139,10 @@ test('TM-P4: TM-N2: an approval that was used is not used again by a row that fo
 })
 
 test('the digest of a certificate is in the log, so that another one under a login shows', async () => {
-  const created = (await core.events('login.created')).map(({data}) => data['idToken'])
-  expect(created).toContain(createHash('sha256').update(valueOf(bob.session.login)['idToken'] as string).digest('hex'))
+  const created = (await core.events('login.created')).map(({data}) => data.idToken)
+  expect(created).toContain(
+    createHash('sha256')
+      .update(valueOf(bob.session.login).idToken as string)
+      .digest('hex'),
+  )
 })

@@ -86,7 +86,12 @@ test('TM-E6: TM-E7: a secret in argv is refused, and neither the refused argv no
     ['vault', '--url', `https://user:${canary}@db.example/`],
     ['vault', `https://user:${canary}@db.example/`],
   ]
-  expect((await alice.exec(['job', 'note', `postgres://root:${canary}@db/x`], {wait: false}).done.then(() => 'none', (error: {code: string}) => error.code))).toBe('ARGV_REFUSED')
+  expect(
+    await alice.exec(['job', 'note', `postgres://root:${canary}@db/x`], {wait: false}).done.then(
+      () => 'none',
+      (error: {code: string}) => error.code,
+    ),
+  ).toBe('ARGV_REFUSED')
   for (const argv of tries) await alice.exec(argv, {wait: false}).done.catch(() => {})
   const events = await core.events('request.refused')
   expect(events.length).toBeGreaterThanOrEqual(tries.length)
@@ -106,7 +111,14 @@ test('TM-A15: TM-F4: one person has so many streams open at once and no more, an
   const {stdout} = await alice.exec(['job', 'say', 'hello']).done
   expect(stdout.toString()).toBe('hello\n')
   for (const one of open) one.close()
-  await until(async () => (await raw(erin, {type: 'follow', client}).then(one => (one.close(), true), () => false)), 'room again')
+  await until(
+    async () =>
+      await raw(erin, {type: 'follow', client}).then(
+        one => (one.close(), true),
+        () => false,
+      ),
+    'room again',
+  )
 })
 
 test('TM-H10: TM-W1: what was approved without stdin gets none', async () => {
@@ -126,14 +138,29 @@ test('what is no frame or message of a client ends the stream, and nothing else'
   const open = async () => {
     const url = core.url + streamPath
     const token = await alice.session.token()
-    const socket = new WebSocket(url.replace('http', 'ws'), streamProtocol, {headers: {authorization: `DPoP ${token}`, dpop: proof(alice.session.key, {method: 'GET', url, accessToken: token})}})
+    const socket = new WebSocket(url.replace('http', 'ws'), streamProtocol, {
+      headers: {authorization: `DPoP ${token}`, dpop: proof(alice.session.key, {method: 'GET', url, accessToken: token})},
+    })
     const said: string[] = []
     socket.on('message', data => said.push(String(data)))
     socket.on('error', () => {})
-    await new Promise((resolve, reject) => socket.once('open', resolve).once('unexpected-response', (_, response) => reject(new Error(String(response.statusCode)))))
+    await new Promise((resolve, reject) =>
+      socket.once('open', resolve).once('unexpected-response', (_, response) => reject(new Error(String(response.statusCode)))),
+    )
     return {socket, said}
   }
-  const first = (more: object) => JSON.stringify({type: 'exec', key: newKey(), argv: ['job', 'cat'], targets: ['local'], reason, wait: true, stdin: true, client, ...more})
+  const first = (more: object) =>
+    JSON.stringify({
+      type: 'exec',
+      key: newKey(),
+      argv: ['job', 'cat'],
+      targets: ['local'],
+      reason,
+      wait: true,
+      stdin: true,
+      client,
+      ...more,
+    })
   const wrong: (string | Buffer)[][] = [
     [Buffer.from([0, 65])],
     ['{}'],
@@ -184,12 +211,44 @@ test('TM-A4: TM-A7: the development provider fetches nothing but its own pages',
   const {port} = elsewhere.address() as {port: number}
   const {issuer} = await alice.client.call(api.loginConfiguration)
   const {host, hostname, port: own} = new URL(issuer)
-  for (const target of [`//127.0.0.1:${port}/auth?login_hint=alice`, `http://127.0.0.1:${port}/auth?login_hint=alice`, `/\\127.0.0.1:${port}/auth?login_hint=alice`]) {
+  for (const target of [
+    `//127.0.0.1:${port}/auth?login_hint=alice`,
+    `http://127.0.0.1:${port}/auth?login_hint=alice`,
+    `/\\127.0.0.1:${port}/auth?login_hint=alice`,
+  ]) {
     await new Promise<void>(resolve => {
-      const socket = connect(Number(own), hostname, () => socket.write(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`))
+      const socket = connect(Number(own), hostname, () =>
+        socket.write(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`),
+      )
       socket.on('data', () => {})
       socket.on('close', () => resolve())
     })
   }
   expect(hits).toEqual([])
+})
+
+test('TM-G2: TM-H9: what a tool runs changes neither policy, catalog nor who there is, and reads none of the broker’s files', async () => {
+  const {writeFileSync, readFileSync} = await import('node:fs')
+  const {join} = await import('node:path')
+  const path = join(core.dir, 'bin/job')
+  const was = readFileSync(path, 'utf8')
+  const people = readFileSync(join(core.dir, 'people.json'), 'utf8')
+  writeFileSync(
+    path,
+    `#!/bin/bash
+cd ${core.dir}
+for one in keys/seal.key keys/log.pem broker.sqlite broker.sqlite-wal dev-provider.sqlite dev-provider.sqlite-journal recording-key.txt people.json policy/global/web.cedar catalog/tools/job.yaml; do
+  [ -s "$one" ] && head -c 1 "$one" >/dev/null 2>&1 && echo "reads $one"
+done
+for one in policy/global/mine.cedar catalog/tools/mine.yaml alerts/a.jsonl; do (echo x >> "$one") 2>/dev/null && echo "writes $one"; done
+echo '{"alice":{"groups":["sre-leads"]}}' > people.json
+true
+`,
+  )
+  const {stdout} = await alice.exec(['job', 'say', 'x']).done
+  writeFileSync(path, was)
+  const {checks} = await alice.client.call(api.doctor)
+  if (!checks.find(({name}) => name === 'host: folders of the broker')?.ok) return
+  expect(stdout.toString()).toBe('')
+  expect(readFileSync(join(core.dir, 'people.json'), 'utf8')).toBe(people)
 })

@@ -30,7 +30,13 @@ async function ask(who: Person, argv: string[], more: Record<string, unknown> = 
 const show = async (id: string) => alice.client.call(api.showRequest, {id})
 const documentOf = async (id: string) => (await bob.client.call(api.requestDocument, {id})).document
 const approveWith = (who: Person, id: string, digest: string, said = digest, request = id) =>
-  codeOf(who.client.call(api.approveRequest, {id, digest, jws: signApproval(who.session, {digest: said, request, decision: 'approve', assurance: 'login-key'})}))
+  codeOf(
+    who.client.call(api.approveRequest, {
+      id,
+      digest,
+      jws: signApproval(who.session, {digest: said, request, decision: 'approve', assurance: 'login-key'}),
+    }),
+  )
 
 test('a changing command waits, is approved by somebody else and runs once', async () => {
   const run = alice.exec(['job', 'note', 'first'])
@@ -49,7 +55,9 @@ test('TM-W1: the digest covers every field of the document, and a yes is to that
   const id = await ask(alice, ['job', 'take'], {}, {stdin: 'what goes in'})
   const text = await documentOf(id)
   const document = JSON.parse(text) as ApprovalDocument
-  const program = createHash('sha256').update(readFileSync(join(core.dir, 'bin/job'))).digest('hex')
+  const program = createHash('sha256')
+    .update(readFileSync(join(core.dir, 'bin/job')))
+    .digest('hex')
   expect(document).toMatchObject({
     request: id,
     argv: ['job', 'take'],
@@ -63,7 +71,18 @@ test('TM-W1: the digest covers every field of the document, and a yes is to that
   const {digest} = await show(id)
   expect(sha256(text)).toBe(digest)
   for (const [field, value] of Object.entries(document)) {
-    const other = value === null ? 'something' : typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : Array.isArray(value) ? [...value, 'more'] : typeof value === 'object' ? {...value, more: 1} : `${value} `
+    const other =
+      value === null
+        ? 'something'
+        : typeof value === 'number'
+          ? value + 1
+          : typeof value === 'boolean'
+            ? !value
+            : Array.isArray(value)
+              ? [...value, 'more']
+              : typeof value === 'object'
+                ? {...value, more: 1}
+                : `${value} `
     const changed = sealDocument({...document, [field]: other}).digest
     expect(changed, field).not.toBe(digest)
     expect(await approveWith(bob, id, changed), field).toBe('DIGEST_MISMATCH')
@@ -114,7 +133,7 @@ test('TM-W3: nobody approves their own, not by another account of theirs, and no
   expect(await codeOf((await core.as('nobody')).approve(id))).not.toBe('none')
   expect((await show(id)).state).toBe('pending')
   const tries = (await core.events('request.self-approval-refused')).filter(({subject}) => subject === id)
-  expect(tries.map(({personal}) => personal['name'])).toEqual(['alice', 'alice.admin'])
+  expect(tries.map(({personal}) => personal.name)).toEqual(['alice', 'alice.admin'])
   // and the other way round
   const admin = await ask(await core.as('alice.admin'), ['job', 'note', 'own-too'])
   expect(await codeOf(alice.approve(admin))).toBe('SELF_APPROVAL')
@@ -147,7 +166,12 @@ test('TM-W2: another program, another digest of it, between yes and use: void', 
 test('TM-W2: the catalog changed what would run, or under which bounds: void', async () => {
   const file = 'catalog/tools/job.yaml'
   const text = jobFiles(core.dir)[file] as string
-  for (const changed of [text.replace('wallSeconds: 120', 'wallSeconds: 121'), text.replace('env: {', 'env: { JOB_MORE: x,'), text.replace('retention: full', 'retention: none'), text.replace('{ path: [note], class: change,', '{ path: [note], class: admin,')]) {
+  for (const changed of [
+    text.replace('wallSeconds: 120', 'wallSeconds: 121'),
+    text.replace('env: {', 'env: { JOB_MORE: x,'),
+    text.replace('retention: full', 'retention: none'),
+    text.replace('{ path: [note], class: change,', '{ path: [note], class: admin,'),
+  ]) {
     const id = await ask(alice, ['job', 'note', 'catalog'])
     await bob.approve(id)
     await core.change(file, changed)
@@ -163,7 +187,8 @@ test('TM-W2: the catalog changed what would run, or under which bounds: void', a
 test('TM-W2: other stdin than the approved one, more, or none: refused, and the approval stays', async () => {
   const id = await ask(alice, ['job', 'take'], {}, {stdin: 'right'})
   await bob.approve(id)
-  for (const stdin of ['wrong', 'right and more', 'righ', '']) expect(await codeOf(alice.attach(id, undefined, {stdin}).done), stdin).toBe('STDIN_REFUSED')
+  for (const stdin of ['wrong', 'right and more', 'righ', ''])
+    expect(await codeOf(alice.attach(id, undefined, {stdin}).done), stdin).toBe('STDIN_REFUSED')
   expect(await codeOf(alice.attach(id).done)).toBe('STDIN_REFUSED')
   const {stdout} = await alice.attach(id, undefined, {stdin: 'right'}).done
   expect(stdout.toString()).toBe('right')
@@ -245,7 +270,9 @@ test('TM-W6: what an approver is shown is complete: 5,000 characters and 4,000 a
   const document = JSON.parse(await documentOf(long)) as ApprovalDocument
   const {lines} = showDocument(sealDocument({...document, argv: ['job', 'say', ...many]}).text)
   for (const [at, word] of many.entries()) expect(lines).toContain(`  argument ${at + 2}: ${word}`)
-  const nasty = showDocument(sealDocument({...document, argv: ['job', 'note', 'a\u001b[31m\r\u202eb', "a' 'b"], reason: 'line\nasked by: bob'}).text)
+  const nasty = showDocument(
+    sealDocument({...document, argv: ['job', 'note', 'a\u001b[31m\r\u202eb', "a' 'b"], reason: 'line\nasked by: bob'}).text,
+  )
   expect(nasty.lines.join('\n')).not.toMatch(/[\u001b\r\u202e]/)
   expect(nasty.lines.filter(line => line.startsWith('asked by:'))).toHaveLength(1)
 })
@@ -264,7 +291,7 @@ function edit(id: string, change: (value: Record<string, unknown>) => void): voi
     const row = db.prepare('SELECT value FROM records WHERE id = ?').get(id) as {value: string}
     const value = JSON.parse(row.value) as Record<string, unknown>
     change(value)
-    db.prepare('UPDATE records SET value = ?, state = ? WHERE id = ?').run(JSON.stringify(value), String(value['state']), id)
+    db.prepare('UPDATE records SET value = ?, state = ? WHERE id = ?').run(JSON.stringify(value), String(value.state), id)
   })
 }
 
@@ -274,13 +301,13 @@ test('TM-P4: TM-W8: a row that says approved, or that was changed after the yes,
   await bob.approve(good)
   let yes: unknown
   edit(good, value => {
-    yes = value['approvals']
+    yes = value.approvals
   })
   // approved by a word in the row; with another request's signature; with a document of one's own; with no need of approvals
   const forgeries: ((value: Record<string, unknown>) => void)[] = [
     value => Object.assign(value, {state: 'approved'}),
     value => Object.assign(value, {state: 'approved', approvals: yes}),
-    value => Object.assign(value, {state: 'approved', approvals: (yes as {digest: string}[]).map(one => ({...one, digest: value['digest']}))}),
+    value => Object.assign(value, {state: 'approved', approvals: (yes as {digest: string}[]).map(one => ({...one, digest: value.digest}))}),
   ]
   for (const forge of forgeries) {
     const before = alarms()
@@ -291,13 +318,17 @@ test('TM-P4: TM-W8: a row that says approved, or that was changed after the yes,
   }
   const needless = await ask(alice, ['job', 'note', 'forged'])
   edit(needless, value => {
-    const {text, digest} = sealDocument({...(JSON.parse(value['document'] as string) as ApprovalDocument), approvalsNeeded: 0})
+    const {text, digest} = sealDocument({...(JSON.parse(value.document as string) as ApprovalDocument), approvalsNeeded: 0})
     Object.assign(value, {state: 'approved', approvalsNeeded: 0, document: text, digest})
   })
   expect(await codeOf(alice.attach(needless).done)).toBe('APPROVAL_VOID')
   const loud = await ask(alice, ['job', 'note', 'forged'])
   edit(loud, value => {
-    const {text, digest} = sealDocument({...(JSON.parse(value['document'] as string) as ApprovalDocument), approvalsNeeded: 0, breakGlass: true})
+    const {text, digest} = sealDocument({
+      ...(JSON.parse(value.document as string) as ApprovalDocument),
+      approvalsNeeded: 0,
+      breakGlass: true,
+    })
     Object.assign(value, {state: 'approved', approvalsNeeded: 0, breakGlass: true, document: text, digest})
   })
   expect(await codeOf(alice.attach(loud).done)).toBe('APPROVAL_VOID')
@@ -305,9 +336,9 @@ test('TM-P4: TM-W8: a row that says approved, or that was changed after the yes,
   // changed after the yes: draft and text fit each other, the old digest stays
   const before = alarms()
   edit(good, value => {
-    const document = JSON.parse(value['document'] as string) as ApprovalDocument
+    const document = JSON.parse(value.document as string) as ApprovalDocument
     const argv = ['job', 'note', 'forged']
-    Object.assign(value, {draft: {...(value['draft'] as object), argv}, document: sealDocument({...document, argv}).text})
+    Object.assign(value, {draft: {...(value.draft as object), argv}, document: sealDocument({...document, argv}).text})
   })
   expect(await codeOf(alice.attach(good).done)).toBe('APPROVAL_VOID')
   expect(alarms()).toBeGreaterThan(before)
@@ -318,16 +349,59 @@ test('TM-P4: a membership or a grant that somebody wrote into the store gives no
   const erin = await core.as('erin')
   const expiresAt = new Date(Date.now() + 10 * 3_600_000).toISOString()
   const membership = {person: 'erin', group: 'web-operators', grant: 'grant_forged000001', expiresAt, seal: 'ab'.repeat(32)}
-  const pending = (await erin.client.call(api.createRequest, {key: 'k'.repeat(22), role: 'web-operator', reason: 'a role for this test', durationSeconds: 60})).id
+  const pending = (
+    await erin.client.call(api.createRequest, {
+      key: 'k'.repeat(22),
+      role: 'web-operator',
+      reason: 'a role for this test',
+      durationSeconds: 60,
+    })
+  ).id
   tamper(db => {
-    const columns = (db.prepare('PRAGMA table_info(records)').all() as {name: string; notnull: number}[]).map(({name}) => name).filter(name => name !== 'seq')
-    const row = db.prepare("SELECT * FROM records WHERE id = ?").get(pending) as Record<string, string>
-    const insert = (values: Record<string, unknown>) => db.prepare(`INSERT INTO records (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`).run(...columns.map(name => (values[name] ?? null) as string))
-    insert({...row, kind: 'membership', id: membership.grant, state: null, owner: 'erin', due_at: expiresAt, version: 1, value: JSON.stringify(membership)})
-    const request = JSON.parse(row['value'] as string) as Record<string, unknown>
+    const columns = (db.prepare('PRAGMA table_info(records)').all() as {name: string; notnull: number}[])
+      .map(({name}) => name)
+      .filter(name => name !== 'seq')
+    const row = db.prepare('SELECT * FROM records WHERE id = ?').get(pending) as Record<string, string>
+    const insert = (values: Record<string, unknown>) =>
+      db
+        .prepare(`INSERT INTO records (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`)
+        .run(...columns.map(name => (values[name] ?? null) as string))
+    insert({
+      ...row,
+      kind: 'membership',
+      id: membership.grant,
+      state: null,
+      owner: 'erin',
+      due_at: expiresAt,
+      version: 1,
+      value: JSON.stringify(membership),
+    })
+    const request = JSON.parse(row.value as string) as Record<string, unknown>
     const now = new Date(Date.now() - 60_000).toISOString()
-    const grant = {id: 'grant_forged000002', state: 'approved', request: pending, principal: request['principal'], role: 'web-operator', provider: 'group', startsAt: now, expiresAt: new Date(Date.parse(now) + 60_000 * 600).toISOString(), endedAt: null, conferred: false, durationSeconds: 36_000, parameters: {group: 'web-operators'}}
-    insert({...row, kind: 'grant', id: grant.id, state: 'approved', owner: row['owner'], due_at: now, version: 1, value: JSON.stringify(grant)})
+    const grant = {
+      id: 'grant_forged000002',
+      state: 'approved',
+      request: pending,
+      principal: request.principal,
+      role: 'web-operator',
+      provider: 'group',
+      startsAt: now,
+      expiresAt: new Date(Date.parse(now) + 60_000 * 600).toISOString(),
+      endedAt: null,
+      conferred: false,
+      durationSeconds: 36_000,
+      parameters: {group: 'web-operators'},
+    }
+    insert({
+      ...row,
+      kind: 'grant',
+      id: grant.id,
+      state: 'approved',
+      owner: row.owner,
+      due_at: now,
+      version: 1,
+      value: JSON.stringify(grant),
+    })
   })
   expect((await erin.client.call(api.whoami)).groups).toEqual(['engineers'])
   expect(core.alarms.map(({what}) => what)).toContain('a group membership in the store is not one that a broker wrote')

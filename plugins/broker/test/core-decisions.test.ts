@@ -3,9 +3,9 @@ import {join} from 'node:path'
 import {api} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import {afterAll, beforeAll, expect, test} from 'vitest'
-import {loadBundle} from './core-bundle.ts'
 import {explainArgv} from '../src/policy/explain.ts'
 import {type Core, codeOf, newKey, type Person, reason, startCore} from './core.ts'
+import {loadBundle} from './core-bundle.ts'
 
 const ends: (() => Promise<void> | void)[] = []
 let core: Core
@@ -63,7 +63,9 @@ test.each(['alice', 'bob', 'carol', 'erin', 'nobody'])('TM-K1: explain, the stre
     const target = argv[0] === 'job' ? {target: 'local'} : {}
     const explained = explainArgv(bundle, {principal: name, groups: who.session.groups, argv, ...target})
     expect(await asked(who, argv), `${name}: ${argv.join(' ')}`).toBe(explained.decision)
-    const usable = tools.find(tool => tool.name === argv[0])?.commands.find(({path}) => path.join() === (explained.structure?.path ?? ['?']).join())?.usable ?? 'no'
+    const usable =
+      tools.find(tool => tool.name === argv[0])?.commands.find(({path}) => path.join() === (explained.structure?.path ?? ['?']).join())
+        ?.usable ?? 'no'
     expect(usable, `${name}: ${argv.join(' ')}`).toBe({allow: 'now', request: 'request', deny: 'no'}[explained.decision])
   }
 })
@@ -76,8 +78,16 @@ test('TM-K1: a role is judged and recorded alike by call and by catalog, for eve
     expect([name, code]).toEqual([name, usable === 'request' ? 'none' : 'DENIED'])
   }
   const refused = await core.events('request.refused')
-  const [byStream, byCall] = [refused.find(({data}) => data['where'] === 'stream exec' && data['code'] === 'DENIED'), refused.find(({data}) => data['where'] === 'POST /v1/requests')]
-  const shape = (event: typeof byStream) => [Object.keys(event?.data ?? {}).filter(key => key !== 'arguments').sort(), event?.data['bundle']]
+  const [byStream, byCall] = [
+    refused.find(({data}) => data.where === 'stream exec' && data.code === 'DENIED'),
+    refused.find(({data}) => data.where === 'POST /v1/requests'),
+  ]
+  const shape = (event: typeof byStream) => [
+    Object.keys(event?.data ?? {})
+      .filter(key => key !== 'arguments')
+      .sort(),
+    event?.data.bundle,
+  ]
   expect(shape(byCall)).toEqual(shape(byStream))
 })
 
@@ -94,7 +104,8 @@ test('TM-K2: what the CLI would not send is refused by the broker as well', asyn
     [{key: 'short'} as never, 'BAD_REQUEST'],
     [{more: 1} as never, 'BAD_REQUEST'],
   ]
-  for (const [change, code] of cases) expect([JSON.stringify(change), await codeOf(alice.exec(['job', 'say', 'x'], change).done)]).toEqual([JSON.stringify(change), code])
+  for (const [change, code] of cases)
+    expect([JSON.stringify(change), await codeOf(alice.exec(['job', 'say', 'x'], change).done)]).toEqual([JSON.stringify(change), code])
   for (const [input, code] of [
     [{durationSeconds: 3601}, 'DURATION_INVALID'],
     [{reason: '----------------'}, 'REASON_INVALID'],
@@ -103,7 +114,10 @@ test('TM-K2: what the CLI would not send is refused by the broker as well', asyn
     [{startAt: '2099-01-01T00:00:00Z'}, 'DURATION_INVALID'],
     [{incident: 'x'}, 'INCIDENT_INVALID'],
   ] as const) {
-    expect([input, await codeOf(alice.client.call(api.createRequest, {key: newKey(), role: 'jobber', reason, durationSeconds: 60, ...input}))]).toEqual([input, code])
+    expect([
+      input,
+      await codeOf(alice.client.call(api.createRequest, {key: newKey(), role: 'jobber', reason, durationSeconds: 60, ...input})),
+    ]).toEqual([input, code])
   }
   expect(await codeOf(bob.client.call(api.listGrants, {all: 'yes'} as never))).toBe('BAD_REQUEST')
 })
@@ -112,13 +126,24 @@ test('TM-K3: explaining runs nothing and tells only what the policy files say', 
   const bundle = await loadBundle(core.dir)
   const before = (await core.events('run.started')).length
   for (const argv of lines) explainArgv(bundle, {principal: 'alice', groups: ['engineers'], argv})
-  expect(explainArgv(bundle, {principal: 'alice', groups: ['engineers'], argv: ['job', 'say', 'x'], target: 'nowhere'}).decision).toBe('deny')
+  expect(explainArgv(bundle, {principal: 'alice', groups: ['engineers'], argv: ['job', 'say', 'x'], target: 'nowhere'}).decision).toBe(
+    'deny',
+  )
   expect((await core.events('run.started')).length).toBe(before)
 })
 
 test('TM-I1: a reason is needed, as words that can be read, and is kept, shown to approvers and in the notices', async () => {
   const [alice, bob] = [await core.as('alice'), await core.as('bob')]
-  for (const bad of ['', ' '.repeat(40), '\u200b'.repeat(40), '.'.repeat(40), '\u2800'.repeat(40), 'a\u001b[2Jbcdefghijklm', 'two\nlines of reason here', 'x'.repeat(5000)]) {
+  for (const bad of [
+    '',
+    ' '.repeat(40),
+    '\u200b'.repeat(40),
+    '.'.repeat(40),
+    '\u2800'.repeat(40),
+    'a\u001b[2Jbcdefghijklm',
+    'two\nlines of reason here',
+    'x'.repeat(5000),
+  ]) {
     expect(await codeOf(alice.exec(['job', 'say', 'x'], {reason: bad}).done), JSON.stringify(bad.slice(0, 20))).toBe('REASON_INVALID')
   }
   const words = '  the cache of ‮web‬ is <b>full</b> ```again```  '
@@ -137,8 +162,8 @@ test('TM-I1: a reason is needed, as words that can be read, and is kept, shown t
 test('TM-I2: two accounts of one person are two identities in every record, under one person id', async () => {
   const [alice, admin] = [await core.as('alice'), await core.as('alice.admin')]
   for (const who of [alice, admin]) await who.exec(['job', 'say', `by-${who.name}`]).done
-  const started = (await core.events('run.started')).filter(({personal}) => String((personal['argv'] as string[])[2]).startsWith('by-alice'))
-  expect(started.map(({by, personal}) => [by, personal['name']])).toEqual([
+  const started = (await core.events('run.started')).filter(({personal}) => String((personal.argv as string[])[2]).startsWith('by-alice'))
+  expect(started.map(({by, personal}) => [by, personal.name])).toEqual([
     ['alice', 'alice'],
     ['ALICE', 'alice.admin'],
   ])

@@ -20,7 +20,9 @@ let carol: Person
 const said: string[] = []
 
 async function start(): Promise<void> {
-  child = spawn(process.execPath, ['--conditions=source', join(import.meta.dirname, 'core-process.ts'), dir, String(port)], {stdio: ['ignore', 'pipe', 'pipe']})
+  child = spawn(process.execPath, ['--conditions=source', join(import.meta.dirname, 'core-process.ts'), dir, String(port)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   child.stderr?.setEncoding('utf8').on('data', (text: string) => said.push(text))
   const lines = createInterface({input: child.stdout as NodeJS.ReadableStream})
   const [line] = (await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => [undefined])])) as [string | undefined]
@@ -45,7 +47,11 @@ beforeAll(async () => {
   await once(server, 'close')
   await start()
   const place = {name: 'kill', url: `http://127.0.0.1:${port}`}
-  ;[alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map(name => openPerson(place, name, () => new Date()))) as [Person, Person, Person]
+  ;[alice, bob, carol] = (await Promise.all(['alice', 'bob', 'carol'].map(name => openPerson(place, name, () => new Date())))) as [
+    Person,
+    Person,
+    Person,
+  ]
 })
 afterAll(async () => {
   if (child.exitCode === null && child.signalCode === null) {
@@ -77,7 +83,13 @@ test('TM-E5: TM-H12: kill point 5: a broker killed while a child runs leaves not
   await until(() => running(`${dir}/jobs/stubborn-`) === 0)
   await start()
   const shown = await alice.client.call(api.showRun, {id})
-  expect(shown).toMatchObject({state: 'unknown', endedBy: 'broker loss', exit: {unknown: expect.stringContaining('lost')}, stdout: null, receipt: null})
+  expect(shown).toMatchObject({
+    state: 'unknown',
+    endedBy: 'broker loss',
+    exit: {unknown: expect.stringContaining('lost')},
+    stdout: null,
+    receipt: null,
+  })
   const again = await alice.attach(id).done
   expect(again.end).toMatchObject({id, exit: {unknown: expect.any(String)}})
   expect(again.receipt).toBeNull()
@@ -111,14 +123,14 @@ test('TM-E3: TM-E5: TM-N2: killed at any moment, nothing runs twice, nothing is 
   expect(started.map(({subject}) => subject).sort()).toEqual(ended.map(({subject}) => subject).sort())
   const begun = notes(dir).filter(line => line.startsWith('begin'))
   for (const word of words) {
-    const starts = started.filter(({personal}) => (personal['argv'] as string[])[2] === word)
+    const starts = started.filter(({personal}) => (personal.argv as string[])[2] === word)
     expect(starts, word).toHaveLength(1)
     // durable before it was forked
     expect(begun.filter(line => line === `begin ${word}`).length, word).toBeLessThanOrEqual(1)
     const outcome = ended.find(({subject}) => subject === starts[0]?.subject)?.data
-    if (outcome?.['outcome'] === 'ended') expect(notes(dir), word).toContain(`end ${word}`)
+    if (outcome?.outcome === 'ended') expect(notes(dir), word).toContain(`end ${word}`)
   }
-  expect(ended.some(({data}) => data?.['outcome'] === 'unknown')).toBe(true)
+  expect(ended.some(({data}) => data?.outcome === 'unknown')).toBe(true)
   expect(await verifyFolder(dir)).toMatchObject({ok: true})
 }, 90_000)
 

@@ -1,6 +1,6 @@
 import {existsSync, readdirSync, readFileSync, statSync} from 'node:fs'
 import {join} from 'node:path'
-import {api, type Api} from '@prod/sdk/api'
+import {type Api, api} from '@prod/sdk/api'
 import {sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {decodeRecords} from '@prod/sdk/recording'
@@ -58,7 +58,11 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
   catalog: {records: null, act: async () => () => alice.client.call(api.catalog)},
   createRequest: {records: 'request.created', act: async () => () => asked()},
   listRequests: {records: null, act: async () => () => alice.client.call(api.listRequests, {})},
-  showRequest: {records: null, act: async () => async () => alice.client.call(api.showRequest, {id: (await alice.client.call(api.listRequests, {})).requests[0]?.id as string})},
+  showRequest: {
+    records: null,
+    act: async () => async () =>
+      alice.client.call(api.showRequest, {id: (await alice.client.call(api.listRequests, {})).requests[0]?.id as string}),
+  },
   requestDocument: {
     records: 'request.viewed',
     act: async () => {
@@ -72,7 +76,10 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
       const id = await asked()
       const {document} = await bob.client.call(api.requestDocument, {id})
       const digest = sha256(document)
-      const jws = bob.session.key.sign({typ: 'prod-approval+jws'}, {digest, request: id, decision: 'approve', assurance: 'login-key', iat: 0})
+      const jws = bob.session.key.sign(
+        {typ: 'prod-approval+jws'},
+        {digest, request: id, decision: 'approve', assurance: 'login-key', iat: 0},
+      )
       return () => bob.client.call(api.approveRequest, {id, digest, jws})
     },
   },
@@ -126,7 +133,11 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
   auditEntries: {records: 'audit.read', act: async () => async () => (await core.as('carol')).client.call(api.auditEntries, {})},
   logCheckpoint: {records: null, act: async () => () => alice.client.call(api.logCheckpoint)},
   metrics: {records: null, act: async () => () => alice.client.call(api.metrics, {})},
-  usage: {records: 'usage.reported', act: async () => () => alice.client.call(api.usage, {events: [{command: 'exec', durationMs: 10, exit: 0, at: new Date().toISOString()}]})},
+  usage: {
+    records: 'usage.reported',
+    act: async () => () =>
+      alice.client.call(api.usage, {events: [{command: 'exec', durationMs: 10, exit: 0, at: new Date().toISOString()}]}),
+  },
   doctor: {records: null, act: async () => () => alice.client.call(api.doctor)},
 }
 
@@ -134,13 +145,21 @@ test('TM-E1: every call has its place in this table', () => {
   expect(Object.keys(onAnswer).sort()).toEqual(Object.keys(api).sort())
 })
 
-test.each(Object.entries(onAnswer).filter(([name, {act}]) => act && name !== 'auditEntries'))('TM-E1: %s leaves one record, or none where it discloses nothing', async (_, {records, act}) => {
-  const run = await act?.()
-  const events = await eventsOf(async () => run?.())
-  expect(events.map(({type}) => type)).toEqual(records === null ? [] : [records])
-  if (records === null || records === 'login.renewed') return
-  expect(events[0]).toMatchObject({type: records, by: expect.stringMatching(/^[a-z]+$/), at: expect.stringMatching(/^\d{4}-.*Z$/), correlation: expect.stringMatching(/^cor_/)})
-})
+test.each(Object.entries(onAnswer).filter(([name, {act}]) => act && name !== 'auditEntries'))(
+  'TM-E1: %s leaves one record, or none where it discloses nothing',
+  async (_, {records, act}) => {
+    const run = await act?.()
+    const events = await eventsOf(async () => run?.())
+    expect(events.map(({type}) => type)).toEqual(records === null ? [] : [records])
+    if (records === null || records === 'login.renewed') return
+    expect(events[0]).toMatchObject({
+      type: records,
+      by: expect.stringMatching(/^[a-z]+$/),
+      at: expect.stringMatching(/^\d{4}-.*Z$/),
+      correlation: expect.stringMatching(/^cor_/),
+    })
+  },
+)
 
 test('TM-E1: each call with an id, refused, leaves one record: who, from where, which call, why', async () => {
   const erin = await core.as('erin')
@@ -152,30 +171,50 @@ test('TM-E1: each call with an id, refused, leaves one record: who, from where, 
   for (const [name, endpoint] of Object.entries(api)) {
     if (!endpoint.path.includes(':id')) continue
     const input = {id: nothing, ...bodies[name as keyof Api]}
-    const events = await eventsOf(async () => expect(await codeOf(erin.client.call(endpoint as never, input as never)), name).not.toBe('none'))
+    const events = await eventsOf(async () =>
+      expect(await codeOf(erin.client.call(endpoint as never, input as never)), name).not.toBe('none'),
+    )
     expect(events, name).toHaveLength(1)
-    expect(events[0], name).toMatchObject({by: 'erin', correlation: expect.stringMatching(/^cor_/), data: {code: expect.stringMatching(/NOT_FOUND|DENIED/), where: `${endpoint.method} ${endpoint.path}`}, personal: {name: 'erin', address: '127.0.0.1'}})
+    expect(events[0], name).toMatchObject({
+      by: 'erin',
+      correlation: expect.stringMatching(/^cor_/),
+      data: {code: expect.stringMatching(/NOT_FOUND|DENIED/), where: `${endpoint.method} ${endpoint.path}`},
+      personal: {name: 'erin', address: '127.0.0.1'},
+    })
   }
 })
 
 test('TM-E1: TM-I3: a run is request, start, end under one correlation id; whatever label a client sends is a label', async () => {
-  const {receipt} = await alice.exec(['job', 'say', 'recorded'], {client: {version: 'x', platform: 'y', label: 'cor_forged0000000000'}}).done
+  const {receipt} = await alice.exec(['job', 'say', 'recorded'], {client: {version: 'x', platform: 'y', label: 'cor_forged0000000000'}})
+    .done
   const all = (await core.events()).filter(({subject}) => subject === receipt?.run || subject === receipt?.request)
   expect(all.map(({type}) => type)).toEqual(['request.created', 'run.started', 'run.ended'])
   const [created, started, ended] = all as [LoggedEvent, LoggedEvent, LoggedEvent]
   expect(new Set(all.map(({correlation}) => correlation)).size).toBe(1)
   expect(created.correlation).not.toBe('cor_forged0000000000')
-  expect(created).toMatchObject({by: 'alice', data: {decision: 'allow', rules: [expect.stringContaining('job-read')], bundle: expect.stringMatching(/^[0-9a-f]{64}$/)}, personal: {reason, name: 'alice', address: '127.0.0.1'}})
-  expect(started).toMatchObject({by: 'alice', data: {tool: 'job', class: 'read', target: 'local', digest: created.data['digest']}, personal: {argv: ['job', 'say', 'recorded'], reason}})
+  expect(created).toMatchObject({
+    by: 'alice',
+    data: {decision: 'allow', rules: [expect.stringContaining('job-read')], bundle: expect.stringMatching(/^[0-9a-f]{64}$/)},
+    personal: {reason, name: 'alice', address: '127.0.0.1'},
+  })
+  expect(started).toMatchObject({
+    by: 'alice',
+    data: {tool: 'job', class: 'read', target: 'local', digest: created.data.digest},
+    personal: {argv: ['job', 'say', 'recorded'], reason},
+  })
   expect(ended).toMatchObject({data: {exit: {status: 0}, stdout: {bytes: 9}, truncated: false, limit: null, outcome: 'ended'}})
-  expect(ended.data['durationMs']).toBeGreaterThan(0)
+  expect(ended.data.durationMs).toBeGreaterThan(0)
 })
 
 test('TM-E11: argv comes back from the log as it was: words are not joined, one record is one line', async () => {
-  for (const argv of [['job', 'say', "a' 'b"], ['job', 'say', 'a', 'b'], ['job', 'say', 'line\n{"type":"run.ended"}\nend']]) {
+  for (const argv of [
+    ['job', 'say', "a' 'b"],
+    ['job', 'say', 'a', 'b'],
+    ['job', 'say', 'line\n{"type":"run.ended"}\nend'],
+  ]) {
     const {receipt} = await alice.exec(argv).done
     const started = (await core.events('run.started')).find(({subject}) => subject === receipt?.run)
-    expect(started?.personal['argv']).toEqual(argv)
+    expect(started?.personal.argv).toEqual(argv)
     const {entries} = await (await core.as('carol')).client.call(api.auditEntries, {subject: receipt?.run as string})
     for (const {envelope} of entries) expect(envelope).not.toContain('\n')
   }
@@ -186,24 +225,34 @@ test('TM-E7: a secret in argv is refused and is in no record; neither is a passw
     'catalog/tools/db.yaml',
     `kind: Tool\nname: db\nsummary: with a secret\nprogram: /usr/bin/true\nrun: { primitive: host, target: local }\ncommands:\n  - { path: [], class: read, options: { --password: { value: { type: string, secret: true } } }, operands: [{ name: word, type: { type: string }, min: 0 }] }\n`,
   )
-  await core.change('policy/global/db.cedar', 'permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"db");\n')
+  await core.change(
+    'policy/global/db.cedar',
+    'permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"db");\n',
+  )
   const canary = 'hunter2canary'
-  for (const argv of [['db', '--password', canary], ['db', `--password=${canary}`], ['db', `--passwort=${canary}`], ['db', 'x', 'y', canary], ['nothing', canary], ['job', 'tty', `https://user:${canary}@host/`]]) {
+  for (const argv of [
+    ['db', '--password', canary],
+    ['db', `--password=${canary}`],
+    ['db', `--passwort=${canary}`],
+    ['db', 'x', 'y', canary],
+    ['nothing', canary],
+    ['job', 'tty', `https://user:${canary}@host/`],
+  ]) {
     expect(['ARGV_REFUSED', 'TOOL_NOT_FOUND']).toContain(await codeOf(alice.exec(argv).done))
   }
   expect(JSON.stringify(await core.events())).not.toContain(canary)
-  expect((await core.events('request.refused')).filter(({personal}) => JSON.stringify(personal['argv']) === '["db"]')).toHaveLength(4)
+  expect((await core.events('request.refused')).filter(({personal}) => JSON.stringify(personal.argv) === '["db"]')).toHaveLength(4)
 })
 
 test('TM-E6: no token, proof, code or stdin reaches the log, the store, the notices or what the broker says', async () => {
   const erin = await core.as('erin', true)
   const canaries = {stdin: 'canary-stdin-4711', streamed: 'canary-streamed-4712', environment: 'canary-environment-4713'}
-  process.env['PROD_CANARY'] = canaries.environment
+  process.env.PROD_CANARY = canaries.environment
   const secrets: string[] = []
   const sign = erin.session.key.sign
   erin.session.key.sign = (header, payload) => {
     const jws = sign(header, payload)
-    if (header['typ'] === 'dpop+jwt') secrets.push(jws)
+    if (header.typ === 'dpop+jwt') secrets.push(jws)
     return jws
   }
   secrets.push(await erin.session.token())
@@ -214,7 +263,7 @@ test('TM-E6: no token, proof, code or stdin reaches the log, the store, the noti
   await erin.client.call(api.whoami)
   secrets.push(await erin.session.renew(secrets[0] as string))
   await erin.logout()
-  delete process.env['PROD_CANARY']
+  delete process.env.PROD_CANARY
   expect(secrets.length).toBeGreaterThan(4)
 
   const files = readdirSync(core.dir, {recursive: true, withFileTypes: true})
@@ -223,7 +272,8 @@ test('TM-E6: no token, proof, code or stdin reaches the log, the store, the noti
   expect(files.some(name => name.includes('broker.sqlite'))).toBe(true)
   for (const file of files) {
     const text = readFileSync(file).toString('latin1')
-    for (const secret of [...Object.values(canaries), ...secrets]) expect(text.includes(secret), `${secret.slice(0, 30)}… in ${file}`).toBe(false)
+    for (const secret of [...Object.values(canaries), ...secrets])
+      expect(text.includes(secret), `${secret.slice(0, 30)}… in ${file}`).toBe(false)
   }
   const said = JSON.stringify(core.alarms)
   for (const secret of secrets) expect(said).not.toContain(secret)
@@ -235,10 +285,15 @@ test('TM-E8: what is kept of an output is one rule: full is kept sealed, none is
   const {chunks, truncated} = await alice.client.call(api.runOutput, {id})
   const decrypter = new Decrypter()
   decrypter.addIdentity(readFileSync(join(core.dir, 'recording-key.txt'), 'utf8').trim())
-  const records = (await Promise.all(chunks.map(async chunk => decodeRecords(await decrypter.decrypt(Buffer.from(chunk, 'base64')))))).flat()
+  const records = (
+    await Promise.all(chunks.map(async chunk => decodeRecords(await decrypter.decrypt(Buffer.from(chunk, 'base64')))))
+  ).flat()
   expect(Buffer.concat(records.map(({bytes}) => bytes)).toString()).toContain('kept-canary')
   expect(truncated).toBe(false)
-  expect((await core.events('run.ended')).find(({subject}) => subject === id)?.data['output']).toEqual({chunks: chunks.length, last: sha256(Buffer.from(chunks.at(-1) as string, 'base64'))})
+  expect((await core.events('run.ended')).find(({subject}) => subject === id)?.data.output).toEqual({
+    chunks: chunks.length,
+    last: sha256(Buffer.from(chunks.at(-1) as string, 'base64')),
+  })
   expect(await codeOf((await core.as('erin')).client.call(api.runOutput, {id}))).toBe('RUN_NOT_FOUND')
 
   const file = 'catalog/tools/job.yaml'
@@ -259,9 +314,19 @@ test('TM-E8: what is kept of an output is one rule: full is kept sealed, none is
   expect(await later.client.call(api.showRun, {id})).toMatchObject({state: 'ended', stdout: {bytes: 12}})
 })
 
-test('TM-E13: a hundred thousand refused calls of one person are few records with the right count; others are told whole', async ({onTestFinished}) => {
+test('TM-E13: a hundred thousand refused calls of one person are few records with the right count; others are told whole', async ({
+  onTestFinished,
+}) => {
   const door = await openDoor(onTestFinished)
-  const caller = (name: string): Caller => ({principal: {iss: 'i', sub: name, person: name, name}, groups: [], login: `login_${name}`, loggedInAt: '', address: '127.0.0.1', correlation: 'cor_1', tokenExpiresAt: ''})
+  const caller = (name: string): Caller => ({
+    principal: {iss: 'i', sub: name, person: name, name},
+    groups: [],
+    login: `login_${name}`,
+    loggedInAt: '',
+    address: '127.0.0.1',
+    correlation: 'cor_1',
+    tokenExpiresAt: '',
+  })
   const size = () => statSync(join(door.dir, 'broker.sqlite')).size
   const before = size()
   for (let at = 0; at < 100_000; at++) {
@@ -270,10 +335,13 @@ test('TM-E13: a hundred thousand refused calls of one person are few records wit
   }
   await tellFolded(door.parts.store, true)
   await tellFolded(door.parts.store, true)
-  const entries = (await door.parts.store.entries({from: 0, limit: 1000})).map(({envelope, openings}) => ({...(JSON.parse(envelope) as LoggedEvent), by: JSON.parse(openings['by']?.value ?? '""') as string}))
+  const entries = (await door.parts.store.entries({from: 0, limit: 1000})).map(({envelope, openings}) => ({
+    ...(JSON.parse(envelope) as LoggedEvent),
+    by: JSON.parse(openings.by?.value ?? '""') as string,
+  }))
   const told = entries.filter(({by}) => by === 'mallory')
   expect(told.length).toBeLessThanOrEqual(100)
-  expect(told.reduce((sum, {data}) => sum + Number(data['count'] ?? 1), 0)).toBe(100_000)
+  expect(told.reduce((sum, {data}) => sum + Number(data.count ?? 1), 0)).toBe(100_000)
   expect(entries.filter(({by}) => by === 'erin')).toHaveLength(1)
   expect(size() - before).toBeLessThan(1024 ** 2)
 })

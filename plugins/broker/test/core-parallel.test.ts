@@ -19,7 +19,7 @@ afterAll(async () => {
 })
 
 const show = async (id: string) => alice.client.call(api.showRequest, {id})
-const started = async (request: string) => (await core.events('run.started')).filter(({data}) => data['request'] === request).length
+const started = async (request: string) => (await core.events('run.started')).filter(({data}) => data.request === request).length
 
 test('TM-N1: fifty starts at once on one target, under two names of it, run one at a time and in their order', async () => {
   const runs = []
@@ -79,15 +79,22 @@ test('two approvers at once, and approve and cancel and deny at once: one outcom
     const codes = await Promise.all([
       codeOf(bob.approve(request)),
       codeOf(dave.approve(request)),
-      codeOf(round % 2 === 0 ? alice.client.call(api.cancelRequest, {id: request}) : dave.client.call(api.denyRequest, {id: request, note: 'not now'})),
+      codeOf(
+        round % 2 === 0
+          ? alice.client.call(api.cancelRequest, {id: request})
+          : dave.client.call(api.denyRequest, {id: request, note: 'not now'}),
+      ),
     ])
     const {state} = await show(request)
-    const decisions = (await core.events()).filter(({subject, type}) => subject === request && /^request\.(approved|cancelled|denied)$/.test(type)).map(({type}) => type)
+    const decisions = (await core.events())
+      .filter(({subject, type}) => subject === request && /^request\.(approved|cancelled|denied)$/.test(type))
+      .map(({type}) => type)
     // a cancel may come after the yes; nothing comes after a cancel or a no
     expect(decisions.length - (state === 'cancelled' && decisions[0] === 'request.approved' ? 1 : 0)).toBe(1)
     expect(decisions.at(-1)).toBe(`request.${state}`)
     expect(codes.filter(code => code === 'none').length).toBe(decisions.length)
-    if (state !== 'approved') expect(await codeOf(alice.attach(request).done)).toBe(state === 'denied' ? 'REQUEST_DENIED' : 'REQUEST_CANCELLED')
+    if (state !== 'approved')
+      expect(await codeOf(alice.attach(request).done)).toBe(state === 'denied' ? 'REQUEST_DENIED' : 'REQUEST_CANCELLED')
     else await alice.attach(request).done
   }
 })
@@ -133,9 +140,11 @@ test('TM-N4: after a revoke has been answered nothing starts, however the uses a
     answered = Date.parse((await core.events('grant.revoked')).at(-1)?.at ?? '')
     await firing
     await Promise.all(uses)
-    const starts = (await core.events('run.started')).filter(({by, data, at}) => by === 'erin' && data['tool'] === 'web' && Date.parse(at) > answered)
+    const starts = (await core.events('run.started')).filter(
+      ({by, data, at}) => by === 'erin' && data.tool === 'web' && Date.parse(at) > answered,
+    )
     after += starts.length
-    before += (await core.events('run.started')).filter(({by, data}) => by === 'erin' && data['tool'] === 'web').length
+    before += (await core.events('run.started')).filter(({by, data}) => by === 'erin' && data.tool === 'web').length
     expect(await codeOf(erin.exec(['web', 'start'], {wait: false}).done)).toBe('DENIED')
   }
   expect(before).toBeGreaterThan(0)
@@ -144,7 +153,10 @@ test('TM-N4: after a revoke has been answered nothing starts, however the uses a
 
 test('TM-N4: what runs on a right ends within five seconds of its revocation', async () => {
   const erin = await core.as('erin')
-  await core.change('policy/global/erin.cedar', '@id("erin-waits") permit (principal in Group::"web-operators", action == Action::"run", resource is job::wait);\n')
+  await core.change(
+    'policy/global/erin.cedar',
+    '@id("erin-waits") permit (principal in Group::"web-operators", action == Action::"run", resource is job::wait);\n',
+  )
   const grant = await grantTo(erin)
   const run = erin.exec(['job', 'wait', 'erin'])
   await until(() => run.so.stdout.includes('waiting'))
@@ -166,7 +178,10 @@ test('a grant that waits for its time begins only if it would be approved then',
   const startAt = new Date(Date.now() + 3000).toISOString()
   const {id} = await erin.client.call(api.createRequest, {key: newKey(), role: 'jobber', reason, durationSeconds: 60, startAt})
   await bob.approve(id)
-  await core.change('policy/global/freeze.cedar', '@id("freeze") forbid (principal, action == Action::"assume", resource == Role::"jobber");\n')
+  await core.change(
+    'policy/global/freeze.cedar',
+    '@id("freeze") forbid (principal, action == Action::"assume", resource == Role::"jobber");\n',
+  )
   const grant = (await show2(erin, id)).result as string
   await until(async () => (await erin.client.call(api.listGrants, {})).grants.find(one => one.id === grant)?.state === 'revoked')
   expect((await erin.client.call(api.whoami)).groups).not.toContain('jobbers')
@@ -184,7 +199,11 @@ test('TM-N8: a second broker on the same file does not start', async () => {
 })
 
 test('a policy with a fault is refused and told, and the old one goes on', async () => {
-  await core.change('policy/global/typo.cedar', 'permit (principal in Group::"engineers", action == Action::"run", resource is job::notte);\n', 'bundle.refused')
+  await core.change(
+    'policy/global/typo.cedar',
+    'permit (principal in Group::"engineers", action == Action::"run", resource is job::notte);\n',
+    'bundle.refused',
+  )
   expect(core.alarms.map(({what}) => what)).toContain('a changed bundle was refused; the old one stays')
   expect((await alice.exec(['now', 'note', 'typo']).done).end?.exit).toEqual({status: 0})
   await core.change('policy/global/typo.cedar', '// mended\n')
@@ -195,7 +214,10 @@ test('a program that is missing, open to others or a link is TOOL_UNAVAILABLE, a
     'catalog/tools/gone.yaml',
     `kind: Tool\nname: gone\nsummary: not there\nprogram: ${core.dir}/bin/gone\nrun: { primitive: host, target: local }\ncommands:\n  - { path: [], class: change }\n`,
   )
-  await core.change('policy/global/gone.cedar', 'permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"gone");\n')
+  await core.change(
+    'policy/global/gone.cedar',
+    'permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"gone");\n',
+  )
   expect(await codeOf(alice.exec(['gone']).done)).toBe('TOOL_UNAVAILABLE')
   writeFileSync(join(core.dir, 'bin/gone'), '#!/bin/sh\necho here\n', {mode: 0o777})
   chmodSync(join(core.dir, 'bin/gone'), 0o777)

@@ -2,6 +2,11 @@
 import {startBroker} from '../src/main.ts'
 
 const [dir, port] = process.argv.slice(2)
-const broker = await startBroker({development: true, dir: dir as string, port: Number(port), alarm: line => process.stderr.write(`${line}\n`)})
+const broker = await startBroker({
+  development: true,
+  dir: dir as string,
+  port: Number(port),
+  alarm: line => process.stderr.write(`${line}\n`),
+})
 process.stdout.write(`${JSON.stringify(broker.ready)}\n`)
 process.once('SIGTERM', () => void broker.stop().then(() => process.exit(0)))

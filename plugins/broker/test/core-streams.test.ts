@@ -64,7 +64,10 @@ test('TM-H18: stdout, stderr, stdin and status travel unchanged, whatever the by
   const {stdout, stderr, receipt, end} = await alice.exec(['job', 'both', String(10 * mebibyte)]).done
   expect(sha256(stdout)).toBe(sha256(readFileSync(join(core.dir, 'jobs/out'))))
   expect(sha256(stderr)).toBe(sha256(readFileSync(join(core.dir, 'jobs/err'))))
-  expect(receipt).toMatchObject({stdout: {bytes: 10 * mebibyte, sha256: sha256(stdout)}, stderr: {bytes: 10 * mebibyte, sha256: sha256(stderr)}})
+  expect(receipt).toMatchObject({
+    stdout: {bytes: 10 * mebibyte, sha256: sha256(stdout)},
+    stderr: {bytes: 10 * mebibyte, sha256: sha256(stderr)},
+  })
   expect(end).toMatchObject({exit: {status: 0}, stdoutBytes: 10 * mebibyte, stderrBytes: 10 * mebibyte})
   const nothing = await alice.exec(['job', 'cat']).done
   expect(nothing.receipt).toMatchObject({stdout: {bytes: 0, sha256: sha256('')}})
@@ -74,7 +77,15 @@ test('TM-H18: stdout, stderr, stdin and status travel unchanged, whatever the by
 test('TM-H18: the end is signed by the broker’s receipt key and is of this run; text that looks like frames is text', async () => {
   const {receiptKey} = await alice.client.call(api.loginConfiguration)
   let jws = ''
-  const {stdout, end, receipt} = await alice.exec(['job', 'frames'], {}, {onEnd: text => { jws = text }}).done
+  const {stdout, end, receipt} = await alice.exec(
+    ['job', 'frames'],
+    {},
+    {
+      onEnd: text => {
+        jws = text
+      },
+    },
+  ).done
   expect(stdout).toEqual(Buffer.from('\u0003{"exit":{"status":0}}\nprod: exit 0\n\u20ac').subarray(0, -1))
   expect(end).toMatchObject({id: receipt?.run, exit: {status: 7}})
   const key = await importJWK(receiptKey as never, 'EdDSA')
@@ -88,13 +99,17 @@ test('TM-H18: a client that is slow slows the tool, and the broker’s memory st
   const undo = await wide(1024 * mebibyte)
   let held = true
   let seen = 0
-  const run = alice.exec(['job', 'flood', String(96 * mebibyte)], {}, {
-    keep: false,
-    onOutput: async (_, bytes) => {
-      seen += bytes.byteLength
-      while (held) await new Promise(resolve => setTimeout(resolve, 20))
+  const run = alice.exec(
+    ['job', 'flood', String(96 * mebibyte)],
+    {},
+    {
+      keep: false,
+      onOutput: async (_, bytes) => {
+        seen += bytes.byteLength
+        while (held) await new Promise(resolve => setTimeout(resolve, 20))
+      },
     },
-  })
+  )
   await until(() => seen > 0)
   const stuck = process.memoryUsage()
   await new Promise(resolve => setTimeout(resolve, 400))
@@ -119,17 +134,21 @@ test('TM-H18: a link cut in the middle of 50 MiB is taken up again and misses no
     hash.update(bytes)
     seen += bytes.byteLength
   }
-  const first = alice.exec(['job', 'flood', String(size)], {}, {
-    keep: false,
-    onOutput: async (stream, bytes) => {
-      if (cut) return // what came with the cut was not taken: it comes again
-      onOutput(stream, bytes)
-      if (seen > 20 * mebibyte) {
-        cut = true
-        ;((await first.connection) as unknown as {close(): void}).close()
-      }
+  const first = alice.exec(
+    ['job', 'flood', String(size)],
+    {},
+    {
+      keep: false,
+      onOutput: async (stream, bytes) => {
+        if (cut) return // what came with the cut was not taken: it comes again
+        onOutput(stream, bytes)
+        if (seen > 20 * mebibyte) {
+          cut = true
+          ;((await first.connection) as unknown as {close(): void}).close()
+        }
+      },
     },
-  })
+  )
   const {id} = await first.message('started')
   await first.done.catch(error => {
     if (!(error instanceof LinkLost)) throw error
@@ -201,7 +220,7 @@ test('a stream whose login ends in the middle is closed; what waits there goes o
   expect(end?.endedBy).toContain('revoked')
   await bob.approve(request)
   expect(await codeOf(waiting.done)).toBe('LOGIN_EXPIRED')
-  expect((await core.events('run.started')).some(({data}) => data['request'] === request)).toBe(false)
+  expect((await core.events('run.started')).some(({data}) => data.request === request)).toBe(false)
 })
 
 test('ten streams at once on a token that has run out renew it once and all go on', async () => {

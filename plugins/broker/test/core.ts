@@ -3,11 +3,11 @@ import {createHash, randomBytes} from 'node:crypto'
 import {chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
+import type {Receipt} from '@prod/sdk'
 import {api, type Tokens} from '@prod/sdk/api'
 import {type BrokerClient, createClient} from '@prod/sdk/client'
 import {sha256} from '@prod/sdk/document'
 import {createLoginKey, type LoginKey} from '@prod/sdk/dpop'
-import type {Receipt} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {openEntry} from '@prod/sdk/log/envelope'
 import {bindingNonce} from '@prod/sdk/login-binding'
@@ -105,7 +105,8 @@ export function jobFiles(dir: string): Record<string, string> {
     'bin/job': program,
     'catalog/services/jobs.yaml': 'kind: Service\nname: jobs\nowner: sre-leads\n',
     'catalog/tools/job.yaml': tool(dir),
-    'catalog/roles/jobber.yaml': 'kind: Role\nname: jobber\nsummary: for tests\nprovider: group\nparameters: { group: jobbers }\nclass: change\nservice: jobs\nmaxSeconds: 3600\n',
+    'catalog/roles/jobber.yaml':
+      'kind: Role\nname: jobber\nsummary: for tests\nprovider: group\nparameters: { group: jobbers }\nclass: change\nservice: jobs\nmaxSeconds: 3600\n',
     'catalog/tools/now.yaml': now.replaceAll('{{dir}}', dir),
     'catalog/targets/other.yaml': 'kind: Target\nname: other\naddress: host:local\nenvironment: staging\n',
     'policy/global/job.cedar': rules,
@@ -151,14 +152,24 @@ export interface LoggedEvent {
 }
 
 /** Starts it; it ends with the tests. */
-export async function startCore(onFinished: OnFinished, options: Partial<StartChoice> & {files?: Record<string, string>} = {}): Promise<Core> {
+export async function startCore(
+  onFinished: OnFinished,
+  options: Partial<StartChoice> & {files?: Record<string, string>} = {},
+): Promise<Core> {
   const {files, ...choice} = options
   const dir = choice.dir ?? mkdtempSync(join(tmpdir(), 'prod-core-'))
   if (choice.dir === undefined) await prepareFolder(dir, files)
   let ahead = 0
   const clock = () => new Date(Date.now() + ahead)
   const alarms: Core['alarms'] = []
-  const broker = await startBroker({development: true, clock, ...choice, dir, port: 0, alarm: line => alarms.push(JSON.parse(line) as Core['alarms'][number])})
+  const broker = await startBroker({
+    development: true,
+    clock,
+    ...choice,
+    dir,
+    port: 0,
+    alarm: line => alarms.push(JSON.parse(line) as Core['alarms'][number]),
+  })
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= broker.stop())
   onFinished(async () => {
@@ -183,13 +194,20 @@ export async function startCore(onFinished: OnFinished, options: Partial<StartCh
     async change(name, text, outcome = 'bundle.loaded') {
       const before = (await core.events(outcome)).length
       writeFileSync(join(dir, name), text)
-      await until(async () => (await core.events(outcome)).length > before, `${outcome} after ${name}; alarms: ${JSON.stringify(alarms.at(-1))}`)
+      await until(
+        async () => (await core.events(outcome)).length > before,
+        `${outcome} after ${name}; alarms: ${JSON.stringify(alarms.at(-1))}`,
+      )
     },
     events: async type => {
       const carol = await core.as('carol')
       const all: LoggedEvent[] = []
       for (let from = 0; ; ) {
-        const {entries, size} = await carol.client.call(api.auditEntries, {from: String(from), limit: '1000', ...(type === undefined ? {} : {type})})
+        const {entries, size} = await carol.client.call(api.auditEntries, {
+          from: String(from),
+          limit: '1000',
+          ...(type === undefined ? {} : {type}),
+        })
         for (const {envelope, openings} of entries) {
           const event = openEntry({envelope, openings})
           all.push({...event, by: event.by ?? '', at: event.time, data: event.data ?? {}})
@@ -252,7 +270,10 @@ export const newKey = () => randomBytes(16).toString('base64url')
 export async function openPerson(broker: BrokerPlace, name: string, clock: () => Date): Promise<Person> {
   const {key: plain} = createLoginKey()
   // proofs and approvals carry the time of the tests' clock
-  const key: LoginKey = {...plain, sign: (header, payload) => plain.sign(header, {...payload, ...('iat' in payload ? {iat: Math.floor(clock().getTime() / 1000)} : {})})}
+  const key: LoginKey = {
+    ...plain,
+    sign: (header, payload) => plain.sign(header, {...payload, ...('iat' in payload ? {iat: Math.floor(clock().getTime() / 1000)} : {})}),
+  }
   const configuration = await createClient({broker}).call(api.loginConfiguration)
   const [salt, verifier] = [randomBytes(32).toString('base64url'), randomBytes(32).toString('base64url')]
   const redirectUri = 'http://127.0.0.1:45678/callback'
@@ -313,11 +334,30 @@ export async function openPerson(broker: BrokerPlace, name: string, clock: () =>
     async approve(request, change = {}) {
       const {document} = await client.call(api.requestDocument, {id: request})
       const digest = sha256(document)
-      await client.call(api.approveRequest, {id: request, digest, jws: signApproval(session, {digest, request, decision: 'approve', assurance: 'login-key'}), ...change})
+      await client.call(api.approveRequest, {
+        id: request,
+        digest,
+        jws: signApproval(session, {digest, request, decision: 'approve', assurance: 'login-key'}),
+        ...change,
+      })
     },
     exec: (argv, more = {}, use = {}) =>
-      stream({type: 'exec', key: newKey(), argv, targets: ['job'].includes(argv[0] as string) ? ['local'] : [], reason, wait: true, stdin: use.stdin !== undefined, client: told, ...more}, use),
-    attach: (id, have = {stdout: 0, stderr: 0}, use = {}) => stream({type: 'attach', id, have, ...(use.stdin === undefined ? {} : {stdin: true}), client: told}, use),
+      stream(
+        {
+          type: 'exec',
+          key: newKey(),
+          argv,
+          targets: ['job'].includes(argv[0] as string) ? ['local'] : [],
+          reason,
+          wait: true,
+          stdin: use.stdin !== undefined,
+          client: told,
+          ...more,
+        },
+        use,
+      ),
+    attach: (id, have = {stdout: 0, stderr: 0}, use = {}) =>
+      stream({type: 'attach', id, have, ...(use.stdin === undefined ? {} : {stdin: true}), client: told}, use),
     logout: async () => {
       await client.call(api.logout, {})
     },

@@ -4,11 +4,11 @@ import {join} from 'node:path'
 import {ProdError} from '@prod/sdk/errors'
 import {decodeJwt, exportSPKI, SignJWT, UnsecuredJWT} from 'jose'
 import {expect, test} from 'vitest'
+import {sealMembership} from '../src/grants/membership.ts'
 import type {LoginRecord} from '../src/identity/logins.ts'
 import {seal, unseal} from '../src/identity/seal.ts'
 import type {Store} from '../src/stores/store.ts'
 import {ath, authorize, logIn, makeKey, openDoor, send, sessionOf, type TestDoor} from './door.ts'
-import {sealMembership} from '../src/grants/membership.ts'
 
 const people = (door: TestDoor, who: Record<string, unknown>): Promise<void> =>
   writeFile(join(door.dir, 'identity', 'people.json'), JSON.stringify(who))
@@ -295,7 +295,13 @@ test('groups of active grants count until their end', async ({onTestFinished}) =
   const alice = await logIn(door, 'alice')
   const until = (ms: number): string => new Date(Date.now() + ms).toISOString()
   const put = (id: string, person: string, group: string, expiresAt: string) =>
-    ({kind: 'membership', id, version: 0, value: sealMembership(door.parts.keys.seal, {person, group, grant: id, expiresAt}), index: {owner: person, dueAt: expiresAt}}) as const
+    ({
+      kind: 'membership',
+      id,
+      version: 0,
+      value: sealMembership(door.parts.keys.seal, {person, group, grant: id, expiresAt}),
+      index: {owner: person, dueAt: expiresAt},
+    }) as const
   await door.parts.store.commit({
     put: [
       put('grant_1', 'alice', 'web-operators', until(60_000)),

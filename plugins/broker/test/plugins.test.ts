@@ -3,7 +3,7 @@ import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {packageIntegrity} from '@prod/sdk/package-integrity'
-import {expect, test, type TestContext} from 'vitest'
+import {expect, type TestContext, test} from 'vitest'
 import {loadPlugins} from '../src/plugins.ts'
 
 /** A package that is installed for as long as the test lasts. */
@@ -34,10 +34,16 @@ test('TM-S1: files edited after the install, another version, no pin, an unknown
   const integrity = packageIntegrity(folder)
   const load = (choice: Parameters<typeof loadPlugins>[0][number]) => loadPlugins([choice], {development: false})
 
-  await expect(load({name, version: '1.2.4', integrity})).rejects.toMatchObject({code: 'CONFIG_INVALID', message: expect.stringContaining('version 1.2.3')})
+  await expect(load({name, version: '1.2.4', integrity})).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('version 1.2.3'),
+  })
   await expect(load(name)).rejects.toMatchObject({code: 'CONFIG_INVALID', message: expect.stringContaining('version and integrity')})
   await expect(load(`${name}s`)).rejects.toMatchObject({code: 'CONFIG_INVALID', message: expect.stringContaining('not installed')})
   appendFileSync(file, '\n')
-  await expect(load({name, version: '1.2.3', integrity})).rejects.toMatchObject({code: 'CONFIG_INVALID', message: expect.stringContaining('not the one that was pinned')})
+  await expect(load({name, version: '1.2.3', integrity})).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('not the one that was pinned'),
+  })
   expect(name in globalThis).toBe(false)
 })

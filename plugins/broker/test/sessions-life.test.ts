@@ -1,6 +1,6 @@
 /** While a shell lives: who sees it, takes it up, ends it; and what follows. One broker serves all but the tests that end it. */
 import {type ChildProcess, spawn} from 'node:child_process'
-import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
@@ -17,7 +17,12 @@ import {ask, attach, bytesOf, leave, open, openCuttable, prompt, readRecording, 
 let core: Core
 let orphan: string
 const ends: Parameters<OnFinished>[0][] = []
-const more = {...people, grace: {groups: ['security']}, 'alice.sec': {groups: ['security'], person: 'ALICE', sub: 'a-3'}, anon: {groups: ['security'], person: '', sub: 'n-2'}}
+const more = {
+  ...people,
+  grace: {groups: ['security']},
+  'alice.sec': {groups: ['security'], person: 'ALICE', sub: 'a-3'},
+  anon: {groups: ['security'], person: '', sub: 'n-2'},
+}
 beforeAll(async () => {
   core = await startCore(end => ends.push(end), {files: {'people.json': JSON.stringify(more)}})
   // cut now, looked at by the last test: the broker keeps it for 15 seconds
@@ -56,9 +61,11 @@ test('TM-E10: a recording is read with the right to it alone, and each try is in
   const shell = await open(alice)
   await leave(shell)
   // whose it is, and who may watch, may not read
-  for (const person of [alice, bob]) await expect(person.client.call(api.recording, {id: shell.id})).rejects.toMatchObject({code: 'SESSION_NOT_FOUND'})
+  for (const person of [alice, bob])
+    await expect(person.client.call(api.recording, {id: shell.id})).rejects.toMatchObject({code: 'SESSION_NOT_FOUND'})
   await carol.client.call(api.recording, {id: shell.id})
-  const tries = async (type: string) => (await core.events(type)).filter(({subject}) => subject === shell.id).map(({personal}) => personal['name'])
+  const tries = async (type: string) =>
+    (await core.events(type)).filter(({subject}) => subject === shell.id).map(({personal}) => personal.name)
   expect(await tries('recording.refused')).toEqual(['alice', 'bob'])
   expect(await tries('recording.read')).toEqual(['carol'])
 })
@@ -73,8 +80,11 @@ test('TM-O5: the review is filed by somebody else, in words, once, and of a sess
   await expect(file(alice)).rejects.toMatchObject({code: 'SELF_REVIEW'})
   await expect(file(await core.as('alice.sec'))).rejects.toMatchObject({code: 'SELF_REVIEW'})
   await expect(file(await core.as('anon'))).rejects.toMatchObject({code: 'SELF_REVIEW'})
-  for (const note of ['', '          ', '..............', 'ok']) await expect(file(carol, {note})).rejects.toMatchObject({code: 'REASON_INVALID'})
-  await expect(carol.client.call(api.doneReview, {id: `rev_${'0'.repeat(id.length - 4)}`, ...review()})).rejects.toMatchObject({code: 'REVIEW_NOT_FOUND'})
+  for (const note of ['', '          ', '..............', 'ok'])
+    await expect(file(carol, {note})).rejects.toMatchObject({code: 'REASON_INVALID'})
+  await expect(carol.client.call(api.doneReview, {id: `rev_${'0'.repeat(id.length - 4)}`, ...review()})).rejects.toMatchObject({
+    code: 'REVIEW_NOT_FOUND',
+  })
   const both = await Promise.allSettled([file(carol), file(grace, {verdict: 'violation'})])
   expect(both.map(({status}) => status).sort()).toEqual(['fulfilled', 'rejected'])
   await expect(file(carol)).rejects.toMatchObject({code: 'ALREADY_DECIDED'})
@@ -83,14 +93,17 @@ test('TM-O5: the review is filed by somebody else, in words, once, and of a sess
 
 test('TM-O5: reviews and recordings outlive their target in the catalog', async () => {
   const [alice, carol] = [await core.as('alice'), await core.as('carol')]
-  const shell = await open(alice)
-  await leave(shell)
-  const id = await reviewOf(alice, shell.id)
   const file = 'catalog/targets/spare.yaml'
   await core.change(file, 'kind: Target\nname: spare\naddress: host:spare\nenvironment: production\n')
-  const spare = await open(alice, {target: 'spare'}).catch(() => undefined)
-  expect(spare).toBeUndefined()
-  await carol.client.call(api.doneReview, {id, ...review()})
+  const shell = ask(alice, {target: 'spare'})
+  const session = (await shell.message('started')).id
+  await shell.shows('[BREAK-GLASS spare] ')
+  await leave(shell)
+  const loaded = (await core.events('bundle.loaded')).length
+  unlinkSync(join(core.dir, file))
+  await until(async () => (await core.events('bundle.loaded')).length > loaded, 'the catalog without it')
+  await carol.client.call(api.recording, {id: session})
+  await carol.client.call(api.doneReview, {id: await reviewOf(alice, session), ...review()})
 })
 
 test('a shell is ended by whoever may watch it, and says by whom', async () => {
@@ -134,7 +147,9 @@ test('a watcher that does not read is let go, and the session does not wait for 
   const {broker, key} = carol.session
   const url = broker.url + streamPath
   const accessToken = await carol.session.token()
-  const asleep = new WebSocket(url.replace('http', 'ws'), streamProtocol, {headers: {authorization: `DPoP ${accessToken}`, dpop: proof(key, {method: 'GET', url, accessToken})}})
+  const asleep = new WebSocket(url.replace('http', 'ws'), streamProtocol, {
+    headers: {authorization: `DPoP ${accessToken}`, dpop: proof(key, {method: 'GET', url, accessToken})},
+  })
   await new Promise<void>((resolve, reject) => {
     asleep.once('error', reject)
     asleep.once('open', () => asleep.send(JSON.stringify({type: 'watch', session: shell.id, client: {version: 'test', platform: 'test'}})))
@@ -183,16 +198,18 @@ test('another terminal takes a shell over: the first one is told and stays away,
 
 test('TM-O1: Ctrl-C, Ctrl-Z and Ctrl-D are the shell\u2019s', async () => {
   const shell = await open(await core.as('alice'))
-  await shell.type('sleep 987656\n')
-  await shell.shows('987656')
+  const begin = async (word: string) => {
+    await shell.type(`sh -c 'echo ${word}-$((1+1)); exec sleep 987656'\n`)
+    await shell.shows(`${word}-2`)
+  }
+  await begin('first')
   await shell.type('\x03')
-  await shell.type('echo after-$((1+1))\n')
-  await shell.shows('after-2')
-  await shell.type('sleep 987657\n')
-  await shell.shows('987657')
+  await begin('second')
   await shell.type('\x1a')
   await shell.shows('Stopped')
-  await shell.type('kill %1; wait\n\x04')
+  await shell.type('kill -9 %1; wait; clear; echo -n over-$((1+1))\n')
+  await shell.shows(/over-2.*\[BREAK-GLASS/s)
+  await shell.type('\x04')
   expect(await shell.done).toMatchObject({exit: {status: expect.any(Number)}, endedBy: null})
 })
 
@@ -231,7 +248,9 @@ test('a change of policy that takes break-glass away ends the shell, and so does
 
 /** A broker as a process of its own, that can be killed. */
 async function startProcess(dir: string): Promise<{child: ChildProcess; url: string}> {
-  const child = spawn(process.execPath, ['--conditions=source', fileURLToPath(new URL('sessions-child.ts', import.meta.url)), dir], {stdio: ['ignore', 'pipe', 'inherit']})
+  const child = spawn(process.execPath, ['--conditions=source', fileURLToPath(new URL('sessions-child.ts', import.meta.url)), dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({input: child.stdout!}).once('line', resolve)
     child.once('exit', () => reject(new Error('it ended')))
@@ -239,7 +258,9 @@ async function startProcess(dir: string): Promise<{child: ChildProcess; url: str
   return {child, url: (JSON.parse(line) as {url: string}).url}
 }
 
-test('after SIGKILL nothing runs on, the session is closed as unknown, what was recorded can be read and the review waits', async ({onTestFinished}) => {
+test('after SIGKILL nothing runs on, the session is closed as unknown, what was recorded can be read and the review waits', async ({
+  onTestFinished,
+}) => {
   const dir = mkdtempSync(join(tmpdir(), 'prod-killed-'))
   onTestFinished(() => rmSync(dir, {recursive: true, force: true}))
   await prepareFolder(dir)
@@ -255,18 +276,23 @@ test('after SIGKILL nothing runs on, the session is closed as unknown, what was 
   await until(() => readdirSync(chunks).length > before, 'the next chunk')
   child.kill('SIGKILL')
   expect(['LINK_LOST', 'BROKER_UNREACHABLE']).toContain(await shell.outcome)
-  const sleeping = () => readdirSync('/proc').some(name => {
-    try {
-      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(mark)
-    } catch {
-      return false
-    }
-  })
+  const sleeping = () =>
+    readdirSync('/proc').some(name => {
+      try {
+        return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(mark)
+      } catch {
+        return false
+      }
+    })
   await until(() => !sleeping(), 'the end of what ran in it')
 
   const again = await startCore(onTestFinished, {dir})
   const [owner, carol] = [await again.as('alice'), await again.as('carol')]
-  expect(await owner.client.call(api.showSession, {id: shell.id})).toMatchObject({state: 'closed', exit: {unknown: expect.any(String)}, endedBy: 'broker loss'})
+  expect(await owner.client.call(api.showSession, {id: shell.id})).toMatchObject({
+    state: 'closed',
+    exit: {unknown: expect.any(String)},
+    endedBy: 'broker loss',
+  })
   expect(await attach(owner, shell.id).done).toMatchObject({id: shell.id, exit: {unknown: expect.any(String)}})
   expect(bytesOf((await readRecording(again, carol, shell.id)).records, 'stdout').toString()).toContain('seen-2')
   expect((await carol.client.call(api.listReviews)).reviews).toMatchObject([{session: shell.id, state: 'open'}])

@@ -43,8 +43,10 @@ test.for([
 
 test('TM-O1: a refused break-glass is in the log with its reason and incident', async () => {
   await ask(await core.as('erin'), {confirmed: 'n'}).outcome
-  const refused = (await core.events('break-glass.refused')).filter(({personal}) => personal['name'] === 'erin')
-  expect(refused).toMatchObject([{subject: 'local', data: {code: 'CONFIRMATION_FAILED', incident}, personal: {reason, name: 'erin', address: '127.0.0.1'}}])
+  const refused = (await core.events('break-glass.refused')).filter(({personal}) => personal.name === 'erin')
+  expect(refused).toMatchObject([
+    {subject: 'local', data: {code: 'CONFIRMATION_FAILED', incident}, personal: {reason, name: 'erin', address: '127.0.0.1'}},
+  ])
 })
 
 test('TM-O1: somebody who may not break glass is denied before anything is asked of them', async () => {
@@ -57,16 +59,30 @@ test('TM-O1, TM-O2, TM-O5: a shell opens after the name was typed and both chann
   const alice = await core.as('alice')
   const shell = await open(alice)
   const confirm = await shell.message('confirm')
-  expect(confirm).toMatchObject({text: 'local', banner: [expect.stringContaining('BREAK-GLASS on local (production)'), expect.stringContaining('recorded')]})
+  expect(confirm).toMatchObject({
+    text: 'local',
+    banner: [expect.stringContaining('BREAK-GLASS on local (production)'), expect.stringContaining('recorded')],
+  })
   expect(await shell.message('started')).toMatchObject({target: 'local', environment: 'production', banner: confirm.banner})
   // the mark stays in sight as long as the shell does
   expect(shell.so).toContain(prompt)
   for (const name of ['a', 'b'] as const) {
-    expect(alerts(core, name).filter(one => one.subject === shell.id)).toMatchObject([{type: 'break-glass.started', principal: 'alice', target: 'local (production)', reason: expect.stringContaining(reason)}])
+    expect(alerts(core, name).filter(one => one.subject === shell.id)).toMatchObject([
+      {type: 'break-glass.started', principal: 'alice', target: 'local (production)', reason: expect.stringContaining(reason)},
+    ])
   }
   const [session] = await sessionsOf(core, 'alice')
-  expect(session).toMatchObject({id: shell.id, state: 'open', breakGlass: true, alerted: true, incident, review: expect.stringMatching(/^rev_/)})
-  expect((await (await core.as('carol')).client.call(api.listReviews)).reviews).toMatchObject([{id: session?.review, session: shell.id, state: 'open'}])
+  expect(session).toMatchObject({
+    id: shell.id,
+    state: 'open',
+    breakGlass: true,
+    alerted: true,
+    incident,
+    review: expect.stringMatching(/^rev_/),
+  })
+  expect((await (await core.as('carol')).client.call(api.listReviews)).reviews).toMatchObject([
+    {id: session?.review, session: shell.id, state: 'open'},
+  ])
   const [opened] = (await core.events('session.opened')).filter(({subject}) => subject === shell.id)
   expect(opened?.data).toMatchObject({review: session?.review, alerted: ['a', 'b']})
 
@@ -101,15 +117,26 @@ async function openReceiver(onFinished: OnFinished): Promise<{url: string; statu
 }
 
 /** A broker with these receivers as its two channels. */
-async function startWithReceivers(onFinished: OnFinished, urls: [string, string], more: Partial<Config['breakGlass']> = {}, settings: Partial<Pick<Config, 'places'>> = {}): Promise<Core> {
+async function startWithReceivers(
+  onFinished: OnFinished,
+  urls: [string, string],
+  more: Partial<Config['breakGlass']> = {},
+  settings: Partial<Pick<Config, 'places'>> = {},
+): Promise<Core> {
   const dir = mkdtempSync(join(tmpdir(), 'prod-alerts-'))
   onFinished(() => rmSync(dir, {recursive: true, force: true}))
   await prepareFolder(dir)
-  const channels = urls.map((url, at) => ({name: at === 0 ? 'a' : 'b', notifier: 'webhook', config: {url, secretFile: join(dir, 'keys/alerts-a.secret')}}))
+  const channels = urls.map((url, at) => ({
+    name: at === 0 ? 'a' : 'b',
+    notifier: 'webhook',
+    config: {url, secretFile: join(dir, 'keys/alerts-a.secret')},
+  }))
   return startCore(onFinished, {dir, settings: {...breakGlass(more), ...settings, channels}})
 }
 
-test('TM-O2: while one channel answers with an error or hangs nothing opens, loudly; when it is mended the same request opens', async ({onTestFinished}) => {
+test('TM-O2: while one channel answers with an error or hangs nothing opens, loudly; when it is mended the same request opens', async ({
+  onTestFinished,
+}) => {
   const [a, b] = [await openReceiver(onTestFinished), await openReceiver(onTestFinished)]
   const own = await startWithReceivers(onTestFinished, [a.url, b.url], {alertSeconds: 1})
   const alice = await own.as('alice')
@@ -121,7 +148,10 @@ test('TM-O2: while one channel answers with an error or hangs nothing opens, lou
     expect(await sessionsOf(own, 'alice')).toEqual([])
     expect(folders(own.dir)).toEqual([])
     expect(own.alarms).toHaveLength(at + 1)
-    expect((await own.events('break-glass.unalerted')).at(-1)).toMatchObject({data: {code: 'ALERTS_NOT_ACCEPTED', target: 'local', incident}, personal: {name: 'alice', reason}})
+    expect((await own.events('break-glass.unalerted')).at(-1)).toMatchObject({
+      data: {code: 'ALERTS_NOT_ACCEPTED', target: 'local', incident},
+      personal: {name: 'alice', reason},
+    })
   }
   expect(a.seen).toBe(3)
   b.status = 204
@@ -160,20 +190,36 @@ test('TM-O2, TM-O7: an open session is told again and again, and ends at its lim
   const shell = await open(alice)
   const end = await shell.done
   expect(end).toMatchObject({endedBy: 'limit: time'})
-  const types = () => alerts(own, 'a').filter(one => one.subject === shell.id).map(one => one.type)
+  const types = () =>
+    alerts(own, 'a')
+      .filter(one => one.subject === shell.id)
+      .map(one => one.type)
   await until(() => types().includes('break-glass.ended'), 'the last alert')
   expect(types()[0]).toBe('break-glass.started')
   expect(types().filter(type => type === 'break-glass.goes-on').length).toBeGreaterThanOrEqual(1)
   // it is over for good: no second use of the same request, no longer life of the same session
   const [request] = (await alice.client.call(api.listRequests, {mine: 'true'})).requests
-  for (const id of [request?.id as string, shell.id]) expect(await attach(alice, id).done).toMatchObject({id: shell.id, endedBy: 'limit: time'})
+  for (const id of [request?.id as string, shell.id])
+    expect(await attach(alice, id).done).toMatchObject({id: shell.id, endedBy: 'limit: time'})
   expect(await sessionsOf(own, 'alice')).toHaveLength(1)
 })
 
 test('TM-O3: a place is an IPv4 or IPv6 range; an IPv4 address written as IPv6 is that address, and nothing else is', () => {
   const places = ['10.1.2.0/24', '2001:db8:1::/48']
-  for (const inside of ['10.1.2.3', '::ffff:10.1.2.3', '::ffff:a01:203', '2001:db8:1::5']) expect([inside, fromPlace(places, inside)]).toEqual([inside, true])
-  for (const outside of ['10.1.3.3', '::10.1.2.3', '64:ff9b::10.1.2.3', '2001:db8:2::5', '::ffff:10.1.3.3', '', 'unknown', '10.1.2.3, 10.1.2.4', '10.1.2', 'localhost']) {
+  for (const inside of ['10.1.2.3', '::ffff:10.1.2.3', '::ffff:a01:203', '2001:db8:1::5'])
+    expect([inside, fromPlace(places, inside)]).toEqual([inside, true])
+  for (const outside of [
+    '10.1.3.3',
+    '::10.1.2.3',
+    '64:ff9b::10.1.2.3',
+    '2001:db8:2::5',
+    '::ffff:10.1.3.3',
+    '',
+    'unknown',
+    '10.1.2.3, 10.1.2.4',
+    '10.1.2',
+    'localhost',
+  ]) {
     expect([outside, fromPlace(places, outside)]).toEqual([outside, false])
   }
   expect(fromPlace([], '127.0.0.1')).toBe(false)
@@ -183,9 +229,14 @@ test('TM-O3: from elsewhere, whatever a forwarded header says, a second person m
   const places = ['10.9.8.0/24']
   const own = await startCore(onTestFinished, {settings: {places}})
   const [alice, bob] = [await own.as('alice'), await own.as('bob')]
-  await expect(openCuttable(alice, {'x-forwarded-for': '10.9.8.7', 'x-real-ip': '10.9.8.7', forwarded: 'for=10.9.8.7'})).rejects.toMatchObject({type: 'waiting'})
+  await expect(
+    openCuttable(alice, {'x-forwarded-for': '10.9.8.7', 'x-real-ip': '10.9.8.7', forwarded: 'for=10.9.8.7'}),
+  ).rejects.toMatchObject({type: 'waiting'})
   expect(await sessionsOf(own, 'alice')).toEqual([])
-  expect((await own.events('request.created')).at(-1)).toMatchObject({data: {breakGlass: true, approvalsNeeded: 1}, personal: {address: '127.0.0.1'}})
+  expect((await own.events('request.created')).at(-1)).toMatchObject({
+    data: {breakGlass: true, approvalsNeeded: 1},
+    personal: {address: '127.0.0.1'},
+  })
 
   const shell = ask(alice)
   const {request} = await shell.message('waiting')

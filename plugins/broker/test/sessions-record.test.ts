@@ -35,7 +35,10 @@ test('TM-O4: what is typed, shown and resized is recorded with its time, NUL and
   expect(shown.includes(Buffer.from('x\x00\xff\x01y', 'latin1'))).toBe(true)
   expect(shown.toString()).toContain('canary screen')
   const sizes = records.filter(one => one.stream === recordStream.resize).map(one => JSON.parse(Buffer.from(one.bytes).toString()))
-  expect([sizes[0], sizes.at(-1)]).toEqual([{columns: 91, rows: 31}, {columns: 123, rows: 45}])
+  expect([sizes[0], sizes.at(-1)]).toEqual([
+    {columns: 91, rows: 31},
+    {columns: 123, rows: 45},
+  ])
   const times = records.filter(one => one.stream !== recordStream.header).map(one => one.at)
   expect(times).toEqual(times.toSorted((a, b) => a - b))
 
@@ -64,13 +67,17 @@ test('TM-O4: every chunk names the one before it and its hash is in the log; an 
   expect(sealed.length).toBeGreaterThanOrEqual(4)
   const hashes = sealed.map(file => createHash('sha256').update(file).digest('hex'))
   const logged = (await core.events('session.recorded')).filter(({subject}) => subject === shell.id)
-  expect(logged.map(({data}) => data['sha256'])).toEqual(hashes)
+  expect(logged.map(({data}) => data.sha256)).toEqual(hashes)
   const [closed] = (await core.events('session.closed')).filter(({subject}) => subject === shell.id)
   expect(closed?.data).toMatchObject({chunks: hashes.length, lastChunk: hashes.at(-1)})
   const opener = new Decrypter()
   opener.addIdentity(readFileSync(join(core.dir, 'recording-key.txt'), 'utf8').trim())
   for (const [number, file] of sealed.entries()) {
-    expect(headerOf(decodeRecords(await opener.decrypt(file)))).toMatchObject({id: shell.id, chunk: number, previous: hashes[number - 1] ?? null})
+    expect(headerOf(decodeRecords(await opener.decrypt(file)))).toMatchObject({
+      id: shell.id,
+      chunk: number,
+      previous: hashes[number - 1] ?? null,
+    })
   }
 
   const path = join(core.dir, 'recordings', shell.id, '000002.age')
@@ -81,7 +88,9 @@ test('TM-O4: every chunk names the one before it and its hash is in the log; an 
   await expect(carol.client.call(api.recording, {id: shell.id})).rejects.toThrow(/chunk 2 .*missing or was altered/)
   expect(core.alarms.filter(({what, session}) => what.includes('recording') && session === shell.id)).toHaveLength(2)
   // the chunks from there on are still to be had
-  expect((await carol.client.call(api.recording, {id: shell.id, from: '3'})).chunks).toEqual(sealed.slice(3).map(file => file.toString('base64')))
+  expect((await carol.client.call(api.recording, {id: shell.id, from: '3'})).chunks).toEqual(
+    sealed.slice(3).map(file => file.toString('base64')),
+  )
 })
 
 test('TM-O4: a flood of output is recorded whole, in chunks that are few', async () => {
@@ -130,7 +139,9 @@ test('TM-O4: what cannot be recorded does not open', async () => {
 
 test('TM-H9: a shell of the development broker sees neither its keys nor its store', async () => {
   const shell = await open(await core.as('alice'))
-  await shell.type(`cd ${core.dir}; ls keys recordings outputs alerts | grep -v : | wc -w; cat recording-key.txt broker.sqlite broker.sqlite-wal | wc -c; echo checked-$((1+1))\n`)
+  await shell.type(
+    `cd ${core.dir}; ls keys recordings outputs alerts | grep -v : | wc -w; cat recording-key.txt broker.sqlite broker.sqlite-wal | wc -c; echo checked-$((1+1))\n`,
+  )
   await shell.shows('checked-2')
   expect(shell.so).toMatch(/\r0\r\n0\r\n/)
   expect(shell.so).toContain(prompt)
@@ -164,12 +175,20 @@ test('a recorder keeps no more than it may, and says that it cut', async ({onTes
   const folder = mkdtempSync(join(tmpdir(), 'prod-recorder-'))
   onTestFinished(() => rmSync(folder, {recursive: true}))
   const identity = await generateX25519Identity()
-  const recorder = await openRecorder({id: 'run_x', folder, recipients: [await identityToRecipient(identity)], startedAt: new Date(), maxBytes: 1000})
+  const recorder = await openRecorder({
+    id: 'run_x',
+    folder,
+    recipients: [await identityToRecipient(identity)],
+    startedAt: new Date(),
+    maxBytes: 1000,
+  })
   for (let at = 0; at < 30; at++) await recorder.write('stdout', Buffer.alloc(100, 97 + at))
   expect(recorder.truncated()).toBe(true)
   const chunks = await recorder.close()
   const opener = new Decrypter()
   opener.addIdentity(identity)
-  const records = (await Promise.all(chunks.map((_, at) => opener.decrypt(readFileSync(join(folder, `00000${at}.age`)))))).flatMap(decodeRecords)
+  const records = (await Promise.all(chunks.map((_, at) => opener.decrypt(readFileSync(join(folder, `00000${at}.age`)))))).flatMap(
+    decodeRecords,
+  )
   expect(bytesOf(records, 'stdout')).toEqual(Buffer.concat(Array.from({length: 10}, (_, at) => Buffer.alloc(100, 97 + at))))
 })

@@ -1,9 +1,9 @@
 /** Shells as the tests open them: the real stream, bytes and messages as they come. */
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {api} from '@prod/sdk/api'
 import {proof} from '@prod/sdk/dpop'
 import {decodeRecords, type RecordingRecord, recordStream} from '@prod/sdk/recording'
-import {api} from '@prod/sdk/api'
 import {openStream, type StreamConnection} from '@prod/sdk/stream-client'
 import {type ClientMessage, type EndPayload, type FirstMessage, frame, type ServerMessage, streamPath, streamProtocol} from '@prod/sdk/wire'
 import {Decrypter} from 'age-encryption'
@@ -90,7 +90,8 @@ export function stream(person: Person, first: FirstMessage, choice: StreamChoice
       // of a flood the end is looked at alone
       const seen = () => (bytes.length > 200 ? Buffer.concat(bytes.slice(-3)).toString() : so())
       while (!(typeof text === 'string' ? seen().includes(text) : text.test(seen()))) {
-        if (over || Date.now() > last) throw new Error(`${text} did not show: ${JSON.stringify(so().slice(-500))} ${over ? await done.catch(String) : ''}`)
+        if (over || Date.now() > last)
+          throw new Error(`${text} did not show: ${JSON.stringify(so().slice(-500))} ${over ? await done.catch(String) : ''}`)
         await Promise.race([changed.promise, new Promise(resolve => setTimeout(resolve, 500))])
       }
     },
@@ -99,7 +100,11 @@ export function stream(person: Person, first: FirstMessage, choice: StreamChoice
       for (;;) {
         const found = messages.find(one => one.type === type)
         if (found) return found as never
-        if (over) throw (await done.then(() => new Error(`the stream ended without ${type}`), error => error))
+        if (over)
+          throw await done.then(
+            () => new Error(`the stream ended without ${type}`),
+            error => error,
+          )
         await changed.promise
       }
     },
@@ -108,7 +113,19 @@ export function stream(person: Person, first: FirstMessage, choice: StreamChoice
 
 /** The first message of a break-glass shell. */
 export function shellMessage(more: Partial<FirstMessage & {type: 'shell'}> = {}): FirstMessage & {type: 'shell'} {
-  return {type: 'shell', key: newKey(), target: 'local', reason, incident, size: {columns: 80, rows: 24}, term: 'xterm-256color', confirmed: null, wait: true, client: told, ...more}
+  return {
+    type: 'shell',
+    key: newKey(),
+    target: 'local',
+    reason,
+    incident,
+    size: {columns: 80, rows: 24},
+    term: 'xterm-256color',
+    confirmed: null,
+    wait: true,
+    client: told,
+    ...more,
+  }
 }
 
 /** Asks for a break-glass shell; confirms as asked. */
@@ -117,7 +134,11 @@ export function ask(person: Person, more: Partial<FirstMessage & {type: 'shell'}
 }
 
 /** Opens one and waits for its prompt. */
-export async function open(person: Person, more: Partial<FirstMessage & {type: 'shell'}> = {}, choice?: StreamChoice): Promise<Shell & {id: string}> {
+export async function open(
+  person: Person,
+  more: Partial<FirstMessage & {type: 'shell'}> = {},
+  choice?: StreamChoice,
+): Promise<Shell & {id: string}> {
   const shell = ask(person, more, choice)
   const {id} = await shell.message('started')
   await shell.shows(prompt)
@@ -160,7 +181,10 @@ export function bytesOf(records: RecordingRecord[], stream: keyof typeof recordS
 }
 
 /** Opens a break-glass shell over a link that can be cut, with headers of one's own; rejects with the message where it must wait. */
-export async function openCuttable(person: Person, more: Record<string, string> = {}): Promise<{id: string; received(): number; type(text: string): void; shows(text: string): Promise<void>; cut(): void}> {
+export async function openCuttable(
+  person: Person,
+  more: Record<string, string> = {},
+): Promise<{id: string; received(): number; type(text: string): void; shows(text: string): Promise<void>; cut(): void}> {
   const {broker, key} = person.session
   const url = broker.url + streamPath
   const accessToken = await person.session.token()
@@ -192,7 +216,10 @@ export async function openCuttable(person: Person, more: Record<string, string> 
 }
 
 /** Lines of what an alert receiver of the development broker accepted. */
-export function alerts(core: Pick<Core, 'dir'>, name: 'a' | 'b'): {type: string; subject: string; principal: string; target: string; reason: string}[] {
+export function alerts(
+  core: Pick<Core, 'dir'>,
+  name: 'a' | 'b',
+): {type: string; subject: string; principal: string; target: string; reason: string}[] {
   return readFileSync(join(core.dir, 'alerts', `${name}.jsonl`), 'utf8')
     .split('\n')
     .filter(Boolean)

@@ -55,8 +55,8 @@ function run(program: Plan['program'], bash: boolean): string {
 
 function identity(account: Account | null): string[] {
   if (account) return [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', '--bounding-set=-all', '--inh-caps=-all']
-  // the developer's own user: when that is root, it may still not reach out of its namespaces
-  if (process.getuid?.() === 0) return ['--bounding-set=-sys_admin,-sys_ptrace,-sys_module,-sys_rawio,-sys_boot,-mknod']
+  // the developer's own user: when that is root, it may still not reach out of its namespaces (nor open by handle what lies under a mount)
+  if (process.getuid?.() === 0) return ['--bounding-set=-dac_read_search,-sys_admin,-sys_ptrace,-sys_module,-sys_rawio,-sys_boot,-mknod']
   return []
 }
 

@@ -2,6 +2,7 @@
 import {type ChildProcess, fork} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
 import type {Socket} from 'node:net'
+import {dirname} from 'node:path'
 import {Readable, Writable} from 'node:stream'
 import type {Access, Channel, Exit, StartOptions, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
@@ -115,7 +116,16 @@ async function ready(
   instance: string,
 ): Promise<Platform> {
   const {development, hide, isolation = null} = options
-  const settings = {socket: links.socket, folder: links.folder, development, hide, isolation, dead: [...dead], instance}
+  // a tool of the same user knocks at no socket of ours
+  const settings = {
+    socket: links.socket,
+    folder: links.folder,
+    development,
+    hide: [...hide, dirname(links.socket)],
+    isolation,
+    dead: [...dead],
+    instance,
+  }
   return new Promise((resolve, reject) => {
     const failed = () =>
       reject(new ProdError('TARGET_UNREACHABLE', 'the runner for programs on this machine does not start', 'prod doctor'))

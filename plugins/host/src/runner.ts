@@ -82,7 +82,10 @@ async function handle(message: ToRunner): Promise<void> {
 }
 
 async function begin(given: Settings): Promise<void> {
-  settings = {...given, hide: given.hide.filter(path => existsSync(dirname(path))).map(path => join(realpathSync(dirname(path)), basename(path)))}
+  settings = {
+    ...given,
+    hide: given.hide.filter(path => existsSync(dirname(path))).map(path => join(realpathSync(dirname(path)), basename(path))),
+  }
   const coreDumpsOff = noCoreDumps()
   endLeftovers(given.dead)
   const {found, hides} = await chooseIsolation(settings)

@@ -184,3 +184,21 @@ test('TM-U2: a credential given to a use is in no argument, environment or file'
   expect(processesWith(canary)).toEqual([])
   expect(await text(channel.stdout)).not.toContain(canary)
 })
+
+test('TM-H9: TM-A5: a tool sees no socket of ours, and not even root opens by handle what is hidden', async ({onTestFinished}) => {
+  const runner = await startHere(onTestFinished)
+  if (!runner.platform.hides) return
+  const {stdout} = await run(
+    runner,
+    script('ls /proc/self/fd >/dev/null; for one in "${HOME%/run-*}"/link-*; do ls -A "$one" 2>&1; done; grep CapBnd /proc/self/status'),
+  )
+  expect(stdout).not.toMatch(/^broker$/m)
+  const capabilities = BigInt(`0x${/CapBnd:\s+([0-9a-f]+)/.exec(stdout)?.[1]}`)
+  if (process.getuid?.() === 0)
+    for (const [name, bit] of [
+      ['dac_read_search', 2n],
+      ['sys_admin', 21n],
+      ['sys_ptrace', 19n],
+    ] as const)
+      expect((capabilities >> bit) & 1n, name).toBe(0n)
+})

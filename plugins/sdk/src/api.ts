@@ -3,8 +3,8 @@
  * Streams are not here: they are one WebSocket each (wire.ts). Served, and described as OpenAPI 3.1, from this table.
  */
 import type {JSONSchema} from 'json-schema-to-ts'
-import type {Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
 import type {CatalogView} from './catalog-view.ts'
+import type {Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
 
 /** `A` is what it answers; the input is path parameters, query and body in one object. */
 export interface Endpoint<A = unknown, S extends JSONSchema = JSONSchema> {
@@ -37,6 +37,7 @@ type Described<S> = S extends {readonly enum: readonly (infer V)[]}
             ? {[K in keyof P & RequiredOf<S>]: Described<P[K]>} & {[K in Exclude<keyof P, RequiredOf<S>>]?: Described<P[K]>}
             : unknown
 type RequiredOf<S> = S extends {readonly required: readonly (infer K)[]} ? K : never
+
 export type {Answered, InputOf}
 
 function endpoint<A>() {
@@ -100,125 +101,254 @@ export interface MetricsReport {
 
 export const api = {
   loginConfiguration: endpoint<LoginConfiguration>()({
-    method: 'GET', path: '/v1/login/configuration', summary: 'what a client needs to log in', caller: 'nobody', input: none,
+    method: 'GET',
+    path: '/v1/login/configuration',
+    summary: 'what a client needs to log in',
+    caller: 'nobody',
+    input: none,
   }),
   login: endpoint<Tokens>()({
-    method: 'POST', path: '/v1/login', summary: 'exchange an authorization code; the DPoP proof names the key', caller: 'nobody',
+    method: 'POST',
+    path: '/v1/login',
+    summary: 'exchange an authorization code; the DPoP proof names the key',
+    caller: 'nobody',
     input: {
-      type: 'object', additionalProperties: false, required: ['code', 'verifier', 'salt', 'redirectUri'],
-      properties: {code: text, verifier: {type: 'string', minLength: 43, maxLength: 128}, salt: {type: 'string', minLength: 22, maxLength: 128}, redirectUri: text, iss: text},
+      type: 'object',
+      additionalProperties: false,
+      required: ['code', 'verifier', 'salt', 'redirectUri'],
+      properties: {
+        code: text,
+        verifier: {type: 'string', minLength: 43, maxLength: 128},
+        salt: {type: 'string', minLength: 22, maxLength: 128},
+        redirectUri: text,
+        iss: text,
+      },
     },
   }),
   refresh: endpoint<Tokens>()({
-    method: 'POST', path: '/v1/login/refresh', summary: 'the next tokens of a login', caller: 'nobody',
+    method: 'POST',
+    path: '/v1/login/refresh',
+    summary: 'the next tokens of a login',
+    caller: 'nobody',
     input: {type: 'object', additionalProperties: false, required: ['refreshToken'], properties: {refreshToken: text}},
   }),
   logout: endpoint<{ended: number}>()({
-    method: 'POST', path: '/v1/logout', summary: 'end this login, or all of mine', caller: 'person',
+    method: 'POST',
+    path: '/v1/logout',
+    summary: 'end this login, or all of mine',
+    caller: 'person',
     input: {type: 'object', additionalProperties: false, properties: {everywhere: {type: 'boolean'}}},
   }),
   whoami: endpoint<WhoAmI>()({method: 'GET', path: '/v1/whoami', summary: 'who is calling', caller: 'person', input: none}),
   catalog: endpoint<CatalogView>()({
-    method: 'GET', path: '/v1/catalog', summary: 'tools, targets and roles, with what the caller may do', caller: 'person', input: none,
+    method: 'GET',
+    path: '/v1/catalog',
+    summary: 'tools, targets and roles, with what the caller may do',
+    caller: 'person',
+    input: none,
   }),
 
   createRequest: endpoint<Request>()({
-    method: 'POST', path: '/v1/requests', summary: 'ask for a role for some time', caller: 'person',
+    method: 'POST',
+    path: '/v1/requests',
+    summary: 'ask for a role for some time',
+    caller: 'person',
     input: {
-      type: 'object', additionalProperties: false, required: ['key', 'reason', 'durationSeconds'],
+      type: 'object',
+      additionalProperties: false,
+      required: ['key', 'reason', 'durationSeconds'],
       properties: {
         key: {type: 'string', minLength: 16, maxLength: 64},
-        role: {type: 'string', maxLength: 128}, target: {type: 'string', maxLength: 256},
-        reason: {type: 'string', maxLength: 65536}, incident: {type: 'string', maxLength: 128},
+        role: {type: 'string', maxLength: 128},
+        target: {type: 'string', maxLength: 256},
+        reason: {type: 'string', maxLength: 65536},
+        incident: {type: 'string', maxLength: 128},
         durationSeconds: {type: 'integer', minimum: 1, maximum: 86400},
         startAt: {type: 'string', maxLength: 40},
       },
     },
   }),
   listRequests: endpoint<{requests: Request[]}>()({
-    method: 'GET', path: '/v1/requests', summary: 'my requests, and those I may decide', caller: 'person',
-    input: {type: 'object', additionalProperties: false, properties: {state: {type: 'string', maxLength: 16}, mine: {type: 'string', enum: ['true', 'false']}}},
+    method: 'GET',
+    path: '/v1/requests',
+    summary: 'my requests, and those I may decide',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {state: {type: 'string', maxLength: 16}, mine: {type: 'string', enum: ['true', 'false']}},
+    },
   }),
   showRequest: endpoint<Request>()({method: 'GET', path: '/v1/requests/:id', summary: 'one request', caller: 'person', input: withId}),
   requestDocument: endpoint<{document: string; digest: string}>()({
-    method: 'GET', path: '/v1/requests/:id/document', summary: 'the approval document as RFC 8785 text; a view is recorded', caller: 'person', input: withId,
+    method: 'GET',
+    path: '/v1/requests/:id/document',
+    summary: 'the approval document as RFC 8785 text; a view is recorded',
+    caller: 'person',
+    input: withId,
   }),
   approveRequest: endpoint<Request>()({
-    method: 'POST', path: '/v1/requests/:id/approve', summary: 'approve what the digest names, signed by the approver', caller: 'person',
+    method: 'POST',
+    path: '/v1/requests/:id/approve',
+    summary: 'approve what the digest names, signed by the approver',
+    caller: 'person',
     input: {
-      type: 'object', additionalProperties: false, required: ['id', 'digest', 'jws'],
+      type: 'object',
+      additionalProperties: false,
+      required: ['id', 'digest', 'jws'],
       properties: {id, digest: {type: 'string', pattern: '^[0-9a-f]{64}$'}, jws: {type: 'string', maxLength: 8192}},
     },
   }),
   denyRequest: endpoint<Request>()({
-    method: 'POST', path: '/v1/requests/:id/deny', summary: 'deny a pending request', caller: 'person',
+    method: 'POST',
+    path: '/v1/requests/:id/deny',
+    summary: 'deny a pending request',
+    caller: 'person',
     input: {type: 'object', additionalProperties: false, required: ['id', 'note'], properties: {id, note: text}},
   }),
-  cancelRequest: endpoint<Request>()({method: 'POST', path: '/v1/requests/:id/cancel', summary: "cancel one's own request", caller: 'person', input: withId}),
+  cancelRequest: endpoint<Request>()({
+    method: 'POST',
+    path: '/v1/requests/:id/cancel',
+    summary: "cancel one's own request",
+    caller: 'person',
+    input: withId,
+  }),
 
   listGrants: endpoint<{grants: Grant[]}>()({
-    method: 'GET', path: '/v1/grants', summary: 'my grants, or all where I may approve their role', caller: 'person',
+    method: 'GET',
+    path: '/v1/grants',
+    summary: 'my grants, or all where I may approve their role',
+    caller: 'person',
     input: {type: 'object', additionalProperties: false, properties: {all: {type: 'string', enum: ['true', 'false']}}},
   }),
   revokeGrant: endpoint<Grant & {endedRuns: number; endedSessions: number}>()({
-    method: 'POST', path: '/v1/grants/:id/revoke', summary: "end a grant now; one's own is handed back", caller: 'person',
+    method: 'POST',
+    path: '/v1/grants/:id/revoke',
+    summary: "end a grant now; one's own is handed back",
+    caller: 'person',
     input: {type: 'object', additionalProperties: false, required: ['id'], properties: {id, note: text}},
   }),
 
-  showRun: endpoint<Run & {receipt: Receipt | null}>()({method: 'GET', path: '/v1/runs/:id', summary: 'one run, with its receipt', caller: 'person', input: withId}),
+  showRun: endpoint<Run & {receipt: Receipt | null}>()({
+    method: 'GET',
+    path: '/v1/runs/:id',
+    summary: 'one run, with its receipt',
+    caller: 'person',
+    input: withId,
+  }),
   listRuns: endpoint<{runs: Run[]}>()({method: 'GET', path: '/v1/runs', summary: 'my runs, latest first', caller: 'person', input: none}),
   runOutput: endpoint<{chunks: string[]; truncated: boolean}>()({
-    method: 'GET', path: '/v1/runs/:id/output', summary: 'stored output by the retention rule: sealed chunks, base64 age files; the read is recorded', caller: 'person', input: withId,
+    method: 'GET',
+    path: '/v1/runs/:id/output',
+    summary: 'stored output by the retention rule: sealed chunks, base64 age files; the read is recorded',
+    caller: 'person',
+    input: withId,
   }),
 
-  listSessions: endpoint<{sessions: Session[]}>()({method: 'GET', path: '/v1/sessions', summary: 'sessions I may see, latest first', caller: 'person', input: none}),
+  listSessions: endpoint<{sessions: Session[]}>()({
+    method: 'GET',
+    path: '/v1/sessions',
+    summary: 'sessions I may see, latest first',
+    caller: 'person',
+    input: none,
+  }),
   showSession: endpoint<Session>()({method: 'GET', path: '/v1/sessions/:id', summary: 'one session', caller: 'person', input: withId}),
   recording: endpoint<{session: Session; chunks: string[]; next: number | null}>()({
-    method: 'GET', path: '/v1/sessions/:id/recording', summary: 'sealed chunks from a number on, base64 age files, some megabytes at a time; the read is recorded', caller: 'person',
-    input: {type: 'object', additionalProperties: false, required: ['id'], properties: {id, from: {type: 'string', pattern: '^[0-9]{1,9}$'}}},
+    method: 'GET',
+    path: '/v1/sessions/:id/recording',
+    summary: 'sealed chunks from a number on, base64 age files, some megabytes at a time; the read is recorded',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['id'],
+      properties: {id, from: {type: 'string', pattern: '^[0-9]{1,9}$'}},
+    },
   }),
   endSession: endpoint<Session>()({
-    method: 'POST', path: '/v1/sessions/:id/end', summary: 'end a live session', caller: 'person',
+    method: 'POST',
+    path: '/v1/sessions/:id/end',
+    summary: 'end a live session',
+    caller: 'person',
     input: {type: 'object', additionalProperties: false, required: ['id'], properties: {id, note: text}},
   }),
-  listReviews: endpoint<{reviews: Review[]}>()({method: 'GET', path: '/v1/reviews', summary: 'reviews that wait, and those done', caller: 'person', input: none}),
+  listReviews: endpoint<{reviews: Review[]}>()({
+    method: 'GET',
+    path: '/v1/reviews',
+    summary: 'reviews that wait, and those done',
+    caller: 'person',
+    input: none,
+  }),
   doneReview: endpoint<Review>()({
-    method: 'POST', path: '/v1/reviews/:id/done', summary: 'file the review of a break-glass session', caller: 'person',
+    method: 'POST',
+    path: '/v1/reviews/:id/done',
+    summary: 'file the review of a break-glass session',
+    caller: 'person',
     input: {
-      type: 'object', additionalProperties: false, required: ['id', 'verdict', 'note'],
+      type: 'object',
+      additionalProperties: false,
+      required: ['id', 'verdict', 'note'],
       properties: {id, verdict: {type: 'string', enum: ['ok', 'follow-up', 'violation']}, note: text},
     },
   }),
 
   auditEntries: endpoint<{entries: LogEntry[]; size: number}>()({
-    method: 'GET', path: '/v1/audit/entries', summary: 'entries of the log from an index on', caller: 'person',
+    method: 'GET',
+    path: '/v1/audit/entries',
+    summary: 'entries of the log from an index on',
+    caller: 'person',
     input: {
-      type: 'object', additionalProperties: false,
+      type: 'object',
+      additionalProperties: false,
       properties: {
-        from: {type: 'string', pattern: '^[0-9]{1,12}$'}, limit: {type: 'string', pattern: '^[0-9]{1,4}$'},
-        type: {type: 'string', maxLength: 64}, subject: {type: 'string', maxLength: 64}, text: {type: 'string', maxLength: 256},
+        from: {type: 'string', pattern: '^[0-9]{1,12}$'},
+        limit: {type: 'string', pattern: '^[0-9]{1,4}$'},
+        type: {type: 'string', maxLength: 64},
+        subject: {type: 'string', maxLength: 64},
+        text: {type: 'string', maxLength: 256},
         newest: {type: 'string', enum: ['true', 'false']},
       },
     },
   }),
-  logCheckpoint: endpoint<string>()({method: 'GET', path: '/v1/log/checkpoint', summary: 'the signed checkpoint (C2SP)', caller: 'nobody', input: none}),
+  logCheckpoint: endpoint<string>()({
+    method: 'GET',
+    path: '/v1/log/checkpoint',
+    summary: 'the signed checkpoint (C2SP)',
+    caller: 'nobody',
+    input: none,
+  }),
   metrics: endpoint<MetricsReport>()({
-    method: 'GET', path: '/v1/metrics', summary: 'how far from zero-touch production', caller: 'person',
+    method: 'GET',
+    path: '/v1/metrics',
+    summary: 'how far from zero-touch production',
+    caller: 'person',
     input: {type: 'object', additionalProperties: false, properties: {since: {type: 'string', maxLength: 40}}},
   }),
   usage: endpoint<{accepted: number}>()({
-    method: 'POST', path: '/v1/usage', summary: "the CLI's own usage events: no arguments", caller: 'person',
+    method: 'POST',
+    path: '/v1/usage',
+    summary: "the CLI's own usage events: no arguments",
+    caller: 'person',
     input: {
-      type: 'object', additionalProperties: false, required: ['events'],
+      type: 'object',
+      additionalProperties: false,
+      required: ['events'],
       properties: {
         events: {
-          type: 'array', maxItems: 500 as number,
+          type: 'array',
+          maxItems: 500 as number,
           items: {
-            type: 'object', additionalProperties: false, required: ['command', 'durationMs', 'exit', 'at'],
+            type: 'object',
+            additionalProperties: false,
+            required: ['command', 'durationMs', 'exit', 'at'],
             properties: {
-              command: {type: 'string', maxLength: 64}, durationMs: {type: 'integer', minimum: 0, maximum: 1000000000},
-              exit: {type: 'integer', minimum: 0, maximum: 255}, at: {type: 'string', maxLength: 40},
-              version: {type: 'string', maxLength: 32}, platform: {type: 'string', maxLength: 32}, tool: {type: 'string', maxLength: 64},
+              command: {type: 'string', maxLength: 64},
+              durationMs: {type: 'integer', minimum: 0, maximum: 1000000000},
+              exit: {type: 'integer', minimum: 0, maximum: 255},
+              at: {type: 'string', maxLength: 40},
+              version: {type: 'string', maxLength: 32},
+              platform: {type: 'string', maxLength: 32},
+              tool: {type: 'string', maxLength: 64},
             },
           },
         },
@@ -226,7 +356,11 @@ export const api = {
     },
   }),
   doctor: endpoint<{checks: {name: string; ok: boolean; detail: string}[]}>()({
-    method: 'GET', path: '/v1/doctor', summary: 'what this broker can and cannot do on its platform', caller: 'person', input: none,
+    method: 'GET',
+    path: '/v1/doctor',
+    summary: 'what this broker can and cannot do on its platform',
+    caller: 'person',
+    input: none,
   }),
 } as const satisfies Record<string, Endpoint>
 

@@ -8,7 +8,11 @@ export function refusal(broker: Broker, status: number, body: string, date?: str
   if (!described) {
     const gone = status === 502 || status === 503 || status === 504
     return gone
-      ? new ProdError('BROKER_UNREACHABLE', `${broker.url} answered ${status}: what stands before the broker cannot reach it`, 'prod doctor')
+      ? new ProdError(
+          'BROKER_UNREACHABLE',
+          `${broker.url} answered ${status}: what stands before the broker cannot reach it`,
+          'prod doctor',
+        )
       : new ProdError('INTERNAL', `${broker.url} answered ${status} in a way that no broker does`, 'prod doctor')
   }
   const {code, message, hint, correlation, position} = described
@@ -48,7 +52,7 @@ function parse(body: string): {code: ErrorCode; message: string; hint?: string; 
     return undefined
   }
   const error = (value as {error?: Record<string, unknown>} | null)?.error
-  if (typeof error?.['message'] !== 'string') return undefined
+  if (typeof error?.message !== 'string') return undefined
   const {code, message, hint, correlation, position} = error
   return {
     code: typeof code === 'string' && Object.hasOwn(codes, code) ? (code as ErrorCode) : 'INTERNAL',

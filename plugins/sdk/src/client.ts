@@ -9,7 +9,9 @@ import {type Broker, type Session, trust} from './session.ts'
 /** Any entry of api.ts. Its schema stays `unknown` here: to compare it with all that JSON Schema may be takes the compiler too deep. */
 export type AnyEndpoint = Pick<Endpoint, 'method' | 'path' | 'caller'> & {readonly input: unknown}
 /** The input of a call: may be left out where the endpoint takes none. */
-export type CallInput<E extends AnyEndpoint> = E['input'] extends {readonly required: readonly string[]} ? [input: InputOf<E>] : [input?: InputOf<E>]
+export type CallInput<E extends AnyEndpoint> = E['input'] extends {readonly required: readonly string[]}
+  ? [input: InputOf<E>]
+  : [input?: InputOf<E>]
 
 export interface BrokerClient {
   readonly broker: Broker
@@ -54,8 +56,8 @@ export function createClient({broker, session, key}: ClientOptions): BrokerClien
               if (!signer) return
               // signed anew for each repetition: a proof counts once
               const {accessToken} = signer
-              if (accessToken !== undefined) options.headers['authorization'] = `DPoP ${accessToken}`
-              options.headers['dpop'] = proof(signer.key, {
+              if (accessToken !== undefined) options.headers.authorization = `DPoP ${accessToken}`
+              options.headers.dpop = proof(signer.key, {
                 method: endpoint.method,
                 url: request.url,
                 ...(accessToken === undefined ? {} : {accessToken}),
@@ -139,13 +141,23 @@ async function connect(broker: Broker): Promise<Got> {
   const agent: Agents = {http: new Agent()}
   return got.extend({
     agent,
-    https: {rejectUnauthorized: https.rejectUnauthorized, minVersion: https.minVersion, ...(https.ca === undefined ? {} : {certificateAuthority: https.ca})},
+    https: {
+      rejectUnauthorized: https.rejectUnauthorized,
+      minVersion: https.minVersion,
+      ...(https.ca === undefined ? {} : {certificateAuthority: https.ca}),
+    },
     followRedirect: false,
     responseType: 'text',
     headers: {accept: 'application/json', 'user-agent': 'prod'},
     timeout: {lookup: 5000, connect: 5000, secureConnect: 5000, socket: 30_000, response: 30_000},
     // a broker that is down is said at once; what was cut may be asked again
-    retry: {methods: ['GET', 'POST'], statusCodes: [502, 503, 504], errorCodes: ['ECONNRESET', 'EPIPE', 'EAI_AGAIN'], maxRetryAfter: 2000, backoffLimit: 250},
+    retry: {
+      methods: ['GET', 'POST'],
+      statusCodes: [502, 503, 504],
+      errorCodes: ['ECONNRESET', 'EPIPE', 'EAI_AGAIN'],
+      maxRetryAfter: 2000,
+      backoffLimit: 250,
+    },
   })
 }
 

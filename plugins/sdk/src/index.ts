@@ -5,4 +5,13 @@ export type * from './explainer.ts'
 export {type Conferred, defineGrantProvider, type GrantProvider} from './grant-provider.ts'
 export {type Delivered, defineNotifier, type Notice, type NoticeChannel, type Notifier} from './notifier.ts'
 export type * from './plugin.ts'
-export {type Access, type Channel, definePrimitive, type FoundTarget, type Permission, type Primitive, type StartOptions, type Use} from './primitive.ts'
+export {
+  type Access,
+  type Channel,
+  definePrimitive,
+  type FoundTarget,
+  type Permission,
+  type Primitive,
+  type StartOptions,
+  type Use,
+} from './primitive.ts'

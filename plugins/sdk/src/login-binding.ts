@@ -18,5 +18,7 @@ export function thumbprint({crv, kty, x, y}: PublicJwk): string {
  * thumbprint and salt, one after the other. The salt (32 random bytes, base64url) keeps the key out of the provider's sight. Pure.
  */
 export function bindingNonce(thumbprint: string, salt: string): string {
-  return createHash('sha256').update(thumbprint + salt, 'ascii').digest('base64url')
+  return createHash('sha256')
+    .update(thumbprint + salt, 'ascii')
+    .digest('base64url')
 }

@@ -17,7 +17,12 @@ export function packageIntegrity(folder: string): string {
       const name = path === '' ? entry.name : `${path}/${entry.name}`
       if (entry.isDirectory()) walk(name)
       else if (!entry.isFile()) throw new Error(`${name} is no plain file`)
-      else total.update(`${JSON.stringify(name)} ${createHash('sha256').update(readFileSync(join(folder, name))).digest('hex')}\n`)
+      else
+        total.update(
+          `${JSON.stringify(name)} ${createHash('sha256')
+            .update(readFileSync(join(folder, name)))
+            .digest('hex')}\n`,
+        )
     }
   }
   walk('')

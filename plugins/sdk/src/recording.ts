@@ -86,7 +86,15 @@ export function createAsciicast(): AsciicastWriter {
           if (begun) continue
           begun = true
           const {columns = 80, rows = 24, startedAt, title, id} = headerOf(chunk)
-          lines.push(JSON.stringify({version: 2, width: columns, height: rows, timestamp: Math.floor(Date.parse(startedAt) / 1000), title: title ?? id}))
+          lines.push(
+            JSON.stringify({
+              version: 2,
+              width: columns,
+              height: rows,
+              timestamp: Math.floor(Date.parse(startedAt) / 1000),
+              title: title ?? id,
+            }),
+          )
           continue
         }
         seconds = at / 1_000_000

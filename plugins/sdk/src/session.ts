@@ -73,8 +73,12 @@ export interface Trust {
 /** Throws INSECURE_URL where checks are turned off around us, CONFIG_INVALID where the CA file cannot be read. */
 export function trust({name, url, caFile}: Broker): Trust {
   const {env} = process
-  if (env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
-    throw new ProdError('INSECURE_URL', 'NODE_TLS_REJECT_UNAUTHORIZED=0 would turn certificate checks off', 'unset NODE_TLS_REJECT_UNAUTHORIZED')
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
+    throw new ProdError(
+      'INSECURE_URL',
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 would turn certificate checks off',
+      'unset NODE_TLS_REJECT_UNAUTHORIZED',
+    )
   }
   const checks = {rejectUnauthorized: true, minVersion: 'TLSv1.2'} as const
   if (url.startsWith('http:')) return checks
@@ -86,6 +90,6 @@ export function trust({name, url, caFile}: Broker): Trust {
     }
   }
   // who is trusted comes from the configuration, not from what stands around; naming the roots costs time, so only then
-  const meddled = env['NODE_EXTRA_CA_CERTS'] || env['NODE_USE_SYSTEM_CA'] || /-ca\b/.test(env['NODE_OPTIONS'] ?? '')
+  const meddled = env.NODE_EXTRA_CA_CERTS || env.NODE_USE_SYSTEM_CA || /-ca\b/.test(env.NODE_OPTIONS ?? '')
   return meddled ? {...checks, ca: [...process.getBuiltinModule('node:tls').rootCertificates]} : checks
 }

@@ -113,12 +113,15 @@ function upgrade(options: StreamOptions, token: string, nonce: string | undefine
   })
   socket.on('error', error => reject(unreachable(broker, error)))
   socket.on('unexpected-response', (request, response) => {
-    readBody(response).then(body => {
-      request.destroy()
-      const error = refusal(broker, response.statusCode ?? 0, body, response.headers.date)
-      const given = response.statusCode === 401 ? response.headers['dpop-nonce'] : undefined
-      resolve({error, ...(typeof given === 'string' ? {nonce: given} : {})})
-    }, error => reject(unreachable(broker, error)))
+    readBody(response).then(
+      body => {
+        request.destroy()
+        const error = refusal(broker, response.statusCode ?? 0, body, response.headers.date)
+        const given = response.statusCode === 401 ? response.headers['dpop-nonce'] : undefined
+        resolve({error, ...(typeof given === 'string' ? {nonce: given} : {})})
+      },
+      error => reject(unreachable(broker, error)),
+    )
   })
   return promise
 }
@@ -156,7 +159,12 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
     bytes.set(payload, 1)
     socket.send(bytes, {binary: true})
   }
-  const stdin = new StdinSender(chunk => sendFrame(frame.stdin, chunk), () => send({type: 'stdin-end'}), pending, first.type === 'attach' && /^(?:ses|run)_/.test(first.id))
+  const stdin = new StdinSender(
+    chunk => sendFrame(frame.stdin, chunk),
+    () => send({type: 'stdin-end'}),
+    pending,
+    first.type === 'attach' && /^(?:ses|run)_/.test(first.id),
+  )
 
   const ack = (): void => {
     acked.stdout = written.stdout
@@ -226,16 +234,22 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
   const takeFrame = (bytes: Buffer): void => {
     const payload = bytes.subarray(1)
     switch (bytes[0]) {
-      case frame.stdout: return events.push({type: 'output', stream: 'stdout', bytes: payload})
-      case frame.stderr: return events.push({type: 'output', stream: 'stderr', bytes: payload})
-      case frame.stdin: return events.push({type: 'output', stream: 'stdin', bytes: payload})
-      case frame.resize: return events.push({type: 'resize', size: JSON.parse(payload.toString()) as TerminalSize})
-      case frame.close: return events.push({type: 'close', channel: payload[0] ?? 0})
+      case frame.stdout:
+        return events.push({type: 'output', stream: 'stdout', bytes: payload})
+      case frame.stderr:
+        return events.push({type: 'output', stream: 'stderr', bytes: payload})
+      case frame.stdin:
+        return events.push({type: 'output', stream: 'stdin', bytes: payload})
+      case frame.resize:
+        return events.push({type: 'resize', size: JSON.parse(payload.toString()) as TerminalSize})
+      case frame.close:
+        return events.push({type: 'close', channel: payload[0] ?? 0})
       case frame.end:
         ended = true
         ack()
         return events.push({type: 'end', jws: payload.toString('ascii')})
-      default: throw new ProdError('LINK_LOST', 'the broker sent a frame that this version does not know', 'prod doctor')
+      default:
+        throw new ProdError('LINK_LOST', 'the broker sent a frame that this version does not know', 'prod doctor')
     }
   }
 

@@ -95,14 +95,35 @@ export type ServerMessage =
    */
   | {type: 'window'; stdin: number}
   /** a request waits: who can approve, since when */
-  | {type: 'waiting'; request: string; digest: string; since: string; expiresAt: string; approvalsNeeded: number; approvals: string[]; approvers: string[]; summary: string}
+  | {
+      type: 'waiting'
+      request: string
+      digest: string
+      since: string
+      expiresAt: string
+      approvalsNeeded: number
+      approvals: string[]
+      approvers: string[]
+      summary: string
+    }
   /** this command reads stdin, and the client offered it: send it now. Without this none is read from the person's side. */
   | {type: 'stdin-wanted'}
   /** queued behind another run on the same target */
   | {type: 'queued'; behind: number; target: string}
   /** a shell wants its typed confirmation; `banner` lines are the broker's words */
   | {type: 'confirm'; text: string; banner: string[]}
-  | {type: 'started'; id: string; request: string; target: string; environment: string; correlation: string; stdout: number; stderr: number; banner?: string[]; expiresAt?: string}
+  | {
+      type: 'started'
+      id: string
+      request: string
+      target: string
+      environment: string
+      correlation: string
+      stdout: number
+      stderr: number
+      banner?: string[]
+      expiresAt?: string
+    }
   | {type: 'receipt'; receipt: Receipt}
   | {type: 'notice'; text: string}
   | {type: 'request'; request: import('./domain.ts').Request}

@@ -37,7 +37,7 @@ function startChild(
   env: Record<string, string>,
 ): {pid: number; ended: Promise<{status: number | null; signal: string | null; out: string; err: string}>} {
   const process_ = spawn(process.execPath, ['--conditions=source', child, url], {
-    env: {PATH: process.env['PATH'], ...env},
+    env: {PATH: process.env.PATH, ...env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = Promise.all([
@@ -62,7 +62,7 @@ test('TM-Q3: every request carries a proof of its own, with method, URL without 
     ['GET', '/v1/runs/run_0000aaaa', {}],
   ])
   expect(server.seen.every(({proof, authorization}) => proof && authorization?.startsWith('DPoP '))).toBe(true)
-  expect(new Set(server.seen.map(({proof}) => proof?.['jti'])).size).toBe(3)
+  expect(new Set(server.seen.map(({proof}) => proof?.jti)).size).toBe(3)
 })
 
 test('TM-Q3: a nonce is taken up where the broker demands one, and kept for the calls after', async ({onTestFinished}) => {
@@ -88,7 +88,7 @@ test('TM-Q3: a copied token is worth nothing without its key', async ({onTestFin
 test('TM-Q4: a copied profile without the key is no login', async ({onTestFinished}) => {
   const {server, env} = await start(onTestFinished)
   const broker = await logIn(server)
-  const path = join(env['XDG_STATE_HOME'] as string, 'prod/credentials.json')
+  const path = join(env.XDG_STATE_HOME as string, 'prod/credentials.json')
   const all = JSON.parse(readFileSync(path, 'utf8')) as Record<string, {privateJwk?: {d?: string}}>
   delete all[broker.url]?.privateJwk?.d
   writeFileSync(path, JSON.stringify(all))
@@ -102,8 +102,8 @@ test('TM-Q4: a copied profile without the key is no login', async ({onTestFinish
 test('TM-Q4: without a keychain and without a choice the login stops with the hint', async ({onTestFinished}) => {
   const {server} = await start(onTestFinished)
   const broker = await logIn(server)
-  delete process.env['PROD_CREDENTIAL_STORE']
-  process.env['DBUS_SESSION_BUS_ADDRESS'] = 'unix:path=/nowhere'
+  delete process.env.PROD_CREDENTIAL_STORE
+  process.env.DBUS_SESSION_BUS_ADDRESS = 'unix:path=/nowhere'
   const error = await openSession(broker).catch((error: unknown) => error as ProdError)
   expect(error).toMatchObject({code: 'KEYCHAIN_UNAVAILABLE', hint: expect.stringContaining('prod config set credentialStore file')})
 })
@@ -111,7 +111,7 @@ test('TM-Q4: without a keychain and without a choice the login stops with the hi
 test('TM-U1: the file of logins is 0600 in a 0700 folder, and refused where others can read it', async ({onTestFinished}) => {
   const {server, env} = await start(onTestFinished)
   const broker = await logIn(server)
-  const folder = join(env['XDG_STATE_HOME'] as string, 'prod')
+  const folder = join(env.XDG_STATE_HOME as string, 'prod')
   const path = join(folder, 'credentials.json')
   expect((statSync(path).mode & 0o777).toString(8)).toBe('600')
   expect((statSync(folder).mode & 0o777).toString(8)).toBe('700')
@@ -298,9 +298,9 @@ test('TM-Q8: a certificate that nobody vouches for is refused, and no switch cha
   onTestFinished(expired.close)
   expect(await ask({name: 'b', url: expired.url, caFile: stale.certFile})).toBe('CERTIFICATE_REFUSED')
 
-  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
   expect(await ask({name: 'b', url: server.url})).toBe('INSECURE_URL')
-  delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+  delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
   // a CA that only the environment names does not count (read at the start of a process, so a process)
   const script = `import {createClient} from ${JSON.stringify(join(import.meta.dirname, '../src/client.ts'))}
 import {api} from ${JSON.stringify(join(import.meta.dirname, '../src/api.ts'))}
@@ -333,7 +333,7 @@ test('TM-U2: after a login and a renewal no secret lies outside the credential f
   await startChild(broker.url, env).ended
   const kept = await openCredentialStore().find(broker.url)
   const secrets = [kept?.accessToken, kept?.refreshToken, kept?.privateJwk.d] as string[]
-  const state = join(env['XDG_STATE_HOME'] as string, 'prod')
+  const state = join(env.XDG_STATE_HOME as string, 'prod')
   const files = readdirSync(state).filter(name => name !== 'credentials.json')
   expect(files).toContain('credentials.lock')
   for (const name of files) for (const secret of secrets) expect(readFileSync(join(state, name), 'utf8')).not.toContain(secret)

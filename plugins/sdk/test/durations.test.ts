@@ -12,5 +12,6 @@ test('since is a span that ends now, a clock time that was, or a moment', () => 
     expect(at).toBeLessThanOrEqual(now.getTime())
     expect(at).toBeGreaterThan(now.getTime() - 86_400_000)
   }
-  for (const bad of ['soon', '', '+2h', '2026-11-23T12:00:00Z', '2026-11-22']) expect(() => parseSince(bad, now)).toThrow(expect.objectContaining({code: 'USAGE'}))
+  for (const bad of ['soon', '', '+2h', '2026-11-23T12:00:00Z', '2026-11-22'])
+    expect(() => parseSince(bad, now)).toThrow(expect.objectContaining({code: 'USAGE'}))
 })

@@ -257,7 +257,7 @@ test('TM-B8 TM-R3: the fields of the head come first and from the store, and wor
     digest: 'ab'.repeat(32),
     subject: 'req_1',
   })
-  expect(read['reason']).toContain(String.raw`\r\nrisk: read\n`)
+  expect(read.reason).toContain(String.raw`\r\nrisk: read\n`)
   for (const value of Object.values(read)) expect(value).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
 
   await channel.send(notice({reason: `${'a'.repeat(60_000)} the end`}), patience())

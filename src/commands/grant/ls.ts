@@ -15,7 +15,19 @@ export default class GrantLs extends ProdCommand {
     const {flags} = await this.parse(GrantLs)
     const {grants} = await this.broker().call(api.listGrants, flags.all ? {all: 'true'} : {})
     const now = new Date()
-    this.log(table(['grant', 'state', 'role', 'of', 'from', 'until'], grants.map(one => [one.id, one.state, one.role, one.principal.name, showWhen(one.startsAt, now), showWhen(one.endedAt ?? one.expiresAt, now)])))
+    this.log(
+      table(
+        ['grant', 'state', 'role', 'of', 'from', 'until'],
+        grants.map(one => [
+          one.id,
+          one.state,
+          one.role,
+          one.principal.name,
+          showWhen(one.startsAt, now),
+          showWhen(one.endedAt ?? one.expiresAt, now),
+        ]),
+      ),
+    )
     if (grants.length === 0) this.say('no grants')
     return grants
   }

@@ -27,7 +27,8 @@ export default class RequestApprove extends ProdCommand {
     const {document} = await this.broker().call(api.requestDocument, {id})
     const {lines, digest, document: shown} = showDocument(document)
     if (shown.request !== id) throw new ProdError('DIGEST_MISMATCH', 'the broker answered with another request', 'prod doctor')
-    if (flags.digest !== undefined && flags.digest !== digest) throw new ProdError('DIGEST_MISMATCH', 'what waits is not what this digest names', `prod request show ${id}`)
+    if (flags.digest !== undefined && flags.digest !== digest)
+      throw new ProdError('DIGEST_MISMATCH', 'what waits is not what this digest names', `prod request show ${id}`)
     this.log(lines)
     if (!flags.yes) {
       if (!canAsk()) throw new ProdError('NO_TERMINAL', 'an approval is confirmed at a terminal', `prod request approve ${id} --yes`)

@@ -44,9 +44,16 @@ export default class RequestCreate extends ProdCommand {
     }
     const decided =
       request.state === 'pending'
-        ? await followRequest({...(await openStreams(this.brokerFlag)), request, onInterrupt: act => this.onInterrupt(act), cancel: () => this.broker().call(api.cancelRequest, {id: request.id})})
+        ? await followRequest({
+            ...(await openStreams(this.brokerFlag)),
+            request,
+            onInterrupt: act => this.onInterrupt(act),
+            cancel: () => this.broker().call(api.cancelRequest, {id: request.id}),
+          })
         : request
-    this.log(`${decided.result ?? decided.id}: ${role} for ${showDuration(durationSeconds)}${flags.at === undefined ? '' : ` from ${flags.at}`}`)
+    this.log(
+      `${decided.result ?? decided.id}: ${role} for ${showDuration(durationSeconds)}${flags.at === undefined ? '' : ` from ${flags.at}`}`,
+    )
     return decided
   }
 }

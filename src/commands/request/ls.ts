@@ -12,7 +12,10 @@ import {openStreams} from '../../channel/login.ts'
 export default class RequestLs extends ProdCommand {
   static override summary = 'list my requests and those I may decide'
   static override flags = {
-    state: Flags.string({description: 'only those in this state', options: ['pending', 'approved', 'started', 'done', 'denied', 'cancelled', 'expired', 'void']}),
+    state: Flags.string({
+      description: 'only those in this state',
+      options: ['pending', 'approved', 'started', 'done', 'denied', 'cancelled', 'expired', 'void'],
+    }),
     mine: Flags.boolean({description: 'only my own'}),
     watch: Flags.boolean({char: 'w', description: 'stay, and tell of each change'}),
   }
@@ -20,9 +23,20 @@ export default class RequestLs extends ProdCommand {
 
   async run(): Promise<Request[]> {
     const {flags} = await this.parse(RequestLs)
-    const {requests} = await this.broker().call(api.listRequests, {...(flags.state === undefined ? {} : {state: flags.state}), ...(flags.mine ? {mine: 'true' as const} : {})})
+    const {requests} = await this.broker().call(api.listRequests, {
+      ...(flags.state === undefined ? {} : {state: flags.state}),
+      ...(flags.mine ? {mine: 'true' as const} : {}),
+    })
     const now = new Date()
-    const rows = requests.map(one => [one.id, one.state, one.principal.name, one.environment || one.kind, one.summary, showWhen(one.createdAt, now), one.reason])
+    const rows = requests.map(one => [
+      one.id,
+      one.state,
+      one.principal.name,
+      one.environment || one.kind,
+      one.summary,
+      showWhen(one.createdAt, now),
+      one.reason,
+    ])
     this.log(table(['request', 'state', 'by', 'where', {head: 'what', prose: true}, 'asked', {head: 'reason', prose: true}], rows))
     if (requests.length === 0) this.say('no requests')
     if (flags.watch && !this.jsonEnabled()) await this.#watch()

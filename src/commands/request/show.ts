@@ -12,7 +12,10 @@ export default class RequestShow extends ProdCommand {
 
   async run(): Promise<Request & {document: string}> {
     const {args} = await this.parse(RequestShow)
-    const [request, {document}] = await Promise.all([this.broker().call(api.showRequest, {id: args.request}), this.broker().call(api.requestDocument, {id: args.request})])
+    const [request, {document}] = await Promise.all([
+      this.broker().call(api.showRequest, {id: args.request}),
+      this.broker().call(api.requestDocument, {id: args.request}),
+    ])
     const {lines} = showDocument(document)
     const people = request.approvals.map(one => one.by).join(', ')
     this.log([

@@ -13,12 +13,18 @@ export default class ReviewDone extends ProdCommand {
     verdict: Flags.string({options: ['ok', 'follow-up', 'violation'], required: true, description: 'what was found'}),
     note: Flags.string({char: 'n', description: 'in words: what was done, and what must follow'}),
   }
-  static override examples = ['<%= config.bin %> <%= command.id %> rev_01k9x7h2d6b5x1v0m3q8r4t6wz --verdict ok --note "restarted the agent, as the incident says"']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> rev_01k9x7h2d6b5x1v0m3q8r4t6wz --verdict ok --note "restarted the agent, as the incident says"',
+  ]
 
   async run(): Promise<Review> {
     const {args, flags} = await this.parse(ReviewDone)
     const note = flags.note ?? (await askText({what: 'what was found', flag: '--note "…"'}))
-    const review = await this.broker().call(api.doneReview, {id: args.review, verdict: flags.verdict as 'ok' | 'follow-up' | 'violation', note})
+    const review = await this.broker().call(api.doneReview, {
+      id: args.review,
+      verdict: flags.verdict as 'ok' | 'follow-up' | 'violation',
+      note,
+    })
     this.log(`${review.id} of ${review.principal.name} is done: ${review.verdict}`)
     return review
   }

@@ -13,7 +13,16 @@ export default class ReviewLs extends ProdCommand {
     await this.parse(ReviewLs)
     const {reviews} = await this.broker().call(api.listReviews)
     const now = new Date()
-    const rows = reviews.map(one => [one.id, one.state === 'open' && one.dueAt < now.toISOString() ? 'OVERDUE' : one.state, one.session, one.principal.name, one.target.name, showWhen(one.dueAt, now), one.by?.name ?? '', one.verdict ?? ''])
+    const rows = reviews.map(one => [
+      one.id,
+      one.state === 'open' && one.dueAt < now.toISOString() ? 'OVERDUE' : one.state,
+      one.session,
+      one.principal.name,
+      one.target.name,
+      showWhen(one.dueAt, now),
+      one.by?.name ?? '',
+      one.verdict ?? '',
+    ])
     this.log(table(['review', 'state', 'session', 'of', 'target', 'due', 'by', 'verdict'], rows))
     if (reviews.length === 0) this.say('no reviews')
     return reviews

@@ -13,7 +13,16 @@ export default class SessionsLs extends ProdCommand {
     await this.parse(SessionsLs)
     const {sessions} = await this.broker().call(api.listSessions)
     const now = new Date()
-    const rows = sessions.map(one => [one.id, one.state, one.principal.name, one.target.name, one.breakGlass ? 'BREAK-GLASS' : 'shell', showWhen(one.openedAt, now), one.review ?? '', one.reason])
+    const rows = sessions.map(one => [
+      one.id,
+      one.state,
+      one.principal.name,
+      one.target.name,
+      one.breakGlass ? 'BREAK-GLASS' : 'shell',
+      showWhen(one.openedAt, now),
+      one.review ?? '',
+      one.reason,
+    ])
     this.log(table(['session', 'state', 'by', 'target', 'kind', 'opened', 'review', {head: 'reason', prose: true}], rows))
     if (sessions.length === 0) this.say('no sessions')
     return sessions

@@ -14,10 +14,15 @@ import {giveBack} from '../../channel/terminal.ts'
 /** Replays a recording. It is opened on this machine, with the reader's own key. */
 export default class SessionsPlay extends ProdCommand {
   static override summary = 'replay a recording'
-  static override description = 'The recording is sealed to security’s key; it is opened on this machine alone. --cast writes an asciicast v2 file.'
+  static override description =
+    'The recording is sealed to security’s key; it is opened on this machine alone. --cast writes an asciicast v2 file.'
   static override args = {session: Args.string({required: true, description: 'id of the session'})}
   static override flags = {
-    identity: Flags.string({description: 'file with the age identity that opens it; else PROD_RECORDING_IDENTITY', helpValue: 'FILE', env: 'PROD_RECORDING_IDENTITY'}),
+    identity: Flags.string({
+      description: 'file with the age identity that opens it; else PROD_RECORDING_IDENTITY',
+      helpValue: 'FILE',
+      env: 'PROD_RECORDING_IDENTITY',
+    }),
     speed: Flags.string({description: 'how many times as fast; 0: at once', default: '1', helpValue: 'N'}),
     cast: Flags.string({description: 'write an asciicast v2 file instead', helpValue: 'FILE'}),
     input: Flags.boolean({description: 'show what was typed as well'}),
@@ -27,7 +32,8 @@ export default class SessionsPlay extends ProdCommand {
 
   async run(): Promise<{session: string; chunks: number; cast?: string}> {
     const {args, flags} = await this.parse(SessionsPlay)
-    if (flags.identity === undefined) throw new ProdError('USAGE', 'a recording is opened with an age identity', `prod sessions play ${args.session} --identity FILE`)
+    if (flags.identity === undefined)
+      throw new ProdError('USAGE', 'a recording is opened with an age identity', `prod sessions play ${args.session} --identity FILE`)
     const speed = Number(flags.speed)
     if (!(speed >= 0)) throw new ProdError('USAGE', `${flags.speed} is no speed`, '--speed 4')
     const chunks = openRecording(fetchRecording(this.broker(), args.session), readIdentity(flags.identity))
@@ -83,7 +89,9 @@ async function writeCast(path: string, chunks: AsyncIterable<RecordingRecord[]>)
 
 function readIdentity(path: string): string {
   try {
-    const line = readFileSync(path, 'utf8').split('\n').find(one => one.startsWith('AGE-SECRET-KEY-'))
+    const line = readFileSync(path, 'utf8')
+      .split('\n')
+      .find(one => one.startsWith('AGE-SECRET-KEY-'))
     if (line) return line.trim()
   } catch (cause) {
     throw new ProdError('USAGE', `${path} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, '--identity FILE', {cause})

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import {api} from '@prod/sdk/api'
-import {filter} from '@prod/sdk/cli/ask'
 import type {CatalogView} from '@prod/sdk/catalog-view'
+import {filter} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {table} from '@prod/sdk/cli/table'
 import {usableWords} from '../../catalog/pick.ts'
@@ -17,7 +17,15 @@ export default class Tools extends ProdCommand {
     const {tools} = await this.broker().call(api.catalog)
     const found = filter(tools, args.filter ?? '', tool => `${tool.name} ${tool.summary}`)
     const rows = found.flatMap(tool =>
-      tool.commands.filter(({usable}) => usable !== 'no').map(command => [[tool.name, ...command.path].join(' '), usableWords[command.usable], command.class, tool.targets.join(', '), tool.summary]),
+      tool.commands
+        .filter(({usable}) => usable !== 'no')
+        .map(command => [
+          [tool.name, ...command.path].join(' '),
+          usableWords[command.usable],
+          command.class,
+          tool.targets.join(', '),
+          tool.summary,
+        ]),
     )
     this.log(table(['command', 'usable', 'class', 'targets', {head: 'what', prose: true}], rows))
     if (found.length === 0) this.say('no tool fits')

@@ -20,7 +20,11 @@ export default class ToolsShow extends ProdCommand {
     if (!tool) throw new ProdError('TOOL_NOT_FOUND', `there is no tool ${name} that you may use`, 'prod tools')
     this.log([`${tool.name}: ${tool.summary}`, `runs on ${tool.targets.join(', ')}`])
     for (const [index, command] of tool.commands.entries()) {
-      this.log(['', `${[tool.name, ...command.path].join(' ')}  (${command.class}; ${usableWords[command.usable]})`, ...describeCommand(tool.grammar, index).map(line => `  ${line}`)])
+      this.log([
+        '',
+        `${[tool.name, ...command.path].join(' ')}  (${command.class}; ${usableWords[command.usable]})`,
+        ...describeCommand(tool.grammar, index).map(line => `  ${line}`),
+      ])
     }
     return tool
   }

@@ -62,7 +62,12 @@ export async function tellRefusal(parts: Parts, caller: Caller, error: unknown, 
     subject,
     correlation: caller.correlation,
     data: {code: error.code, where, ...data},
-    personal: {name: caller.principal.name, address: caller.address, ...(caller.label === undefined ? {} : {label: caller.label}), ...personal},
+    personal: {
+      name: caller.principal.name,
+      address: caller.address,
+      ...(caller.label === undefined ? {} : {label: caller.label}),
+      ...personal,
+    },
   }
   const open = windows.get(parts.store) ?? new Map<string, Window>()
   windows.set(parts.store, open)
@@ -88,7 +93,15 @@ export async function tellFolded(store: Store, all = false): Promise<void> {
     open.delete(key)
     if (window.beyond === 0 || !window.last) continue
     const {type, by, data, personal} = window.last.event
-    const events = [{type, by, subject: 'repeated', data: {code: data?.['code'], where: data?.['where'], count: window.beyond}, personal: {name: personal?.['name'], address: personal?.['address']}}]
+    const events = [
+      {
+        type,
+        by,
+        subject: 'repeated',
+        data: {code: data?.code, where: data?.where, count: window.beyond},
+        personal: {name: personal?.name, address: personal?.address},
+      },
+    ]
     try {
       await store.commit({events})
     } catch (error) {

@@ -3,11 +3,11 @@ import {api, type LogEntry} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import {parseTilePath, tileHashes} from '@prod/sdk/log/tiles'
 import type {FastifyInstance} from 'fastify'
-import {about} from './refusals.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
 import {mayReadAudit} from '../requests/view.ts'
+import {about} from './refusals.ts'
 
 const maxEntries = 1000
 
@@ -31,7 +31,14 @@ export function auditRoutes(app: FastifyInstance, parts: Parts): void {
 async function readEntries(
   parts: Parts,
   caller: Caller,
-  {from, limit, type, subject, text, newest}: {from?: string; limit?: string; type?: string; subject?: string; text?: string; newest?: string},
+  {
+    from,
+    limit,
+    type,
+    subject,
+    text,
+    newest,
+  }: {from?: string; limit?: string; type?: string; subject?: string; text?: string; newest?: string},
 ): Promise<{entries: LogEntry[]; size: number}> {
   if (!mayReadAudit(parts, caller)) {
     throw about(new ProdError('DENIED', 'policy does not let you read the log', 'prod whoami'), {type: 'audit.refused', subject: 'log'})
@@ -59,4 +66,3 @@ async function readEntries(
   })
   return {entries, size}
 }
-

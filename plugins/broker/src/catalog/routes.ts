@@ -28,13 +28,19 @@ async function viewCatalog(parts: Parts, caller: Caller): Promise<CatalogView> {
         service: tool.service,
         targets: tool.targets,
         grammar: tool.grammar,
-        commands: tool.grammar.commands.map((command, index) => ({path: command.path, class: command.class, usable: bundle.couldUse({...asked, tool, command: index})})),
+        commands: tool.grammar.commands.map((command, index) => ({
+          path: command.path,
+          class: command.class,
+          usable: bundle.couldUse({...asked, tool, command: index}),
+        })),
       }))
       .filter(tool => tool.commands.some(command => command.usable !== 'no')),
     targets: [...targets.values()].map(target => {
       const resource = {kind: 'target', target} as const
       const decided = decideUse(bundle, {...asked, resource}, 'shell').decision
-      const broken = bundle.ask({...asked, action: 'breakGlass', resource, context: {...asked.context, use: 'shell', incident: true}}).decision === 'allow'
+      const broken =
+        bundle.ask({...asked, action: 'breakGlass', resource, context: {...asked.context, use: 'shell', incident: true}}).decision ===
+        'allow'
       const shell: Usable | 'breakGlass' = decided !== 'deny' ? usableOf(decided) : broken ? 'breakGlass' : 'no'
       return {name: target.name, address: target.address, environment: target.environment, summary: target.summary, shell}
     }),

@@ -1,6 +1,6 @@
 /** What `--dev` brings: a folder with a starter catalog and policy, keys, two alert receivers, and the demo's service. */
 import {randomBytes} from 'node:crypto'
-import {access, mkdtemp} from 'node:fs/promises'
+import {access, mkdtemp, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
 import {generateX25519Identity, identityToRecipient} from 'age-encryption'
@@ -11,9 +11,17 @@ import {startReceiver} from './alerts.ts'
 
 /** File in DIR that opens the recordings of a development broker. */
 export const recordingKeyFile = 'recording-key.txt'
+/** File in DIR that says who else there is; it is always there, so that it can be hidden from tools. */
+export const peopleFile = 'people.json'
 
 /** A development configuration on loopback, and what runs beside it. */
-export async function setUpDevelopment({dir: given, port}: {dir?: string; port?: number}): Promise<{config: Config; stop(): Promise<void>}> {
+export async function setUpDevelopment({
+  dir: given,
+  port,
+}: {
+  dir?: string
+  port?: number
+}): Promise<{config: Config; stop(): Promise<void>}> {
   const dir = given === undefined ? await mkdtemp(join(tmpdir(), 'prod-dev-')) : resolve(given)
   openFolder(dir)
   const there = await access(join(dir, 'catalog')).then(
@@ -21,10 +29,16 @@ export async function setUpDevelopment({dir: given, port}: {dir?: string; port?:
     () => false,
   )
   if (!there) await writeDevStarter(dir)
+  await writeFile(join(dir, peopleFile), '{}\n', {flag: 'wx', mode: 0o600}).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
   const made = await generateX25519Identity()
-  const identity = openSecret(join(dir, recordingKeyFile), () => Buffer.from(`${made}\n`)).toString().trim()
+  const identity = openSecret(join(dir, recordingKeyFile), () => Buffer.from(`${made}\n`))
+    .toString()
+    .trim()
   openFolder(join(dir, 'keys'))
-  const secret = (name: string) => openSecret(join(dir, 'keys', `alerts-${name}.secret`), () => Buffer.from(`whsec_${randomBytes(32).toString('base64')}`)).toString()
+  const secret = (name: string) =>
+    openSecret(join(dir, 'keys', `alerts-${name}.secret`), () => Buffer.from(`whsec_${randomBytes(32).toString('base64')}`)).toString()
   const receivers = await Promise.all(['a', 'b'].map(name => startReceiver(dir, name, secret(name))))
   const service = await startDemoService(dir, {node: process.execPath})
   const config: Config = {

@@ -13,7 +13,11 @@ export function groupProvider(store: Store, key: Uint8Array): GrantProvider<{gro
     parse(parameters) {
       const {group, ...rest} = parameters
       if (typeof group !== 'string' || !/^[a-z][a-z0-9-]{0,62}$/.test(group) || Object.keys(rest).length > 0) {
-        throw new ProdError('CATALOG_INVALID', 'a role of provider group takes one parameter: group, a lower-case name', 'parameters: {group: web-operators}')
+        throw new ProdError(
+          'CATALOG_INVALID',
+          'a role of provider group takes one parameter: group, a lower-case name',
+          'parameters: {group: web-operators}',
+        )
       }
       return {group}
     },
@@ -27,7 +31,15 @@ export function groupProvider(store: Store, key: Uint8Array): GrantProvider<{gro
         const saved = await store.commit({
           expect: [{kind: 'grant', id: grant.id, version: known.version}],
           put: [{kind: 'membership', id: grant.id, version: 0, value, index: {owner, dueAt: grant.expiresAt}}],
-          events: [{type: 'membership.added', by: 'broker', subject: grant.id, data: {group, expiresAt: grant.expiresAt}, personal: {person: owner}}],
+          events: [
+            {
+              type: 'membership.added',
+              by: 'broker',
+              subject: grant.id,
+              data: {group, expiresAt: grant.expiresAt},
+              personal: {person: owner},
+            },
+          ],
         })
         if (saved.ok) break
       }

@@ -24,5 +24,7 @@ export function isGenuine(key: Uint8Array, id: string, {seal, ...open}: Membersh
 }
 
 function sealOf(key: Uint8Array, {person, group, grant, expiresAt}: Omit<Membership, 'seal'>): string {
-  return createHmac('sha256', key).update(`membership ${canonical([person, group, grant, expiresAt])}`).digest('hex')
+  return createHmac('sha256', key)
+    .update(`membership ${canonical([person, group, grant, expiresAt])}`)
+    .digest('hex')
 }

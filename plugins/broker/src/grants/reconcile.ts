@@ -6,8 +6,8 @@ import type {GrantProvider} from '@prod/sdk'
 import {canonical} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import type {Parts} from '../parts.ts'
-import type {RequestRecord} from '../requests/state.ts'
 import {putRequest} from '../requests/create.ts'
+import type {RequestRecord} from '../requests/state.ts'
 import {whyVoid} from '../requests/use.ts'
 import type {Put, Stored} from '../stores/store.ts'
 import {type GrantRecord, isOver, putGrant} from './state.ts'
@@ -71,7 +71,15 @@ async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Pr
   }
   await parts.store.commit({
     put: [putGrant({...current.value, state: 'active', conferred: true}, current.version)],
-    events: [{type: 'grant.activated', by: 'broker', subject: grant.id, data: {role: grant.role, provider: grant.provider, request: grant.request, expiresAt: grant.expiresAt}, personal: {name: grant.principal.name, person: grant.principal.person}}],
+    events: [
+      {
+        type: 'grant.activated',
+        by: 'broker',
+        subject: grant.id,
+        data: {role: grant.role, provider: grant.provider, request: grant.request, expiresAt: grant.expiresAt},
+        personal: {name: grant.principal.name, person: grant.principal.person},
+      },
+    ],
   })
 }
 
@@ -102,7 +110,14 @@ async function whyNotNow(parts: Parts, grant: GrantRecord): Promise<string | und
 }
 
 /** Ends a grant in the store; what the provider holds is taken back right after. False: somebody else ended it first. */
-export async function endGrant(parts: Parts, stored: Stored<GrantRecord>, state: 'expired' | 'revoked' | 'handed-back', by: string, note: string | undefined, correlation?: string): Promise<boolean> {
+export async function endGrant(
+  parts: Parts,
+  stored: Stored<GrantRecord>,
+  state: 'expired' | 'revoked' | 'handed-back',
+  by: string,
+  note: string | undefined,
+  correlation?: string,
+): Promise<boolean> {
   const grant = stored.value
   const now = parts.store.now().toISOString()
   const put: Put[] = [putGrant({...grant, state, endedAt: now}, stored.version)]
@@ -116,7 +131,13 @@ export async function endGrant(parts: Parts, stored: Stored<GrantRecord>, state:
         by,
         subject: grant.id,
         ...(correlation === undefined ? {} : {correlation}),
-        data: {role: grant.role, request: grant.request, startsAt: grant.startsAt, expiresAt: grant.expiresAt, active: grant.state === 'active'},
+        data: {
+          role: grant.role,
+          request: grant.request,
+          startsAt: grant.startsAt,
+          expiresAt: grant.expiresAt,
+          active: grant.state === 'active',
+        },
         personal: {name: grant.principal.name, person: grant.principal.person, ...(note === undefined ? {} : {note})},
       },
     ],

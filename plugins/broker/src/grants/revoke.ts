@@ -50,6 +50,8 @@ export async function listGrants(parts: Parts, caller: Caller, {all}: {all?: str
   const owner = `${caller.principal.iss}#${caller.principal.sub}`
   const found = await parts.store.list<GrantRecord>({kind: 'grant', newest: true, limit: 200, ...(all === 'true' ? {} : {owner})})
   const reader = all === 'true' && mayReadAudit(parts, caller)
-  const seen = found.map(one => one.value).filter(grant => reader || samePerson(caller.principal, grant.principal) || mayApproveRole(parts, caller, grant))
+  const seen = found
+    .map(one => one.value)
+    .filter(grant => reader || samePerson(caller.principal, grant.principal) || mayApproveRole(parts, caller, grant))
   return {grants: seen.map(showGrant)}
 }

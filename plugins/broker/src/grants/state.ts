@@ -13,7 +13,11 @@ export interface GrantRecord extends Grant {
 }
 
 /** The grant that an approved request becomes: its clock starts now, or at the time asked for. */
-export function newGrant(parts: Pick<Parts, 'newId' | 'store' | 'bundle'>, request: RequestRecord, draft: Draft & {kind: 'role'}): GrantRecord {
+export function newGrant(
+  parts: Pick<Parts, 'newId' | 'store' | 'bundle'>,
+  request: RequestRecord,
+  draft: Draft & {kind: 'role'},
+): GrantRecord {
   const now = parts.store.now().getTime()
   const startsAt = Math.max(now, draft.startAt ? Date.parse(draft.startAt) : now)
   return {
@@ -41,7 +45,14 @@ export function isOver(grant: Grant): boolean {
 
 /** A grant as the store writes it: due when it starts, when it ends, or at once while the provider must take back. */
 export function putGrant(grant: GrantRecord, version: number): Put {
-  const dueAt = grant.state === 'approved' ? grant.startsAt : grant.state === 'active' ? grant.expiresAt : grant.conferred ? (grant.endedAt ?? grant.expiresAt) : undefined
+  const dueAt =
+    grant.state === 'approved'
+      ? grant.startsAt
+      : grant.state === 'active'
+        ? grant.expiresAt
+        : grant.conferred
+          ? (grant.endedAt ?? grant.expiresAt)
+          : undefined
   return {
     kind: 'grant',
     id: grant.id,

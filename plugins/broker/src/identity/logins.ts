@@ -3,8 +3,8 @@ import {createHmac, timingSafeEqual} from 'node:crypto'
 import type {Principal} from '@prod/sdk'
 import {canonical} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
-import type {Parts} from '../parts.ts'
 import {isGenuine, type Membership} from '../grants/membership.ts'
+import type {Parts} from '../parts.ts'
 import type {AuditEvent, Expect, Put, Stored} from '../stores/store.ts'
 import {seal, unseal} from './seal.ts'
 
@@ -65,14 +65,22 @@ function isGenuineLogin(key: Uint8Array, id: string, login: LoginRecord): boolea
 }
 
 function sealOf(key: Uint8Array, {seal: _, ...open}: LoginRecord): string {
-  return createHmac('sha256', key).update(`login ${canonical(open)}`).digest('hex')
+  return createHmac('sha256', key)
+    .update(`login ${canonical(open)}`)
+    .digest('hex')
 }
 
 /** How the record is written. */
 export function putLogin({keys}: Pick<Parts, 'keys'>, login: LoginRecord, version: number): Put {
   const {iss, sub} = login.principal
   const state = login.revokedAt === null ? 'active' : 'ended'
-  return {kind: 'login', id: login.id, version, value: {...login, seal: sealOf(keys.seal, login)}, index: {owner: `${iss}#${sub}`, state, dueAt: login.expiresAt}}
+  return {
+    kind: 'login',
+    id: login.id,
+    version,
+    value: {...login, seal: sealOf(keys.seal, login)},
+    index: {owner: `${iss}#${sub}`, state, dueAt: login.expiresAt},
+  }
 }
 
 /** Who acts, in the log: the person id, or `iss#sub` where it is unknown. */

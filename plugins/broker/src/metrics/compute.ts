@@ -42,20 +42,20 @@ export function computeMetrics({since, until, events, openReviews}: Measured): M
   const within = ordered.filter(({time}) => time >= from)
   const of = (type: string): OpenedEntry[] => within.filter(event => event.type === type)
   const created = of('request.created')
-  const refused = of('request.refused').reduce((sum, {data}) => sum + Number(data?.['count'] ?? 1), 0)
+  const refused = of('request.refused').reduce((sum, {data}) => sum + Number(data?.count ?? 1), 0)
   const denied = of('request.denied').length
   const shells = of('session.opened')
-  const loud = shells.filter(({data}) => data?.['breakGlass'] === true)
+  const loud = shells.filter(({data}) => data?.breakGlass === true)
   const execs = of('run.started')
-  const automatic = created.filter(({data}) => data?.['decision'] === 'allow' && data['breakGlass'] !== true).length
+  const automatic = created.filter(({data}) => data?.decision === 'allow' && data.breakGlass !== true).length
   const approvals = waits(ordered, from, ({type, subject, data}) =>
-    type === 'request.approved' && data?.['complete'] === true ? subject : undefined,
+    type === 'request.approved' && data?.complete === true ? subject : undefined,
   )
   const usable = waits(ordered, from, ({type, data}) =>
-    ['grant.activated', 'run.started', 'session.opened'].includes(type) ? data?.['request'] : undefined,
+    ['grant.activated', 'run.started', 'session.opened'].includes(type) ? data?.request : undefined,
   )
-  const closed = of('session.closed').filter(({data}) => data?.['endedBy'] !== 'not opened')
-  const recorded = closed.filter(({data}) => Number(data?.['chunks']) > 0).length
+  const closed = of('session.closed').filter(({data}) => data?.endedBy !== 'not opened')
+  const recorded = closed.filter(({data}) => Number(data?.chunks) > 0).length
   const held = heldShells(ordered, since, until)
   const used = usedShells(ordered, since, until)
 
@@ -86,7 +86,7 @@ export function computeMetrics({since, until, events, openReviews}: Measured): M
       reviewsDone: of('review.done').length,
       sessionsRecorded: recorded,
       sessionsUnrecorded: closed.length - recorded,
-      cliCommands: sum(of('usage.reported').map(({data}) => Number(data?.['events']) || 0)),
+      cliCommands: sum(of('usage.reported').map(({data}) => Number(data?.events) || 0)),
     },
     series: [
       series('shells', shells, since, until),
@@ -128,12 +128,12 @@ function heldShells(ordered: readonly OpenedEntry[], since: Date, until: Date): 
   }
   for (const {type, subject, time, data, by} of ordered) {
     const begin = (person: unknown): void => void spans.set(subject, {person, from: Date.parse(time), to: until.getTime()})
-    if (type === 'request.created' && data?.['kind'] === 'shell' && isProduction(data['environment'])) {
-      if (data['decision'] === 'allow') begin(by)
+    if (type === 'request.created' && data?.kind === 'shell' && isProduction(data.environment)) {
+      if (data.decision === 'allow') begin(by)
       else waiting.set(subject, by)
-    } else if (type === 'request.approved' && data?.['complete'] === true && waiting.has(subject)) begin(waiting.get(subject))
+    } else if (type === 'request.approved' && data?.complete === true && waiting.has(subject)) begin(waiting.get(subject))
     else if (type === 'request.expired' || type === 'request.cancelled' || type === 'request.voided') end(subject, time)
-    else if (type === 'session.closed') end(data?.['request'], time)
+    else if (type === 'session.closed') end(data?.request, time)
   }
   return clipped([...spans.values()], since, until)
 }
@@ -142,7 +142,7 @@ function heldShells(ordered: readonly OpenedEntry[], since: Date, until: Date): 
 function usedShells(ordered: readonly OpenedEntry[], since: Date, until: Date): {people: number; hours: number} {
   const spans = new Map<string, Span>()
   for (const {type, subject, time, data, by} of ordered) {
-    if (type === 'session.opened' && isProduction(data?.['environment']))
+    if (type === 'session.opened' && isProduction(data?.environment))
       spans.set(subject, {person: by, from: Date.parse(time), to: until.getTime()})
     const span = type === 'session.closed' ? spans.get(subject) : undefined
     if (span) span.to = Math.min(span.to, Date.parse(time))

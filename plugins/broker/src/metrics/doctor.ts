@@ -9,11 +9,23 @@ export function doctorRoutes(app: FastifyInstance, parts: Parts): void {
     const checks: {name: string; ok: boolean; detail: string}[] = []
     for (const primitive of parts.primitives.values()) checks.push(...((await primitive.checks?.()) ?? []))
     const bundle = parts.bundle()
-    checks.push({name: 'bundle', ok: true, detail: `${bundle.digest.slice(0, 12)} loaded at ${bundle.loadedAt}, ${bundle.warnings.length} warnings`})
+    checks.push({
+      name: 'bundle',
+      ok: true,
+      detail: `${bundle.digest.slice(0, 12)} loaded at ${bundle.loadedAt}, ${bundle.warnings.length} warnings`,
+    })
     const notices = await parts.store.countNotices()
     checks.push({name: 'outbox', ok: notices.dead === 0, detail: `${notices.waiting} waiting, ${notices.dead} undeliverable`})
-    checks.push({name: 'alert channels', ok: new Set(parts.config.alertChannels).size >= 2, detail: parts.config.alertChannels.join(', ') || 'none: break-glass is refused'})
-    checks.push({name: 'recording recipients', ok: parts.config.recordingRecipients.length > 0, detail: `${parts.config.recordingRecipients.length}`})
+    checks.push({
+      name: 'alert channels',
+      ok: new Set(parts.config.alertChannels).size >= 2,
+      detail: parts.config.alertChannels.join(', ') || 'none: break-glass is refused',
+    })
+    checks.push({
+      name: 'recording recipients',
+      ok: parts.config.recordingRecipients.length > 0,
+      detail: `${parts.config.recordingRecipients.length}`,
+    })
     return {checks}
   })
 }

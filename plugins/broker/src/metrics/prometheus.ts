@@ -41,10 +41,10 @@ function count(tally: Tally, {type, data}: OpenedEntry): void {
   const add = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1)
   const state = states[type]
   if (state !== undefined) add(tally.requests, state)
-  if ((type === 'request.approved' && data?.['complete'] === true) || (type === 'request.created' && data?.['decision'] === 'allow'))
+  if ((type === 'request.approved' && data?.complete === true) || (type === 'request.created' && data?.decision === 'allow'))
     add(tally.requests, 'approved')
-  if (type === 'run.started') add(tally.runs, String(data?.['class']))
-  if (type === 'session.opened') add(tally.sessions, data?.['breakGlass'] === true ? 'break-glass' : 'shell')
+  if (type === 'run.started') add(tally.runs, String(data?.class))
+  if (type === 'session.opened') add(tally.sessions, data?.breakGlass === true ? 'break-glass' : 'shell')
   if (type === 'notice.dead') tally.deadNotices += 1
 }
 

@@ -31,19 +31,32 @@ export async function verifySignature(parts: Parts, login: LoginRecord, jws: str
     const {payload, protectedHeader} = await compactVerify(jws, key, {algorithms: ['ES256']})
     if (protectedHeader.typ !== 'prod-approval+jws') throw new Error('not an approval')
     const said = JSON.parse(new TextDecoder().decode(payload)) as ApprovalPayload
-    if (typeof said.digest !== 'string' || typeof said.request !== 'string' || typeof said.iat !== 'number') throw new Error('not an approval')
+    if (typeof said.digest !== 'string' || typeof said.request !== 'string' || typeof said.iat !== 'number')
+      throw new Error('not an approval')
     return said
   } catch (cause) {
-    throw new ProdError('SIGNATURE_INVALID', 'the approval is not signed by the approver’s login key', 'prod login, then approve again', {cause})
+    throw new ProdError('SIGNATURE_INVALID', 'the approval is not signed by the approver’s login key', 'prod login, then approve again', {
+      cause,
+    })
   }
 }
 
 /** Why this person may not approve this request now; undefined where they may. */
-export function refusalOf(bundle: Bundle, plan: Plan, requester: Principal, approver: {principal: Principal; groups: string[]}): ProdError | undefined {
+export function refusalOf(
+  bundle: Bundle,
+  plan: Plan,
+  requester: Principal,
+  approver: {principal: Principal; groups: string[]},
+): ProdError | undefined {
   if (approver.principal.person === '') {
-    return new ProdError('NOT_AN_APPROVER', 'your identity provider gives no person id, so you cannot approve', 'ask whoever runs the broker')
+    return new ProdError(
+      'NOT_AN_APPROVER',
+      'your identity provider gives no person id, so you cannot approve',
+      'ask whoever runs the broker',
+    )
   }
-  if (samePerson(requester, approver.principal)) return new ProdError('SELF_APPROVAL', 'nobody approves their own request', 'ask somebody else to approve')
+  if (samePerson(requester, approver.principal))
+    return new ProdError('SELF_APPROVAL', 'nobody approves their own request', 'ask somebody else to approve')
   if (!mayApprove(bundle, plan.resource, approver, plan.action)) {
     return new ProdError('NOT_AN_APPROVER', 'policy does not let you approve this', 'prod request show ID')
   }
@@ -52,7 +65,9 @@ export function refusalOf(bundle: Bundle, plan: Plan, requester: Principal, appr
 
 /** When the newest of these was signed, by the signer's own word: no row can make it younger. */
 export function signedAt(approvals: Approval[]): number {
-  return Math.max(...approvals.map(({jws}) => (JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()) as ApprovalPayload).iat * 1000))
+  return Math.max(
+    ...approvals.map(({jws}) => (JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()) as ApprovalPayload).iat * 1000),
+  )
 }
 
 /**
@@ -71,7 +86,8 @@ export async function countingApprovals(parts: Parts, bundle: Bundle, plan: Plan
     if (!login || (login.revokedAt !== null && login.revokedAt <= approval.at)) continue
     try {
       const said = await verifySignature(parts, login, approval.jws)
-      if (said.digest !== record.digest || said.request !== record.id || said.decision !== 'approve') throw new Error('signed something else')
+      if (said.digest !== record.digest || said.request !== record.id || said.decision !== 'approve')
+        throw new Error('signed something else')
     } catch {
       parts.alarm('an approval in the store does not verify', {request: record.id, by: approval.by.person})
       continue

@@ -36,7 +36,11 @@ export function checkDraft(parts: Parts, {draft, reasonReused}: Submission, plan
     throw new ProdError('REASON_INVALID', `a reason is not reused for a command of class ${plan.class}`, 'give --reason with its own words')
   }
   if (draft.incident !== null && !new RegExp(`^(?:${parts.config.breakGlass.incidentPattern})$`, 'u').test(draft.incident)) {
-    throw new ProdError('INCIDENT_INVALID', `the incident must look like ${parts.config.breakGlass.incidentPattern}`, 'prod exec --incident INC-1234 …')
+    throw new ProdError(
+      'INCIDENT_INVALID',
+      `the incident must look like ${parts.config.breakGlass.incidentPattern}`,
+      'prod exec --incident INC-1234 …',
+    )
   }
   return {...draft, reason}
 }
@@ -67,7 +71,12 @@ export async function asRefused<T>(parts: Pick<Parts, 'bundle'>, draft: Draft, w
     throw about(error, {
       type: 'request.refused',
       subject: named.slice(0, 64).replace(/[^\w.-]/g, '?') || draft.kind,
-      data: {kind: draft.kind, position: error.position ?? null, ...(draft.kind === 'exec' ? {arguments: draft.argv.length} : {}), ...detail?.data},
+      data: {
+        kind: draft.kind,
+        position: error.position ?? null,
+        ...(draft.kind === 'exec' ? {arguments: draft.argv.length} : {}),
+        ...detail?.data,
+      },
       personal: {
         ...(draft.kind === 'exec' ? {argv: withoutSecrets(parts.bundle(), draft.argv)} : {}),
         ...(draft.kind === 'role' ? {role: draft.role.toWellFormed()} : {target: draft.target?.toWellFormed() ?? null}),
@@ -200,14 +209,16 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
 async function findByKey(parts: Parts, keyId: string, body: string): Promise<{request?: RequestRecord | undefined; version: number}> {
   const known = await parts.store.find<{request: string; body: string; until: string}>('idempotency', keyId)
   if (!known || known.value.until <= parts.store.now().toISOString()) return {version: known?.version ?? 0}
-  if (known.value.body !== body) throw new ProdError('IDEMPOTENCY_CONFLICT', 'this idempotency key was used for another request', 'use a new key')
+  if (known.value.body !== body)
+    throw new ProdError('IDEMPOTENCY_CONFLICT', 'this idempotency key was used for another request', 'use a new key')
   return {request: (await parts.store.find<RequestRecord>('request', known.value.request))?.value, version: known.version}
 }
 
 /** Approvers are not flooded: open requests of one person are bounded (TM-B9). */
 async function refuseFlood(parts: Parts, owner: string): Promise<void> {
   const open = await parts.store.list<RequestRecord>({kind: 'request', state: 'pending', owner, limit: maxOpenRequests})
-  if (open.length >= maxOpenRequests) throw new ProdError('LIMIT_REACHED', `${maxOpenRequests} of your requests are waiting already`, 'prod request ls')
+  if (open.length >= maxOpenRequests)
+    throw new ProdError('LIMIT_REACHED', `${maxOpenRequests} of your requests are waiting already`, 'prod request ls')
 }
 
 /** Whose act it is in the log: the person id, or issuer and subject where there is none. */

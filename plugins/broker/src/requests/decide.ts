@@ -2,8 +2,8 @@
 import type {Approval, Request} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {about} from '../audit/refusals.ts'
-import {findLogin} from '../identity/logins.ts'
 import {newGrant, putGrant} from '../grants/state.ts'
+import {findLogin} from '../identity/logins.ts'
 import {deniedNotice} from '../outbox/notices.ts'
 import type {Caller, Parts} from '../parts.ts'
 import type {Put, Stored} from '../stores/store.ts'
@@ -40,7 +40,13 @@ export async function approveRequest(parts: Parts, caller: Caller, input: {id: s
           by: person(caller),
           subject: record.id,
           correlation: caller.correlation,
-          data: {digest: record.digest, complete: next.state === 'approved', grant: next.result, login: caller.login, assurance: 'login-key'},
+          data: {
+            digest: record.digest,
+            complete: next.state === 'approved',
+            grant: next.result,
+            login: caller.login,
+            assurance: 'login-key',
+          },
           personal: {name: caller.principal.name, address: caller.address, jws: input.jws},
         },
       ],
@@ -49,17 +55,30 @@ export async function approveRequest(parts: Parts, caller: Caller, input: {id: s
   }
 }
 
-async function check(parts: Parts, caller: Caller, input: {id: string; digest: string; jws: string}): Promise<{stored: Stored<RequestRecord>; approval: Approval}> {
+async function check(
+  parts: Parts,
+  caller: Caller,
+  input: {id: string; digest: string; jws: string},
+): Promise<{stored: Stored<RequestRecord>; approval: Approval}> {
   const stored = await findVisible(parts, caller, input.id)
   const record = stored.value
   const bundle = parts.bundle()
   const plan = makePlan(bundle, record.draft)
   const refusal = refusalOf(bundle, plan, record.principal, caller)
-  if (refusal) throw about(refusal, {type: refusal.code === 'SELF_APPROVAL' ? 'request.self-approval-refused' : 'request.approval-refused', subject: record.id})
+  if (refusal)
+    throw about(refusal, {
+      type: refusal.code === 'SELF_APPROVAL' ? 'request.self-approval-refused' : 'request.approval-refused',
+      subject: record.id,
+    })
   refuseEnded(record, parts.store.now())
-  if (record.state !== 'pending') throw new ProdError('ALREADY_DECIDED', `request ${record.id} is ${record.state} already`, `prod request show ${record.id}`)
+  if (record.state !== 'pending')
+    throw new ProdError('ALREADY_DECIDED', `request ${record.id} is ${record.state} already`, `prod request show ${record.id}`)
   if (record.approvals.some(one => samePerson(one.by, caller.principal))) {
-    throw new ProdError('ALREADY_DECIDED', `you have approved ${record.id} already; it needs somebody else too`, `prod request show ${record.id}`)
+    throw new ProdError(
+      'ALREADY_DECIDED',
+      `you have approved ${record.id} already; it needs somebody else too`,
+      `prod request show ${record.id}`,
+    )
   }
   if (input.digest !== record.digest) {
     throw new ProdError('DIGEST_MISMATCH', 'what you saw is not what waits', `prod request approve ${record.id}`)
@@ -68,12 +87,24 @@ async function check(parts: Parts, caller: Caller, input: {id: string; digest: s
   if (!login) throw new ProdError('NOT_LOGGED_IN', 'this login has ended', 'prod login')
   const said = await verifySignature(parts, login, input.jws)
   const now = parts.store.now()
-  if (said.digest !== record.digest || said.request !== record.id || said.decision !== 'approve' || Math.abs(said.iat * 1000 - now.getTime()) > maxSkewSeconds * 1000) {
+  if (
+    said.digest !== record.digest ||
+    said.request !== record.id ||
+    said.decision !== 'approve' ||
+    Math.abs(said.iat * 1000 - now.getTime()) > maxSkewSeconds * 1000
+  ) {
     throw new ProdError('SIGNATURE_INVALID', 'the signature is over something else', `prod request approve ${record.id}`)
   }
   return {
     stored,
-    approval: {by: caller.principal, decision: 'approve', digest: record.digest, jws: input.jws, at: now.toISOString(), login: caller.login},
+    approval: {
+      by: caller.principal,
+      decision: 'approve',
+      digest: record.digest,
+      jws: input.jws,
+      at: now.toISOString(),
+      login: caller.login,
+    },
   }
 }
 
@@ -83,7 +114,11 @@ export async function denyRequest(parts: Parts, caller: Caller, {id, note}: {id:
   const record = stored.value
   const bundle = parts.bundle()
   const refusal = refusalOf(bundle, makePlan(bundle, record.draft), record.principal, caller)
-  if (refusal) throw about(refusal, {type: refusal.code === 'SELF_APPROVAL' ? 'request.self-approval-refused' : 'request.approval-refused', subject: record.id})
+  if (refusal)
+    throw about(refusal, {
+      type: refusal.code === 'SELF_APPROVAL' ? 'request.self-approval-refused' : 'request.approval-refused',
+      subject: record.id,
+    })
   refuseEnded(record, parts.store.now())
   const now = parts.store.now().toISOString()
   const no: Approval = {by: caller.principal, decision: 'deny', digest: record.digest, jws: '', at: now, login: caller.login}
@@ -100,12 +135,23 @@ export async function cancelRequest(parts: Parts, caller: Caller, {id}: {id: str
   }
   refuseEnded(record, parts.store.now())
   if (record.draft.kind === 'role' && record.state !== 'pending') {
-    throw new ProdError('ALREADY_DECIDED', `request ${id} is ${record.state}: its right is handed back, not cancelled`, `prod grant revoke ${record.result ?? 'ID'}`)
+    throw new ProdError(
+      'ALREADY_DECIDED',
+      `request ${id} is ${record.state}: its right is handed back, not cancelled`,
+      `prod grant revoke ${record.result ?? 'ID'}`,
+    )
   }
   return settle(parts, caller, stored, {...record, state: 'cancelled'}, 'request.cancelled', null)
 }
 
-async function settle(parts: Parts, caller: Caller, stored: Stored<RequestRecord>, next: RequestRecord, type: string, note: string | null): Promise<Request> {
+async function settle(
+  parts: Parts,
+  caller: Caller,
+  stored: Stored<RequestRecord>,
+  next: RequestRecord,
+  type: string,
+  note: string | null,
+): Promise<Request> {
   const open = stored.value.state === 'pending' || (type === 'request.cancelled' && stored.value.state === 'approved')
   const saved =
     open &&
@@ -122,7 +168,10 @@ async function settle(parts: Parts, caller: Caller, stored: Stored<RequestRecord
             personal: {name: caller.principal.name, ...(note === null ? {} : {note})},
           },
         ],
-        notices: type === 'request.denied' ? [{channels: [...parts.channels.keys()], notice: deniedNotice(parts, next, caller.principal.name)}] : [],
+        notices:
+          type === 'request.denied'
+            ? [{channels: [...parts.channels.keys()], notice: deniedNotice(parts, next, caller.principal.name)}]
+            : [],
       })
     ).ok
   if (!saved) throw new ProdError('ALREADY_DECIDED', `request ${next.id} is no longer pending`, `prod request show ${next.id}`)

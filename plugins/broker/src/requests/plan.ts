@@ -48,7 +48,11 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
   const role = bundle.catalog.roles.get(draft.role)
   if (!role) throw new ProdError('ROLE_NOT_FOUND', `there is no role ${draft.role}`, 'prod roles')
   if (draft.durationSeconds > role.maxSeconds) {
-    throw new ProdError('DURATION_INVALID', `${role.name} is given for at most ${role.maxSeconds} seconds`, `prod request create ${role.name} -d ${role.maxSeconds}s`)
+    throw new ProdError(
+      'DURATION_INVALID',
+      `${role.name} is given for at most ${role.maxSeconds} seconds`,
+      `prod request create ${role.name} -d ${role.maxSeconds}s`,
+    )
   }
   return {
     draft,
@@ -78,7 +82,12 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
 
   const login = draft.argv.findIndex(word => urlWithPassword.test(word))
   if (login !== -1) {
-    throw new ProdError('ARGV_REFUSED', `argument ${login} of ${name}: a password does not belong into a URL: approvers and the log would see it`, `prod tools show ${name}`, {position: login})
+    throw new ProdError(
+      'ARGV_REFUSED',
+      `argument ${login} of ${name}: a password does not belong into a URL: approvers and the log would see it`,
+      `prod tools show ${name}`,
+      {position: login},
+    )
   }
   const parsed = parse(tool.grammar, draft.argv)
   if (!parsed.ok) {
@@ -89,7 +98,11 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
 
   const targetName = draft.target ?? (tool.targets.length === 1 ? tool.targets[0] : undefined)
   if (targetName === undefined) {
-    throw new ProdError('TARGET_INVALID', `${name} runs on several targets: ${tool.targets.join(', ')}`, `prod exec --on ${tool.targets[0]} …`)
+    throw new ProdError(
+      'TARGET_INVALID',
+      `${name} runs on several targets: ${tool.targets.join(', ')}`,
+      `prod exec --on ${tool.targets[0]} …`,
+    )
   }
   const target = bundle.catalog.targets.get(targetName)
   if (!target || !tool.targets.includes(target.name)) {
@@ -98,10 +111,15 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
 
   const {structure} = parsed
   if (hasSecret(structure, tool.grammar)) {
-    throw new ProdError('ARGV_REFUSED', `a secret does not belong in the arguments of ${name}: approvers and the log would see it`, `prod tools show ${name}`)
+    throw new ProdError(
+      'ARGV_REFUSED',
+      `a secret does not belong in the arguments of ${name}: approvers and the log would see it`,
+      `prod tools show ${name}`,
+    )
   }
   const command = tool.grammar.commands[structure.command]
-  if (draft.stdin && !command?.stdin) throw new ProdError('STDIN_REFUSED', `${[name, ...structure.path].join(' ')} takes no stdin`, `prod tools show ${name}`)
+  if (draft.stdin && !command?.stdin)
+    throw new ProdError('STDIN_REFUSED', `${[name, ...structure.path].join(' ')} takes no stdin`, `prod tools show ${name}`)
   const maxStdin = typeof command?.stdin === 'object' ? command.stdin.maxBytes : undefined
   if (draft.stdin && maxStdin !== undefined && draft.stdin.bytes > maxStdin) {
     throw new ProdError('STDIN_REFUSED', `${name} takes at most ${maxStdin} bytes of stdin`, `prod tools show ${name}`)
@@ -150,7 +168,12 @@ export interface Fixed {
 }
 
 /** The document, its RFC 8785 text and digest. Reads the program's bytes, so that what is approved is what runs. */
-export async function makeDocument(parts: Parts, bundle: Bundle, plan: Plan, fixed: Fixed): Promise<{text: string; digest: string; document: ApprovalDocument}> {
+export async function makeDocument(
+  parts: Parts,
+  bundle: Bundle,
+  plan: Plan,
+  fixed: Fixed,
+): Promise<{text: string; digest: string; document: ApprovalDocument}> {
   const {draft, tool, target} = plan
   const role = plan.resource.kind === 'role' ? plan.resource.role : null
   const targets: TargetRef[] = target ? [{name: target.name, address: target.address, environment: target.environment}] : []

@@ -29,7 +29,11 @@ export function checkStart(parts: Parts, startAt: string | undefined): string | 
   const at = new Date(startAt)
   const ahead = at.getTime() - parts.store.now().getTime()
   if (Number.isNaN(at.getTime()) || ahead > maxAheadDays * 86_400_000) {
-    throw new ProdError('DURATION_INVALID', `${JSON.stringify(startAt)} is no time within ${maxAheadDays} days`, '--at 2026-11-22T03:00:00Z')
+    throw new ProdError(
+      'DURATION_INVALID',
+      `${JSON.stringify(startAt)} is no time within ${maxAheadDays} days`,
+      '--at 2026-11-22T03:00:00Z',
+    )
   }
   return ahead <= 0 ? null : at.toISOString()
 }

@@ -9,7 +9,9 @@ import {findVisible, listRequests, readDocument, shown} from './view.ts'
 
 /** Requests: ask, look, decide. */
 export function requestRoutes(app: FastifyInstance, parts: Parts): void {
-  handle(app, parts, api.createRequest, async (input, caller) => shown(parts, await createRequest(parts, caller, checkRoleDraft(parts, input))))
+  handle(app, parts, api.createRequest, async (input, caller) =>
+    shown(parts, await createRequest(parts, caller, checkRoleDraft(parts, input))),
+  )
   handle(app, parts, api.listRequests, (input, caller) => listRequests(parts, caller, input))
   handle(app, parts, api.showRequest, async ({id}, caller) => shown(parts, (await findVisible(parts, caller, id)).value))
   handle(app, parts, api.requestDocument, ({id}, caller) => readDocument(parts, caller, id))

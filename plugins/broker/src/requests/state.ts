@@ -4,7 +4,15 @@ import {ProdError} from '@prod/sdk/errors'
 
 /** What somebody wants, in canonical form: all that a document is made from besides catalog, policy and person. */
 export type Draft =
-  | {kind: 'exec'; argv: string[]; target: string | null; reason: string; incident: string | null; startAt: string | null; stdin: Digest | null}
+  | {
+      kind: 'exec'
+      argv: string[]
+      target: string | null
+      reason: string
+      incident: string | null
+      startAt: string | null
+      stdin: Digest | null
+    }
   | {kind: 'shell'; target: string; reason: string; incident: string | null}
   | {kind: 'role'; role: string; durationSeconds: number; reason: string; incident: string | null; startAt: string | null}
 
@@ -51,10 +59,19 @@ export function refuseEnded(record: RequestRecord, now: Date): void {
   const show = `prod request show ${record.id}`
   if (record.state === 'denied') {
     const by = record.approvals.find(one => one.decision === 'deny')?.by.name
-    throw new ProdError('REQUEST_DENIED', `request ${record.id} was denied${by ? ` by ${by}` : ''}${record.note ? `: ${record.note}` : ''}`, show)
+    throw new ProdError(
+      'REQUEST_DENIED',
+      `request ${record.id} was denied${by ? ` by ${by}` : ''}${record.note ? `: ${record.note}` : ''}`,
+      show,
+    )
   }
   if (record.state === 'cancelled') throw new ProdError('REQUEST_CANCELLED', `request ${record.id} was cancelled`, show)
-  if (record.state === 'void') throw new ProdError('APPROVAL_VOID', `request ${record.id} is void${record.note ? `: ${record.note}` : ''}`, 'ask again with the same command')
+  if (record.state === 'void')
+    throw new ProdError(
+      'APPROVAL_VOID',
+      `request ${record.id} is void${record.note ? `: ${record.note}` : ''}`,
+      'ask again with the same command',
+    )
   const open = record.state === 'pending' || record.state === 'approved'
   if (record.state === 'expired' || (open && now.toISOString() >= record.expiresAt)) {
     throw new ProdError('REQUEST_EXPIRED', `request ${record.id} has expired`, 'ask again with the same command')
@@ -63,7 +80,8 @@ export function refuseEnded(record: RequestRecord, now: Date): void {
 
 /** What people see of a request. */
 export function showRequest(record: RequestRecord, approvers: string[]): Request {
-  const {id, state, principal, summary, environment, digest, approvalsNeeded, createdAt, expiresAt, startAt, result, note, breakGlass} = record
+  const {id, state, principal, summary, environment, digest, approvalsNeeded, createdAt, expiresAt, startAt, result, note, breakGlass} =
+    record
   return {
     id,
     state,
@@ -75,7 +93,9 @@ export function showRequest(record: RequestRecord, approvers: string[]): Request
     environment,
     digest,
     approvalsNeeded,
-    approvals: record.approvals.filter(one => one.decision === 'approve').map(one => ({by: one.by.name, person: one.by.person, at: one.at})),
+    approvals: record.approvals
+      .filter(one => one.decision === 'approve')
+      .map(one => ({by: one.by.name, person: one.by.person, at: one.at})),
     approvers,
     createdAt,
     expiresAt,

@@ -5,7 +5,12 @@ import type {RequestRecord} from './state.ts'
 /** Expires requests and approvals whose time is over, by the store's clock (TM-W5). Safe to repeat. */
 export async function sweepRequests(parts: Parts): Promise<void> {
   const now = parts.store.now().toISOString()
-  for (const {value, version} of await parts.store.list<RequestRecord>({kind: 'request', state: ['pending', 'approved'], dueBefore: now, limit: 500})) {
+  for (const {value, version} of await parts.store.list<RequestRecord>({
+    kind: 'request',
+    state: ['pending', 'approved'],
+    dueBefore: now,
+    limit: 500,
+  })) {
     // A role's approved request lives on as its grant.
     if (value.draft.kind === 'role' && value.state === 'approved') {
       await parts.store.commit({put: [putRequest({...value, state: 'started'}, version)], events: []})
@@ -13,7 +18,15 @@ export async function sweepRequests(parts: Parts): Promise<void> {
     }
     await parts.store.commit({
       put: [putRequest({...value, state: 'expired'}, version)],
-      events: [{type: 'request.expired', by: 'broker', subject: value.id, data: {digest: value.digest, was: value.state}, personal: {name: value.principal.name}}],
+      events: [
+        {
+          type: 'request.expired',
+          by: 'broker',
+          subject: value.id,
+          data: {digest: value.digest, was: value.state},
+          personal: {name: value.principal.name},
+        },
+      ],
     })
   }
 }

@@ -38,12 +38,22 @@ export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<R
   if (`${record.principal.iss}#${record.principal.sub}` !== `${caller.principal.iss}#${caller.principal.sub}`) {
     throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${record.id}`, 'prod request ls')
   }
-  if (record.state !== 'approved') throw new ProdError('ALREADY_DECIDED', `request ${record.id} is ${record.state}`, `prod request show ${record.id}`)
+  if (record.state !== 'approved')
+    throw new ProdError('ALREADY_DECIDED', `request ${record.id} is ${record.state}`, `prod request show ${record.id}`)
   const bundle = parts.bundle()
   const voided = async (why: string, data: Record<string, unknown> = {}): Promise<ProdError> => {
     await parts.store.commit({
       put: [putRequest({...record, state: 'void', note: why}, stored.version)],
-      events: [{type: 'request.voided', by: 'broker', subject: record.id, correlation: caller.correlation, data: {...data, digest: record.digest, bundle: bundle.digest}, personal: {person: person(caller), why}}],
+      events: [
+        {
+          type: 'request.voided',
+          by: 'broker',
+          subject: record.id,
+          correlation: caller.correlation,
+          data: {...data, digest: record.digest, bundle: bundle.digest},
+          personal: {person: person(caller), why},
+        },
+      ],
     })
     return recorded(new ProdError('APPROVAL_VOID', `request ${record.id} is void: ${why}`, 'ask again with the same command'))
   }
@@ -71,7 +81,8 @@ export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<R
       const {message, hint} = explainDenial(bundle, asked, plan.action)
       throw recorded(new ProdError('DENIED', message, hint))
     }
-    if (decided.decision === 'request' && decided.approvals > needed) throw await voided('policy asks for more approvals now', {needed: decided.approvals})
+    if (decided.decision === 'request' && decided.approvals > needed)
+      throw await voided('policy asks for more approvals now', {needed: decided.approvals})
   }
   const approvals = needed === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
   if (approvals.length < needed) throw await voided('its approvals no longer count', {needed, counting: approvals.length})

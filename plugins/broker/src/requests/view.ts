@@ -24,7 +24,8 @@ export interface PersonRecord {
 /** The request, if the caller may see it. Unknown and forbidden look alike: REQUEST_NOT_FOUND. */
 export async function findVisible(parts: Parts, caller: Caller, id: string): Promise<Stored<RequestRecord>> {
   const stored = await parts.store.find<RequestRecord>('request', id)
-  if (!stored || !visible(parts, caller, stored.value)) throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${id}`, 'prod request ls')
+  if (!stored || !visible(parts, caller, stored.value))
+    throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${id}`, 'prod request ls')
   return stored
 }
 
@@ -36,7 +37,10 @@ export function visible(parts: Parts, caller: Caller, record: RequestRecord): bo
 
 /** Whether the caller reads the log. */
 export function mayReadAudit(parts: Parts, caller: Caller): boolean {
-  return parts.bundle().ask({principal: caller.principal, groups: caller.groups, action: 'readAudit', resource: {kind: 'log'}, context: {}}).decision === 'allow'
+  return (
+    parts.bundle().ask({principal: caller.principal, groups: caller.groups, action: 'readAudit', resource: {kind: 'log'}, context: {}})
+      .decision === 'allow'
+  )
 }
 
 function mayDecide(parts: Parts, caller: Caller, record: RequestRecord): boolean {
@@ -76,13 +80,26 @@ export async function shown(parts: Parts, record: RequestRecord): Promise<Reques
 export async function readDocument(parts: Parts, caller: Caller, id: string): Promise<{document: string; digest: string}> {
   const {value} = await findVisible(parts, caller, id)
   await parts.store.commit({
-    events: [{type: 'request.viewed', by: person(caller), subject: id, correlation: caller.correlation, data: {digest: value.digest}, personal: {name: caller.principal.name}}],
+    events: [
+      {
+        type: 'request.viewed',
+        by: person(caller),
+        subject: id,
+        correlation: caller.correlation,
+        data: {digest: value.digest},
+        personal: {name: caller.principal.name},
+      },
+    ],
   })
   return {document: value.document, digest: value.digest}
 }
 
 /** Requests the caller may see, newest first. `mine`: the caller's own alone. */
-export async function listRequests(parts: Parts, caller: Caller, {state, mine}: {state?: string; mine?: string}): Promise<{requests: Request[]}> {
+export async function listRequests(
+  parts: Parts,
+  caller: Caller,
+  {state, mine}: {state?: string; mine?: string},
+): Promise<{requests: Request[]}> {
   const owner = `${caller.principal.iss}#${caller.principal.sub}`
   const found = await parts.store.list<RequestRecord>({
     kind: 'request',

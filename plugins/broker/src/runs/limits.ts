@@ -22,8 +22,19 @@ export async function countStart(parts: Parts, plan: Plan, principal: {iss: stri
   const now = parts.store.now()
   const puts: Put[] = []
   const budgets: [string, number, string][] = []
-  if (limit.perTarget !== undefined) budgets.push([canonical(['target', tool.name, structure.path, target.name, structure.locks]), limit.perTarget, 'on this target'])
-  if (limit.perPerson !== undefined) budgets.push([canonical(['person', tool.name, structure.path, principal.person === '' ? [principal.iss, principal.sub] : canonicalPerson(principal.person)]), limit.perPerson, 'by one person'])
+  if (limit.perTarget !== undefined)
+    budgets.push([canonical(['target', tool.name, structure.path, target.name, structure.locks]), limit.perTarget, 'on this target'])
+  if (limit.perPerson !== undefined)
+    budgets.push([
+      canonical([
+        'person',
+        tool.name,
+        structure.path,
+        principal.person === '' ? [principal.iss, principal.sub] : canonicalPerson(principal.person),
+      ]),
+      limit.perPerson,
+      'by one person',
+    ])
   for (const [key, most, scope] of budgets) {
     const id = sha256(key).slice(0, 32)
     const stored = await parts.store.find<BudgetRecord>('budget', id)
@@ -32,7 +43,11 @@ export async function countStart(parts: Parts, plan: Plan, principal: {iss: stri
     if (starts.length >= most) {
       const first = Date.parse(starts[0] as string)
       const seconds = Math.ceil((first + windowMilliseconds - now.getTime()) / 1000)
-      throw new ProdError('LIMIT_REACHED', `${[tool.name, ...structure.path].join(' ')} runs at most ${most} times in ${limit.per} ${scope}`, `try again in ${seconds} s`)
+      throw new ProdError(
+        'LIMIT_REACHED',
+        `${[tool.name, ...structure.path].join(' ')} runs at most ${most} times in ${limit.per} ${scope}`,
+        `try again in ${seconds} s`,
+      )
     }
     puts.push({
       kind: 'budget',

@@ -81,7 +81,11 @@ export async function leave(parts: Parts, key: string, request: string): Promise
 }
 
 /** The write that gives a lock back, if this run still holds it (TM-N7: a fenced holder writes nothing). */
-export async function releasing(parts: Parts, key: string | null, run: string): Promise<{put: Put | null; stored: Stored<LockRecord> | undefined}> {
+export async function releasing(
+  parts: Parts,
+  key: string | null,
+  run: string,
+): Promise<{put: Put | null; stored: Stored<LockRecord> | undefined}> {
   if (key === null) return {put: null, stored: undefined}
   const stored = await parts.store.find<LockRecord>('lock', lockId(key))
   if (stored?.value.holder !== run) return {put: null, stored}

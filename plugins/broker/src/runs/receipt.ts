@@ -17,7 +17,11 @@ export async function endFrame(keys: Keys, payload: EndPayload): Promise<string>
 }
 
 /** The receipt of an ended run, made from the record and the log: at its end, or again at any time later. */
-export async function makeReceipt(parts: Pick<Parts, 'store' | 'keys'>, run: RunRecord, at?: {index: number; checkpoint: string}): Promise<Receipt | null> {
+export async function makeReceipt(
+  parts: Pick<Parts, 'store' | 'keys'>,
+  run: RunRecord,
+  at?: {index: number; checkpoint: string},
+): Promise<Receipt | null> {
   if (!run.exit || !run.stdout || !run.stderr || !run.endedAt) return null
   const index = at?.index ?? (await parts.store.entries({from: 0, limit: 1, type: 'run.ended', subject: run.id}))[0]?.index
   if (index === undefined) return null

@@ -20,11 +20,33 @@ export interface RunRecord extends Run {
 export function putRun(run: RunRecord, version: number): Put {
   // due: since when stored output waits for the end of its time
   const kept = run.endedAt !== null && run.outputChunks > 0
-  return {kind: 'run', id: run.id, version, value: run, index: {state: run.state, owner: `${run.principal.iss}#${run.principal.sub}`, ...(kept ? {dueAt: run.endedAt as string} : {})}}
+  return {
+    kind: 'run',
+    id: run.id,
+    version,
+    value: run,
+    index: {state: run.state, owner: `${run.principal.iss}#${run.principal.sub}`, ...(kept ? {dueAt: run.endedAt as string} : {})},
+  }
 }
 
 /** What people see of a run. */
 export function showRun(record: RunRecord): Run {
-  const {id, state, request, principal, tool, argv, target, class: toolClass, reason, startedAt, endedAt, exit, endedBy, stdout, stderr} = record
+  const {
+    id,
+    state,
+    request,
+    principal,
+    tool,
+    argv,
+    target,
+    class: toolClass,
+    reason,
+    startedAt,
+    endedAt,
+    exit,
+    endedBy,
+    stdout,
+    stderr,
+  } = record
   return {id, state, request, principal, tool, argv, target, class: toolClass, reason, startedAt, endedAt, exit, endedBy, stdout, stderr}
 }

@@ -13,10 +13,25 @@ import {endRun} from './start.ts'
 export async function recover(parts: Parts, instance: string): Promise<{runs: number; sessions: number}> {
   const runs = (await parts.store.list<RunRecord>({kind: 'run', state: 'started'})).filter(one => one.value.instance === instance)
   for (const {value} of runs) {
-    await endRun(parts, value, {unknown: 'the broker was lost before the end was recorded'}, {endedBy: 'broker loss', stdout: null, stderr: null, chunks: await keptChunks(join(parts.config.dir, 'outputs', value.id)), truncated: true, limit: null})
+    await endRun(
+      parts,
+      value,
+      {unknown: 'the broker was lost before the end was recorded'},
+      {
+        endedBy: 'broker loss',
+        stdout: null,
+        stderr: null,
+        chunks: await keptChunks(join(parts.config.dir, 'outputs', value.id)),
+        truncated: true,
+        limit: null,
+      },
+    )
   }
-  const sessions = (await parts.store.list<SessionRecord>({kind: 'session', state: ['opening', 'open']})).filter(one => one.value.instance === instance)
-  for (const {value} of sessions) await endSession(parts, value, {unknown: 'the broker was lost before the end was recorded'}, 'broker loss')
+  const sessions = (await parts.store.list<SessionRecord>({kind: 'session', state: ['opening', 'open']})).filter(
+    one => one.value.instance === instance,
+  )
+  for (const {value} of sessions)
+    await endSession(parts, value, {unknown: 'the broker was lost before the end was recorded'}, 'broker loss')
   for (const {value, version} of await parts.store.list<LockRecord>({kind: 'lock'})) {
     const run = value.holder === null ? undefined : await parts.store.find<RunRecord>('run', value.holder)
     const holder = run?.value.state === 'started' ? value.holder : null
@@ -30,5 +45,11 @@ export async function recover(parts: Parts, instance: string): Promise<{runs: nu
 /** The sealed chunks that a lost broker had written whole: their hashes, in order. */
 async function keptChunks(folder: string): Promise<{sha256: string}[]> {
   const names = (await readdir(folder).catch(() => [])).filter(name => name.endsWith('.age')).sort()
-  return Promise.all(names.map(async name => ({sha256: createHash('sha256').update(await readFile(join(folder, name))).digest('hex')})))
+  return Promise.all(
+    names.map(async name => ({
+      sha256: createHash('sha256')
+        .update(await readFile(join(folder, name)))
+        .digest('hex'),
+    })),
+  )
 }

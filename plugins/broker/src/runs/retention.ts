@@ -12,11 +12,30 @@ const dayMilliseconds = 86_400_000
 export async function sweepOutputs(parts: Parts): Promise<void> {
   const {dir, retentionDays} = parts.config
   const before = (days: number) => new Date(parts.store.now().getTime() - days * dayMilliseconds).toISOString()
-  for (const {id, value, version} of await parts.store.list<RunRecord>({kind: 'run', dueBefore: before(retentionDays.output), limit: 500})) {
-    await forget(parts, putRun({...value, outputChunks: 0, erased: true}, version), {type: 'output.erased', by: 'broker', subject: id, data: {chunks: value.outputChunks, days: retentionDays.output}}, join(dir, 'outputs', id))
+  for (const {id, value, version} of await parts.store.list<RunRecord>({
+    kind: 'run',
+    dueBefore: before(retentionDays.output),
+    limit: 500,
+  })) {
+    await forget(
+      parts,
+      putRun({...value, outputChunks: 0, erased: true}, version),
+      {type: 'output.erased', by: 'broker', subject: id, data: {chunks: value.outputChunks, days: retentionDays.output}},
+      join(dir, 'outputs', id),
+    )
   }
-  for (const {id, value, version} of await parts.store.list<SessionRecord>({kind: 'session', state: 'closed', dueBefore: before(retentionDays.recordings), limit: 500})) {
-    await forget(parts, putSession({...value, erased: true}, version), {type: 'recording.erased', by: 'broker', subject: id, data: {chunks: value.chunks, days: retentionDays.recordings}}, join(dir, 'recordings', id))
+  for (const {id, value, version} of await parts.store.list<SessionRecord>({
+    kind: 'session',
+    state: 'closed',
+    dueBefore: before(retentionDays.recordings),
+    limit: 500,
+  })) {
+    await forget(
+      parts,
+      putSession({...value, erased: true}, version),
+      {type: 'recording.erased', by: 'broker', subject: id, data: {chunks: value.chunks, days: retentionDays.recordings}},
+      join(dir, 'recordings', id),
+    )
   }
 }
 

@@ -28,9 +28,12 @@ export function runRoutes(app: FastifyInstance, parts: Parts): void {
   handle(app, parts, api.runOutput, async ({id}, caller) => {
     const run = await findRun(parts, caller, id)
     const allowed = samePerson(caller.principal, run.principal) || maySee(parts, caller, run, 'readRecording')
-    if (!allowed) throw about(new ProdError('RUN_NOT_FOUND', `there is no run ${id}`, 'prod request ls'), {type: 'output.refused', subject: id})
+    if (!allowed)
+      throw about(new ProdError('RUN_NOT_FOUND', `there is no run ${id}`, 'prod request ls'), {type: 'output.refused', subject: id})
     await parts.store.commit({
-      events: [{type: 'output.read', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name}}],
+      events: [
+        {type: 'output.read', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name}},
+      ],
     })
     if (run.erased) throw new ProdError('NOT_FOUND', `the output of ${id} is gone: its time is over`, `prod audit search --subject ${id}`)
     if (run.outputChunks === 0) throw new ProdError('NOT_FOUND', `no output of ${id} is kept`, 'the catalog’s retention says so')

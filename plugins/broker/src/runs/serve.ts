@@ -36,9 +36,15 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     const command = plan.resource.kind === 'command' ? plan.resource.tool.grammar.commands[plan.resource.structure.command] : undefined
     if (!command) throw new Error('not a command')
     serving.link.send({type: 'stdin-wanted'})
-    const approved = decideUse(parts.bundle(), question(plan, caller()), plan.action).decision !== 'allow' || typeof command.stdin === 'object' || draft.startAt !== null
+    const approved =
+      decideUse(parts.bundle(), question(plan, caller()), plan.action).decision !== 'allow' ||
+      typeof command.stdin === 'object' ||
+      draft.startAt !== null
     if (approved) {
-      stdin = await readStdin(serving, typeof command.stdin === 'object' ? Math.min(command.stdin.maxBytes, maxApprovedStdinBytes) : maxApprovedStdinBytes)
+      stdin = await readStdin(
+        serving,
+        typeof command.stdin === 'object' ? Math.min(command.stdin.maxBytes, maxApprovedStdinBytes) : maxApprovedStdinBytes,
+      )
       draft.stdin = digest(stdin)
     }
   }
@@ -83,7 +89,11 @@ function digest(bytes: Buffer): Digest {
 }
 
 /** Waits for a request and starts it once; whoever comes later is attached to what it became. */
-export async function runRequest(serving: Serving, id: string, options: {stdin: Buffer | undefined; have: {stdout: number; stderr: number}}): Promise<void> {
+export async function runRequest(
+  serving: Serving,
+  id: string,
+  options: {stdin: Buffer | undefined; have: {stdout: number; stderr: number}},
+): Promise<void> {
   const {parts, set, link, caller} = serving
   for (;;) {
     const stored = await awaitApproval(serving, id)
@@ -115,7 +125,8 @@ export async function runRequest(serving: Serving, id: string, options: {stdin: 
             wakeOn: link.closed,
           })
     if (plan.lock !== null && lock === null) {
-      if (cancelled) throw new ProdError('REQUEST_CANCELLED', `request ${id} was cancelled in the queue; it is still approved`, `prod attach ${id}`)
+      if (cancelled)
+        throw new ProdError('REQUEST_CANCELLED', `request ${id} was cancelled in the queue; it is still approved`, `prod attach ${id}`)
       return
     }
     const started = await startRun(parts, set, caller(), stored, lock).catch(async error => {
@@ -131,7 +142,15 @@ export async function runRequest(serving: Serving, id: string, options: {stdin: 
 }
 
 function startedMessage(run: RunRecord, offsets: {stdout: number; stderr: number}): ServerMessage {
-  return {type: 'started', id: run.id, request: run.request, target: run.target.name, environment: run.environment, correlation: run.correlation, ...offsets}
+  return {
+    type: 'started',
+    id: run.id,
+    request: run.request,
+    target: run.target.name,
+    environment: run.environment,
+    correlation: run.correlation,
+    ...offsets,
+  }
 }
 
 /** Takes up a run, a session, or a request that has been approved meanwhile. Unknown and foreign look alike. */
@@ -139,7 +158,8 @@ export async function serveAttach(serving: Serving, first: FirstMessage & {type:
   const {parts, caller} = serving
   if (!first.id.startsWith('req_')) return attachTo(serving, first.id, first.have)
   const stored = await parts.store.find<RequestRecord>('request', first.id)
-  if (!stored || !mine(stored.value.principal, caller().principal)) throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${first.id}`, 'prod request ls')
+  if (!stored || !mine(stored.value.principal, caller().principal))
+    throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${first.id}`, 'prod request ls')
   if (stored.value.class !== 'read') await serving.challenge()
   const stdin = await approvedStdin(serving, stored, first.stdin === true)
   return runRequest(serving, first.id, {stdin, have: first.have})
@@ -150,7 +170,12 @@ async function approvedStdin(serving: Serving, stored: Stored<RequestRecord>, of
   if (!wanted) return Buffer.alloc(0)
   if (stored.value.state !== 'approved' && stored.value.state !== 'pending') return undefined
   if (offered) serving.link.send({type: 'stdin-wanted'})
-  else throw new ProdError('STDIN_REFUSED', `request ${stored.id} was asked for with stdin; send the same again`, `prod attach ${stored.id} < FILE`)
+  else
+    throw new ProdError(
+      'STDIN_REFUSED',
+      `request ${stored.id} was asked for with stdin; send the same again`,
+      `prod attach ${stored.id} < FILE`,
+    )
   return readStdin(serving, wanted.bytes)
 }
 
@@ -162,7 +187,8 @@ async function attachTo(serving: Serving, id: string, have: {stdout: number; std
   if (id.startsWith('ses_')) return serving.attachSession(id, have)
   const {parts, set, link, caller} = serving
   const stored = await parts.store.find<RunRecord>('run', id)
-  if (!stored || !mine(stored.value.principal, caller().principal)) throw new ProdError('RUN_NOT_FOUND', `there is no run ${id}`, 'prod request ls --mine')
+  if (!stored || !mine(stored.value.principal, caller().principal))
+    throw new ProdError('RUN_NOT_FOUND', `there is no run ${id}`, 'prod request ls --mine')
   const run = stored.value
   const entry = await set.findSoon(id)
   if (entry) {

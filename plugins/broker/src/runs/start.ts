@@ -13,9 +13,9 @@ import {goLive, type Live} from '../streams/live.ts'
 import type {LiveSet} from '../streams/live-set.ts'
 import {countStart} from './limits.ts'
 import {releasing} from './locks.ts'
+import {reach} from './program.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import {putRun, type RunRecord} from './record.ts'
-import {reach} from './program.ts'
 import {redacted} from './redact.ts'
 
 /** most of a run's output that is kept, whatever it may put out */
@@ -75,33 +75,40 @@ export async function startRun(
   }
   // whoever attaches from now on waits for what is being opened
   const withdraw = set.announce(id)
-  const saved = await parts.store.commit({
-    expect,
-    put: [putRequest({...stored.value, state: 'started', result: id}, stored.version), putRun(run, 0), ...(lock ? [lock(id)] : []), ...counted],
-    events: [
-      {
-        type: 'run.started',
-        by: person(caller),
-        subject: id,
-        correlation: caller.correlation,
-        data: {
-          request: stored.id,
-          tool: tool.name,
-          class: plan.class,
-          target: target.name,
-          environment: plan.environment,
-          digest: stored.value.digest,
-          bundle: parts.bundle().digest,
-          program: document.program,
-          approvals: approvals.length,
+  const saved = await parts.store
+    .commit({
+      expect,
+      put: [
+        putRequest({...stored.value, state: 'started', result: id}, stored.version),
+        putRun(run, 0),
+        ...(lock ? [lock(id)] : []),
+        ...counted,
+      ],
+      events: [
+        {
+          type: 'run.started',
+          by: person(caller),
+          subject: id,
+          correlation: caller.correlation,
+          data: {
+            request: stored.id,
+            tool: tool.name,
+            class: plan.class,
+            target: target.name,
+            environment: plan.environment,
+            digest: stored.value.digest,
+            bundle: parts.bundle().digest,
+            program: document.program,
+            approvals: approvals.length,
+          },
+          personal: {name: caller.principal.name, argv: document.argv, reason: plan.draft.reason, address: caller.address},
         },
-        personal: {name: caller.principal.name, argv: document.argv, reason: plan.draft.reason, address: caller.address},
-      },
-    ],
-  }).catch((error: unknown) => {
-    withdraw()
-    throw error
-  })
+      ],
+    })
+    .catch((error: unknown) => {
+      withdraw()
+      throw error
+    })
   if (!saved.ok) {
     withdraw()
     return undefined
@@ -109,9 +116,19 @@ export async function startRun(
 
   const folder = join(parts.config.dir, 'outputs', id)
   let channel: Channel
-  const recorder = tool.retention === 'none' ? undefined : await openRecorder({id, folder, recipients: parts.config.recordingRecipients, startedAt: new Date(run.startedAt), maxBytes: maxStoredBytes}).catch(() => undefined)
+  const recorder =
+    tool.retention === 'none'
+      ? undefined
+      : await openRecorder({
+          id,
+          folder,
+          recipients: parts.config.recordingRecipients,
+          startedAt: new Date(run.startedAt),
+          maxBytes: maxStoredBytes,
+        }).catch(() => undefined)
   try {
-    if (tool.retention !== 'none' && !recorder) throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')
+    if (tool.retention !== 'none' && !recorder)
+      throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')
     const {primitive, where} = reach(parts, target)
     channel = await primitive.open(
       where,
@@ -130,8 +147,15 @@ export async function startRun(
     if (tool.retention === 'redacted') channel = redacted(channel)
   } catch (error) {
     await recorder?.close().catch(() => {})
-    await endRun(parts, run, {unknown: 'it did not start'}, {endedBy: 'not started', stdout: empty, stderr: empty, chunks: [], truncated: false, limit: null}).finally(withdraw)
-    throw error instanceof ProdError ? error : new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
+    await endRun(
+      parts,
+      run,
+      {unknown: 'it did not start'},
+      {endedBy: 'not started', stdout: empty, stderr: empty, chunks: [], truncated: false, limit: null},
+    ).finally(withdraw)
+    throw error instanceof ProdError
+      ? error
+      : new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
   }
 
   const live = goLive(id, caller.principal, channel, {
@@ -151,20 +175,34 @@ export async function startRun(
       })) ?? []
     const limit = channel.limit ?? (endedBy?.startsWith('limit: ') ? endedBy.slice(7) : null)
     const frameOf = (how: Exit) =>
-      endFrame(parts.keys, {id, exit: how, endedBy, stdoutBytes: stdout.bytes, stderrBytes: stderr.bytes, iat: Math.floor(parts.store.now().getTime() / 1000)})
+      endFrame(parts.keys, {
+        id,
+        exit: how,
+        endedBy,
+        stdoutBytes: stdout.bytes,
+        stderrBytes: stderr.bytes,
+        iat: Math.floor(parts.store.now().getTime() / 1000),
+      })
     // while the store is away nobody is told of an end that is not recorded, and nobody waits for ever
     const patience = setTimeout(() => {
       parts.alarm('the end of a run cannot be recorded', {run: id})
       void frameOf({unknown: 'its end could not be recorded yet'}).then(frame => live.finish(frame, null))
     }, unrecordedSeconds * 1000)
-    const {run: done, at} = await endRun(parts, run, exit, {endedBy, stdout, stderr, chunks, truncated: lost || (recorder?.truncated() ?? false), limit}).finally(() =>
-      clearTimeout(patience),
-    )
+    const {run: done, at} = await endRun(parts, run, exit, {
+      endedBy,
+      stdout,
+      stderr,
+      chunks,
+      truncated: lost || (recorder?.truncated() ?? false),
+      limit,
+    }).finally(() => clearTimeout(patience))
     const receipt = await makeReceipt(parts, done, at)
     live.finish(await frameOf(exit), receipt)
     return {run: done, receipt}
   })()
-  ended.catch(error => parts.alarm('a run could not be closed in the store', {run: id, code: error instanceof ProdError ? error.code : 'INTERNAL'}))
+  ended.catch(error =>
+    parts.alarm('a run could not be closed in the store', {run: id, code: error instanceof ProdError ? error.code : 'INTERNAL'}),
+  )
   set.add({live, request: stored.value, kind: 'run', address: caller.address, ended})
   return {run, live, ended}
 }
@@ -189,7 +227,12 @@ export interface Ending {
 }
 
 /** Writes the end record, gives the lock back, settles the request: one change, tried until it holds. */
-export async function endRun(parts: Parts, started: RunRecord, exit: Exit, ending: Ending): Promise<{run: RunRecord; at: {index: number; checkpoint: string} | undefined}> {
+export async function endRun(
+  parts: Parts,
+  started: RunRecord,
+  exit: Exit,
+  ending: Ending,
+): Promise<{run: RunRecord; at: {index: number; checkpoint: string} | undefined}> {
   for (;;) {
     const stored = await parts.store.find<RunRecord>('run', started.id)
     if (!stored || stored.value.state !== 'started') return {run: stored?.value ?? started, at: undefined}

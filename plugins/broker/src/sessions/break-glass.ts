@@ -27,14 +27,25 @@ export async function checkBreakGlass(parts: Parts, caller: Caller, plan: Plan):
   const {freshLoginSeconds, incidentPattern} = parts.config.breakGlass
   const refusal = (code: ErrorCode, message: string, hint: string) => aboutBreakGlass(plan, new ProdError(code, message, hint))
   const {incident} = plan.draft
-  if (incident === null) throw refusal('INCIDENT_INVALID', 'break-glass needs an incident', `prod shell ${plan.target?.name ?? 'TARGET'} --incident INC-1234 --reason "…"`)
-  if (!new RegExp(`^(?:${incidentPattern})$`, 'u').test(incident)) throw refusal('INCIDENT_INVALID', `the incident must look like ${incidentPattern}`, '--incident INC-1234')
+  if (incident === null)
+    throw refusal(
+      'INCIDENT_INVALID',
+      'break-glass needs an incident',
+      `prod shell ${plan.target?.name ?? 'TARGET'} --incident INC-1234 --reason "…"`,
+    )
+  if (!new RegExp(`^(?:${incidentPattern})$`, 'u').test(incident))
+    throw refusal('INCIDENT_INVALID', `the incident must look like ${incidentPattern}`, '--incident INC-1234')
   const age = parts.store.now().getTime() - Date.parse(caller.loggedInAt)
   if (!(age <= freshLoginSeconds * 1000)) {
-    throw refusal('FRESH_LOGIN_REQUIRED', `break-glass needs a login younger than ${Math.ceil(freshLoginSeconds / 60)} minutes`, 'prod login --fresh')
+    throw refusal(
+      'FRESH_LOGIN_REQUIRED',
+      `break-glass needs a login younger than ${Math.ceil(freshLoginSeconds / 60)} minutes`,
+      'prod login --fresh',
+    )
   }
   if (!fromPlace(parts.config.places, caller.address)) return {code: 'PLACE_REFUSED', why: 'it does not come from a listed place'}
-  if (await hasOverdueReview(parts, caller)) return {code: 'REVIEW_OVERDUE', why: 'an earlier break-glass of yours still waits for its review'}
+  if (await hasOverdueReview(parts, caller))
+    return {code: 'REVIEW_OVERDUE', why: 'an earlier break-glass of yours still waits for its review'}
   return null
 }
 
@@ -95,7 +106,11 @@ const tryMilliseconds = 10_000
  * Sends one alert to both channels until each has accepted it, for the configured time at most (60 s). Throws
  * ALERTS_NOT_ACCEPTED and names the channel that did not: nothing opens then. Throws the signal's reason when it is aborted.
  */
-export async function raiseAlerts(parts: Pick<Parts, 'config' | 'channels' | 'alarm'>, notice: Notice, signal: AbortSignal): Promise<string[]> {
+export async function raiseAlerts(
+  parts: Pick<Parts, 'config' | 'channels' | 'alarm'>,
+  notice: Notice,
+  signal: AbortSignal,
+): Promise<string[]> {
   const names = parts.config.alertChannels
   const channels = names.map(name => parts.channels.get(name)).filter(channel => channel !== undefined)
   const ways = new Set(names.map(name => wayOf(parts.config.channels.find(one => one.name === name))))
@@ -114,7 +129,7 @@ export async function raiseAlerts(parts: Pick<Parts, 'config' | 'channels' | 'al
 
 /** Where a channel leads: two names of one receiver are one channel. */
 function wayOf(channel: {notifier: string; config: Record<string, unknown>} | undefined): string {
-  return channel === undefined ? '' : canonical([channel.notifier, channel.config['url'] ?? channel.config])
+  return channel === undefined ? '' : canonical([channel.notifier, channel.config.url ?? channel.config])
 }
 
 async function untilAccepted(channel: NoticeChannel, notice: Notice, deadline: AbortSignal): Promise<void> {

@@ -39,7 +39,9 @@ export async function endSession(parts: Parts, {id}: Pick<SessionRecord, 'id'>, 
           personal: {person: closed.principal.person, name: closed.principal.name},
         },
       ],
-      notices: closed.breakGlass ? [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, closed, 'break-glass.ended')}] : [],
+      notices: closed.breakGlass
+        ? [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, closed, 'break-glass.ended')}]
+        : [],
     })
     if (saved.ok) return
   }

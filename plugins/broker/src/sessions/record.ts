@@ -31,7 +31,11 @@ export function putReview(review: Review, version: number): Put {
     id: review.id,
     version,
     value: review,
-    index: {state: review.state, owner: `${review.principal.iss}#${review.principal.sub}`, ...(review.state === 'open' ? {dueAt: review.dueAt} : {})},
+    index: {
+      state: review.state,
+      owner: `${review.principal.iss}#${review.principal.sub}`,
+      ...(review.state === 'open' ? {dueAt: review.dueAt} : {}),
+    },
   }
 }
 

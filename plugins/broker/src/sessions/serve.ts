@@ -73,7 +73,8 @@ async function confirm({parts, link, caller}: Serving, plan: Plan, given: string
     }).finally(() => {
       link.onMessage = () => {}
     }))
-  if (typed !== target.name) throw aboutBreakGlass(plan, new ProdError('CONFIRMATION_FAILED', `what was typed is not ${target.name}`, `prod shell ${target.name}`))
+  if (typed !== target.name)
+    throw aboutBreakGlass(plan, new ProdError('CONFIRMATION_FAILED', `what was typed is not ${target.name}`, `prod shell ${target.name}`))
   await parts.store.commit({
     events: [
       {
@@ -92,7 +93,10 @@ async function confirm({parts, link, caller}: Serving, plan: Plan, given: string
 async function checkAgain(parts: Parts, caller: Caller, plan: Plan, request: RequestRecord): Promise<void> {
   const hindrance = await checkBreakGlass(parts, caller, plan)
   if (hindrance === null || (request.approvalsNeeded > 0 && request.secondPerson === hindrance.why)) return
-  throw aboutBreakGlass(plan, new ProdError(hindrance.code, `${hindrance.why}, and no second person has agreed to that`, `prod shell ${plan.target?.name}`))
+  throw aboutBreakGlass(
+    plan,
+    new ProdError(hindrance.code, `${hindrance.why}, and no second person has agreed to that`, `prod shell ${plan.target?.name}`),
+  )
 }
 
 /** Alerts both channels while the person waits; they may leave meanwhile. Throws ALERTS_NOT_ACCEPTED, REQUEST_CANCELLED, LINK_LOST. */
@@ -165,9 +169,25 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
   const review: Review | null =
     session.review === null
       ? null
-      : {id: session.review, state: 'open', session: session.id, principal: caller.principal, target: ref, createdAt: now.toISOString(), dueAt: later(reviewDueHours * 3600), doneAt: null, by: null, verdict: null, note: null}
+      : {
+          id: session.review,
+          state: 'open',
+          session: session.id,
+          principal: caller.principal,
+          target: ref,
+          createdAt: now.toISOString(),
+          dueAt: later(reviewDueHours * 3600),
+          doneAt: null,
+          by: null,
+          verdict: null,
+          note: null,
+        }
   const saved = await parts.store.commit({
-    put: [putRequest({...request, state: 'started', result: session.id}, stored.version), putSession(session, 0), ...(review ? [putReview(review, 0)] : [])],
+    put: [
+      putRequest({...request, state: 'started', result: session.id}, stored.version),
+      putSession(session, 0),
+      ...(review ? [putReview(review, 0)] : []),
+    ],
     events: [
       {
         type: 'session.opened',
@@ -214,7 +234,10 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     const [exit, {stdout, endedBy}] = await Promise.all([channel.ended, live.read])
     clearTimeout(limit)
     clearInterval(reminder)
-    const why = await recorder.close().then(() => endedBy, () => 'recording lost')
+    const why = await recorder.close().then(
+      () => endedBy,
+      () => 'recording lost',
+    )
     await endSession(parts, session, exit, why)
     live.finish(await signedEnd(parts, {id: session.id, exit, endedBy: why, stdoutBytes: stdout.bytes}), null)
   })()
@@ -226,7 +249,12 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
 }
 
 /** Recording first, then the terminal. Where either fails nothing stays open, and the session is closed. */
-async function openRecorded({parts, set}: Serving, session: SessionRecord, plan: Plan, terminal: {size: TerminalSize; term: string}): Promise<{channel: Channel; recorder: Recorder}> {
+async function openRecorded(
+  {parts, set}: Serving,
+  session: SessionRecord,
+  plan: Plan,
+  terminal: {size: TerminalSize; term: string},
+): Promise<{channel: Channel; recorder: Recorder}> {
   const {id, principal} = session
   const target = plan.target as NonNullable<Plan['target']>
   let recorder: Recorder | undefined
@@ -258,7 +286,12 @@ async function openRecorded({parts, set}: Serving, session: SessionRecord, plan:
     )
     return {channel, recorder}
   } catch (error) {
-    const recorded = recorder && (await recorder.close().then(() => true, () => false))
+    const recorded =
+      recorder &&
+      (await recorder.close().then(
+        () => true,
+        () => false,
+      ))
     if (!recorded) parts.alarm('a session could not be recorded, so it was not opened', {session: id, error: String(error)})
     await endSession(parts, session, {unknown: 'it did not open'}, recorded ? 'not opened' : 'recording lost')
     if (error instanceof ProdError) throw error
@@ -302,15 +335,23 @@ function startedMessage(session: SessionRecord, offsets: {stdout: number; stderr
   }
 }
 
-function signedEnd(parts: Parts, {id, exit, endedBy, stdoutBytes}: Pick<EndPayload, 'id' | 'exit' | 'endedBy' | 'stdoutBytes'>): Promise<string> {
+function signedEnd(
+  parts: Parts,
+  {id, exit, endedBy, stdoutBytes}: Pick<EndPayload, 'id' | 'exit' | 'endedBy' | 'stdoutBytes'>,
+): Promise<string> {
   return endFrame(parts.keys, {id, exit, endedBy, stdoutBytes, stderrBytes: 0, iat: Math.floor(parts.store.now().getTime() / 1000)})
 }
 
 /** Takes up a live session again, within its 15 seconds or in place of another terminal; from a listed place, as it was opened. */
-export async function attachSession({parts, set, link, caller}: Serving, id: string, have: {stdout: number; stderr: number}): Promise<void> {
+export async function attachSession(
+  {parts, set, link, caller}: Serving,
+  id: string,
+  have: {stdout: number; stderr: number},
+): Promise<void> {
   const stored = await parts.store.find<SessionRecord>('session', id)
   const {iss, sub} = caller().principal
-  if (!stored || stored.value.principal.iss !== iss || stored.value.principal.sub !== sub) throw new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls')
+  if (!stored || stored.value.principal.iss !== iss || stored.value.principal.sub !== sub)
+    throw new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls')
   const session = stored.value
   const entry = set.find(id)
   if (entry) {

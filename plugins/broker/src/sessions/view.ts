@@ -13,19 +13,36 @@ import {listChunks, putReview, type SessionRecord, showSession} from './record.t
 import {chunkName} from './recorder.ts'
 
 /** Whether policy lets the caller do this to the session's target. One that left the catalog is still judged: its reviews and recordings stay. */
-export function maySee(parts: Parts, caller: Caller, session: Pick<SessionRecord, 'target'>, action: 'watch' | 'review' | 'readRecording'): boolean {
+export function maySee(
+  parts: Parts,
+  caller: Caller,
+  session: Pick<SessionRecord, 'target'>,
+  action: 'watch' | 'review' | 'readRecording',
+): boolean {
   const bundle = parts.bundle()
-  const target = bundle.catalog.targets.get(session.target.name) ?? {...session.target, service: null, summary: '', labels: {}, shellAs: null}
-  return bundle.ask({principal: caller.principal, groups: caller.groups, action, resource: {kind: 'target', target}, context: {}}).decision === 'allow'
+  const target = bundle.catalog.targets.get(session.target.name) ?? {
+    ...session.target,
+    service: null,
+    summary: '',
+    labels: {},
+    shellAs: null,
+  }
+  return (
+    bundle.ask({principal: caller.principal, groups: caller.groups, action, resource: {kind: 'target', target}, context: {}}).decision ===
+    'allow'
+  )
 }
 
 function visible(parts: Parts, caller: Caller, session: SessionRecord): boolean {
-  return samePerson(caller.principal, session.principal) || maySee(parts, caller, session, 'watch') || maySee(parts, caller, session, 'review')
+  return (
+    samePerson(caller.principal, session.principal) || maySee(parts, caller, session, 'watch') || maySee(parts, caller, session, 'review')
+  )
 }
 
 async function findSession(parts: Parts, caller: Caller, id: string): Promise<SessionRecord> {
   const stored = await parts.store.find<SessionRecord>('session', id)
-  if (!stored || !visible(parts, caller, stored.value)) throw new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls')
+  if (!stored || !visible(parts, caller, stored.value))
+    throw new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls')
   return stored.value
 }
 
@@ -47,10 +64,17 @@ export async function oneSession(parts: Parts, caller: Caller, id: string): Prom
 const pageBytes = 4 * 1024 * 1024
 
 /** Sealed chunks from a number on, each checked against its hash in the log; that they were read, or that it was tried, is recorded. */
-export async function readRecording(parts: Parts, caller: Caller, {id, from = '0'}: {id: string; from?: string}): Promise<{session: Session; chunks: string[]; next: number | null}> {
+export async function readRecording(
+  parts: Parts,
+  caller: Caller,
+  {id, from = '0'}: {id: string; from?: string},
+): Promise<{session: Session; chunks: string[]; next: number | null}> {
   const stored = await parts.store.find<SessionRecord>('session', id)
   if (!stored || !maySee(parts, caller, stored.value, 'readRecording')) {
-    throw about(new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls'), {type: 'recording.refused', subject: id})
+    throw about(new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls'), {
+      type: 'recording.refused',
+      subject: id,
+    })
   }
   const hashes = await listChunks(parts, id)
   const first = Number(from)
@@ -60,26 +84,53 @@ export async function readRecording(parts: Parts, caller: Caller, {id, from = '0
     const file = await readFile(join(parts.config.dir, 'recordings', id, chunkName(number))).catch(() => undefined)
     if (!file || createHash('sha256').update(file).digest('hex') !== hashes[number]) {
       parts.alarm('a recording is missing or was altered', {session: id, chunk: number})
-      throw new ProdError('NOT_FOUND', `chunk ${number} of the recording of ${id} is missing or was altered`, 'tell whoever runs the broker')
+      throw new ProdError(
+        'NOT_FOUND',
+        `chunk ${number} of the recording of ${id} is missing or was altered`,
+        'tell whoever runs the broker',
+      )
     }
     bytes += file.byteLength
     chunks.push(file.toString('base64'))
   }
   await parts.store.commit({
-    events: [{type: 'recording.read', by: person(caller), subject: id, correlation: caller.correlation, data: {from: first, chunks: chunks.length}, personal: {name: caller.principal.name}}],
+    events: [
+      {
+        type: 'recording.read',
+        by: person(caller),
+        subject: id,
+        correlation: caller.correlation,
+        data: {from: first, chunks: chunks.length},
+        personal: {name: caller.principal.name},
+      },
+    ],
   })
   const next = first + chunks.length
   return {session: showSession(stored.value), chunks, next: next < hashes.length ? next : null}
 }
 
 /** Ends a live session: its owner, or whoever may watch it. */
-export async function endLiveSession(parts: Parts, set: LiveSet, caller: Caller, {id, note}: {id: string; note?: string}): Promise<Session> {
+export async function endLiveSession(
+  parts: Parts,
+  set: LiveSet,
+  caller: Caller,
+  {id, note}: {id: string; note?: string},
+): Promise<Session> {
   const session = await findSession(parts, caller, id)
   const entry = set.find(id)
   if (!entry) throw new ProdError('ALREADY_DECIDED', `session ${id} is over`, `prod sessions play ${id}`)
-  if (!samePerson(caller.principal, session.principal) && !maySee(parts, caller, session, 'watch')) throw new ProdError('DENIED', 'policy does not let you end this session', 'prod sessions ls')
+  if (!samePerson(caller.principal, session.principal) && !maySee(parts, caller, session, 'watch'))
+    throw new ProdError('DENIED', 'policy does not let you end this session', 'prod sessions ls')
   await parts.store.commit({
-    events: [{type: 'session.end-asked', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name, ...(note === undefined ? {} : {note})}}],
+    events: [
+      {
+        type: 'session.end-asked',
+        by: person(caller),
+        subject: id,
+        correlation: caller.correlation,
+        personal: {name: caller.principal.name, ...(note === undefined ? {} : {note})},
+      },
+    ],
   })
   await entry.live.end(`ended by ${caller.principal.name}`)
   await entry.ended
@@ -88,27 +139,52 @@ export async function endLiveSession(parts: Parts, set: LiveSet, caller: Caller,
 
 /** Reviews: one's own, and those one may file. Open ones first. */
 export async function listReviews(parts: Parts, caller: Caller): Promise<{reviews: Review[]}> {
-  const found = [...(await parts.store.list<Review>({kind: 'review', state: 'open', limit: 200})), ...(await parts.store.list<Review>({kind: 'review', state: 'done', newest: true, limit: 100}))]
-  return {reviews: found.map(one => one.value).filter(review => samePerson(caller.principal, review.principal) || maySee(parts, caller, review, 'review'))}
+  const found = [
+    ...(await parts.store.list<Review>({kind: 'review', state: 'open', limit: 200})),
+    ...(await parts.store.list<Review>({kind: 'review', state: 'done', newest: true, limit: 100})),
+  ]
+  return {
+    reviews: found
+      .map(one => one.value)
+      .filter(review => samePerson(caller.principal, review.principal) || maySee(parts, caller, review, 'review')),
+  }
 }
 
 /** Files a review: by somebody else than who broke glass, once, in words. and of a session that is over. Throws SELF_REVIEW, REVIEW_NOT_FOUND, ALREADY_DECIDED. */
-export async function doneReview(parts: Parts, caller: Caller, {id, verdict, note}: {id: string; verdict: 'ok' | 'follow-up' | 'violation'; note: string}): Promise<Review> {
+export async function doneReview(
+  parts: Parts,
+  caller: Caller,
+  {id, verdict, note}: {id: string; verdict: 'ok' | 'follow-up' | 'violation'; note: string},
+): Promise<Review> {
   const stored = await parts.store.find<Review>('review', id)
   const own = stored !== undefined && samePerson(caller.principal, stored.value.principal)
-  if (!stored || !(own || maySee(parts, caller, stored.value, 'review'))) throw new ProdError('REVIEW_NOT_FOUND', `there is no review ${id}`, 'prod review ls')
-  if (own) throw about(new ProdError('SELF_REVIEW', 'nobody reviews their own break-glass', 'ask security'), {type: 'review.refused', subject: id})
-  if (caller.principal.person === '') throw new ProdError('SELF_REVIEW', 'your login has no person id, so nobody can tell whether it is your own', 'ask security')
-  if ((note.match(/[\p{L}\p{N}]/gu) ?? []).length < 10) throw new ProdError('REASON_INVALID', 'a review says in words what was found: 10 letters at least', `prod review done ${id} --note "…"`)
+  if (!stored || !(own || maySee(parts, caller, stored.value, 'review')))
+    throw new ProdError('REVIEW_NOT_FOUND', `there is no review ${id}`, 'prod review ls')
+  if (own)
+    throw about(new ProdError('SELF_REVIEW', 'nobody reviews their own break-glass', 'ask security'), {type: 'review.refused', subject: id})
+  if (caller.principal.person === '')
+    throw new ProdError('SELF_REVIEW', 'your login has no person id, so nobody can tell whether it is your own', 'ask security')
+  if ((note.match(/[\p{L}\p{N}]/gu) ?? []).length < 10)
+    throw new ProdError('REASON_INVALID', 'a review says in words what was found: 10 letters at least', `prod review done ${id} --note "…"`)
   const session = await parts.store.find<SessionRecord>('session', stored.value.session)
-  if (session?.value.state === 'open') throw new ProdError('BAD_REQUEST', `session ${session.id} is still open`, `prod sessions watch ${session.id}`)
+  if (session?.value.state === 'open')
+    throw new ProdError('BAD_REQUEST', `session ${session.id} is still open`, `prod sessions watch ${session.id}`)
   const done: Review = {...stored.value, state: 'done', doneAt: parts.store.now().toISOString(), by: caller.principal, verdict, note}
   const saved =
     stored.value.state === 'open' &&
     (
       await parts.store.commit({
         put: [putReview(done, stored.version)],
-        events: [{type: 'review.done', by: person(caller), subject: id, correlation: caller.correlation, data: {session: done.session, verdict}, personal: {name: caller.principal.name, note}}],
+        events: [
+          {
+            type: 'review.done',
+            by: person(caller),
+            subject: id,
+            correlation: caller.correlation,
+            data: {session: done.session, verdict},
+            personal: {name: caller.principal.name, note},
+          },
+        ],
       })
     ).ok
   if (!saved) throw new ProdError('ALREADY_DECIDED', `review ${id} is done already`, 'prod review ls')

@@ -15,12 +15,17 @@ export async function serveWatch({parts, set, link, caller}: Serving, first: Fir
   const {correlation, login} = caller()
   const stored = await parts.store.find<SessionRecord>('session', first.session)
   if (!stored || !maySee(parts, caller(), stored.value, 'watch')) {
-    throw about(new ProdError('SESSION_NOT_FOUND', `there is no session ${first.session}`, 'prod sessions ls'), {type: 'session.watch-refused', subject: first.session})
+    throw about(new ProdError('SESSION_NOT_FOUND', `there is no session ${first.session}`, 'prod sessions ls'), {
+      type: 'session.watch-refused',
+      subject: first.session,
+    })
   }
   const session = stored.value
   const entry = set.find(session.id)
   if (!entry) throw new ProdError('SESSION_NOT_FOUND', `session ${session.id} is over`, `prod sessions play ${session.id}`)
-  await parts.store.commit({events: [{type: 'session.watched', by: person(caller()), subject: session.id, correlation, personal: {name: caller().principal.name}}]})
+  await parts.store.commit({
+    events: [{type: 'session.watched', by: person(caller()), subject: session.id, correlation, personal: {name: caller().principal.name}}],
+  })
   link.send({
     type: 'started',
     id: session.id,

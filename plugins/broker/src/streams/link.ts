@@ -1,6 +1,14 @@
 /** One WebSocket as messages and frames (wire.ts), strictly read. Knows nothing of runs or sessions. */
-import {ProdError, describeError} from '@prod/sdk/errors'
-import {type ClientMessage, type FirstMessage, firstMessageTimeoutSeconds, frame, maxFrameBytes, type ServerMessage, windowBytes} from '@prod/sdk/wire'
+import {describeError, ProdError} from '@prod/sdk/errors'
+import {
+  type ClientMessage,
+  type FirstMessage,
+  firstMessageTimeoutSeconds,
+  frame,
+  maxFrameBytes,
+  type ServerMessage,
+  windowBytes,
+} from '@prod/sdk/wire'
 import {Ajv, type ValidateFunction} from 'ajv'
 import type {RawData, WebSocket} from 'ws'
 import {parseStrictJson} from '../http/strict-json.ts'
@@ -33,7 +41,7 @@ export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMe
   let gone = false
   let started = false
   let listener: Link['onFrame'] = null
-  let kept: {kind: number; bytes: Uint8Array}[] = []
+  const kept: {kind: number; bytes: Uint8Array}[] = []
   let keptBytes = 0
   const deliver = (kind: number, bytes: Uint8Array) => {
     if (listener) {
@@ -86,13 +94,17 @@ export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMe
     },
   }
   const first = new Promise<FirstMessage>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new ProdError('BAD_REQUEST', 'no request came within 10 seconds')), firstMessageTimeoutSeconds * 1000)
+    const timer = setTimeout(
+      () => reject(new ProdError('BAD_REQUEST', 'no request came within 10 seconds')),
+      firstMessageTimeoutSeconds * 1000,
+    )
     socket.on('message', (data: RawData, binary: boolean) => {
       try {
         if (!started) {
           if (binary) throw new ProdError('BAD_REQUEST', 'the first message is the request, as text')
           const message = parseStrictJson(toBuffer(data))
-          if (!isFirst(message)) throw new ProdError('BAD_REQUEST', `the request is malformed: ${ajv.errorsText(isFirst.errors, {dataVar: 'request'})}`)
+          if (!isFirst(message))
+            throw new ProdError('BAD_REQUEST', `the request is malformed: ${ajv.errorsText(isFirst.errors, {dataVar: 'request'})}`)
           started = true
           clearTimeout(timer)
           resolve(message)
@@ -102,7 +114,8 @@ export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMe
           const bytes = toBuffer(data)
           if (bytes.byteLength === 0) throw new ProdError('BAD_REQUEST', 'an empty frame')
           const kind = bytes[0] as number
-          if (kind !== frame.stdin && kind !== frame.resize && kind !== frame.close) throw new ProdError('BAD_REQUEST', `frame kind ${kind} is not for clients`)
+          if (kind !== frame.stdin && kind !== frame.resize && kind !== frame.close)
+            throw new ProdError('BAD_REQUEST', `frame kind ${kind} is not for clients`)
           deliver(kind, bytes.subarray(1))
           return
         }

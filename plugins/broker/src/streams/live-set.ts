@@ -84,11 +84,12 @@ export function createLiveSet(parts: () => Parts, instance: string, mayGoOn: May
     },
     async stop() {
       stopping.abort()
-      await Promise.allSettled([...entries.values()].map(async entry => {
-        await entry.live.end('broker stop')
-        await entry.ended
-      }))
+      await Promise.allSettled(
+        [...entries.values()].map(async entry => {
+          await entry.live.end('broker stop')
+          await entry.ended
+        }),
+      )
     },
   }
 }
-

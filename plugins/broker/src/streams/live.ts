@@ -3,10 +3,10 @@
  * that a cut link loses none and a slow client slows the tool, not the broker's memory (TM-H18).
  */
 import {createHash, type Hash} from 'node:crypto'
+import type {Readable} from 'node:stream'
 import type {Channel, Digest, Receipt, TerminalSize} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {frame, type ServerMessage, windowBytes} from '@prod/sdk/wire'
-import type {Readable} from 'node:stream'
 import {parseStrictJson} from '../http/strict-json.ts'
 import type {Link} from './link.ts'
 
@@ -133,7 +133,8 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
         one.hash.update(bytes)
         one.total += bytes.byteLength
         await hooks.output?.(name, bytes)
-        if (hooks.maxOutputBytes !== undefined && outlets.stdout.total + outlets.stderr.total > hooks.maxOutputBytes) endLater('limit: output')
+        if (hooks.maxOutputBytes !== undefined && outlets.stdout.total + outlets.stderr.total > hooks.maxOutputBytes)
+          endLater('limit: output')
         if (name === 'stdout') for (const look of onlookers) look('stdout', bytes)
         if (abandoned) {
           one.acked = one.sent = one.total
@@ -204,7 +205,8 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     over,
     end,
     attach(next, have, started) {
-      if (have.stdout > outlets.stdout.total || have.stderr > outlets.stderr.total) throw new ProdError('BAD_REQUEST', 'more bytes than there were')
+      if (have.stdout > outlets.stdout.total || have.stderr > outlets.stderr.total)
+        throw new ProdError('BAD_REQUEST', 'more bytes than there were')
       if (link) {
         link.onMessage = () => {}
         link.onFrame = () => {}

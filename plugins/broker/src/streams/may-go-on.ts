@@ -15,7 +15,10 @@ export async function mayGoOn(parts: Parts, {request, address}: LiveEntry): Prom
   const caller = {principal: login.principal, groups, address}
   try {
     const plan = makePlan(bundle, request.draft)
-    if (request.breakGlass) return breakGlassAnswer(bundle, plan, caller).decision === 'allow' ? {ok: true} : {ok: false, why: 'revoked: policy no longer allows it'}
+    if (request.breakGlass)
+      return breakGlassAnswer(bundle, plan, caller).decision === 'allow'
+        ? {ok: true}
+        : {ok: false, why: 'revoked: policy no longer allows it'}
     const decided = decideUse(bundle, question(plan, caller), plan.action)
     if (decided.decision === 'allow') return {ok: true}
     if (decided.decision === 'request' && request.approvalsNeeded > 0) return {ok: true}

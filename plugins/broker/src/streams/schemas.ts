@@ -9,7 +9,11 @@ const client = {
   type: 'object',
   additionalProperties: false,
   required: ['version', 'platform'],
-  properties: {version: {type: 'string', maxLength: 64}, platform: {type: 'string', maxLength: 64}, label: {type: 'string', maxLength: 128}},
+  properties: {
+    version: {type: 'string', maxLength: 64},
+    platform: {type: 'string', maxLength: 64},
+    label: {type: 'string', maxLength: 128},
+  },
 }
 const key = {type: 'string', pattern: '^[A-Za-z0-9_-]{16,64}$'}
 const reason = {type: 'string', maxLength: 65536}
@@ -45,10 +49,30 @@ export const firstMessageSchema = {
     ),
     message(
       'shell',
-      {key, target: {type: 'string', maxLength: 256}, reason, incident, size, term: {type: 'string', pattern: '^[A-Za-z0-9._+-]{1,64}$'}, confirmed: {type: ['string', 'null'], maxLength: 256}, wait: {type: 'boolean'}, client},
+      {
+        key,
+        target: {type: 'string', maxLength: 256},
+        reason,
+        incident,
+        size,
+        term: {type: 'string', pattern: '^[A-Za-z0-9._+-]{1,64}$'},
+        confirmed: {type: ['string', 'null'], maxLength: 256},
+        wait: {type: 'boolean'},
+        client,
+      },
       ['incident'],
     ),
-    message('attach', {id: {type: 'string', pattern: '^(req|run|ses)_[0-9a-z]{8,40}$'}, have: {type: 'object', additionalProperties: false, required: ['stdout', 'stderr'], properties: {stdout: count, stderr: count}}, size, stdin: {type: 'boolean'}, client}, ['size', 'stdin']),
+    message(
+      'attach',
+      {
+        id: {type: 'string', pattern: '^(req|run|ses)_[0-9a-z]{8,40}$'},
+        have: {type: 'object', additionalProperties: false, required: ['stdout', 'stderr'], properties: {stdout: count, stderr: count}},
+        size,
+        stdin: {type: 'boolean'},
+        client,
+      },
+      ['size', 'stdin'],
+    ),
     message('watch', {session: {type: 'string', pattern: '^ses_[0-9a-z]{8,40}$'}, client}),
     message('follow', {request: {type: 'string', pattern: '^req_[0-9a-z]{8,40}$'}, client}, ['request']),
   ],

@@ -2,13 +2,13 @@
 import {ProdError} from '@prod/sdk/errors'
 import type {FirstMessage} from '@prod/sdk/wire'
 import type {WebSocket} from 'ws'
-import type {StreamHello} from '../http/server.ts'
 import {tellRefusal} from '../audit/refusals.ts'
+import type {StreamHello} from '../http/server.ts'
 import type {Parts} from '../parts.ts'
+import {serveFollow} from '../requests/follow.ts'
 import {serveAttach, serveExec} from '../runs/serve.ts'
 import {attachSession, openShell, serveShell} from '../sessions/serve.ts'
 import {serveWatch} from '../sessions/watch.ts'
-import {serveFollow} from '../requests/follow.ts'
 import {type Link, openLink} from './link.ts'
 import type {LiveSet} from './live-set.ts'
 import type {Serving} from './serving.ts'
@@ -33,7 +33,14 @@ export async function serveStream(parts: Parts, set: LiveSet, socket: WebSocket,
   const arm = () => {
     clearTimeout(expiry)
     const left = Date.parse(caller.tokenExpiresAt) - parts.store.now().getTime()
-    expiry = setTimeout(() => link.fail(new ProdError('LOGIN_EXPIRED', 'the login of this stream has expired', 'prod login, then prod attach'), caller.correlation), Math.max(0, left))
+    expiry = setTimeout(
+      () =>
+        link.fail(
+          new ProdError('LOGIN_EXPIRED', 'the login of this stream has expired', 'prod login, then prod attach'),
+          caller.correlation,
+        ),
+      Math.max(0, left),
+    )
   }
   arm()
   void link.closed.then(() => clearTimeout(expiry))
@@ -44,7 +51,11 @@ export async function serveStream(parts: Parts, set: LiveSet, socket: WebSocket,
     await dispatch(serving, message)
   } catch (error) {
     await tellRefusal(parts, caller, error, where)
-    if (!(error instanceof ProdError)) parts.alarm('a stream failed', {error: error instanceof Error ? (error.stack ?? error.message) : String(error), correlation: caller.correlation})
+    if (!(error instanceof ProdError))
+      parts.alarm('a stream failed', {
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        correlation: caller.correlation,
+      })
     link.fail(error, caller.correlation)
   }
 }
@@ -65,7 +76,8 @@ function withRenewal(link: Link, renew: (token: string, proof: string) => Promis
 }
 
 function dispatch(serving: Serving, first: FirstMessage): Promise<void> {
-  if (serving.parts.draining() && first.type !== 'attach') throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
+  if (serving.parts.draining() && first.type !== 'attach')
+    throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
   switch (first.type) {
     case 'exec':
       return serveExec(serving, first)

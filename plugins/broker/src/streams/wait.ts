@@ -1,7 +1,11 @@
 import type {Kind, Store} from '../stores/store.ts'
 
 /** Wakes whoever waits when a record may have changed, here or on another broker. Never misses one that came after it was made. */
-export function watchRecord(store: Store, kind: Kind, id: string): {changed(milliseconds: number): Promise<void>; stop(): void; wake(): void} {
+export function watchRecord(
+  store: Store,
+  kind: Kind,
+  id: string,
+): {changed(milliseconds: number): Promise<void>; stop(): void; wake(): void} {
   let fresh = false
   let wake: () => void = () => {}
   const stop = store.subscribe(records => {

@@ -43,14 +43,18 @@ export function findPin({url}: Broker): BrokerPin | undefined {
  */
 export function checkPin(broker: Broker, said: LoginConfiguration): {first: boolean} {
   if (broker.url.startsWith('http:') && !said.development) {
-    throw new ProdError('INSECURE_URL', `${broker.url} is no development broker and is reached without TLS`, 'prod login --broker https://prod.example')
+    throw new ProdError(
+      'INSECURE_URL',
+      `${broker.url} is no development broker and is reached without TLS`,
+      'prod login --broker https://prod.example',
+    )
   }
   if (said.origin !== broker.url) {
     throw new ProdError('LOGIN_FAILED', `the broker at ${broker.url} says that it is ${said.origin}`, `prod login --broker ${said.origin}`)
   }
   const pin = findPin(broker)
   if (!pin) return {first: true}
-  if (pin.receiptKey['x'] !== said.receiptKey['x'] || pin.receiptKey['crv'] !== said.receiptKey['crv'] || pin.logKey !== said.logKey) {
+  if (pin.receiptKey.x !== said.receiptKey.x || pin.receiptKey.crv !== said.receiptKey.crv || pin.logKey !== said.logKey) {
     throw new ProdError(
       'SERVER_IDENTITY_CHANGED',
       `the keys of ${broker.url} are not those of the first contact on ${pin.since.slice(0, 10)}: somebody else may be answering`,

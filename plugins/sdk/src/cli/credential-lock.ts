@@ -23,13 +23,15 @@ let before: Promise<unknown> = Promise.resolve()
 
 async function hold<T>(act: () => Promise<T>): Promise<T> {
   const path = join(privateFolder(places().state), 'credentials.lock')
-  if (!statSync(path, {throwIfNoEntry: false})) closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0), 0o600))
+  if (!statSync(path, {throwIfNoEntry: false}))
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0), 0o600))
   const {DatabaseSync} = await import('node:sqlite')
   const lock = new DatabaseSync(path, {timeout: 0})
   try {
     const giveUpAt = Date.now() + patienceMs
     while (!tryLock(lock)) {
-      if (Date.now() > giveUpAt) throw new ProdError('STORE_IN_USE', 'another prod holds the credential store and does not let go', 'prod doctor')
+      if (Date.now() > giveUpAt)
+        throw new ProdError('STORE_IN_USE', 'another prod holds the credential store and does not let go', 'prod doctor')
       await wait(10 + Math.random() * 15)
     }
     return await act()

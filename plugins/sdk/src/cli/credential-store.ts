@@ -1,8 +1,8 @@
 /** Where logins are kept (TM-Q4): the keychain of the system, or, where the person chose it, a plain file that is theirs alone. */
 import {join} from 'node:path'
-import {ProdError} from '../errors.ts'
-import type {PrivateJwk} from '../dpop.ts'
 import type {Principal} from '../domain.ts'
+import type {PrivateJwk} from '../dpop.ts'
+import {ProdError} from '../errors.ts'
 import {readConfig} from './config.ts'
 import {places, privateFolder, readPrivate, writePrivate} from './places.ts'
 
@@ -32,7 +32,7 @@ export interface CredentialStore {
 
 /** The store that `PROD_CREDENTIAL_STORE`, else the configuration names, else the keychain. Throws USAGE, CONFIG_INVALID. */
 export function openCredentialStore(env: NodeJS.ProcessEnv = process.env): CredentialStore {
-  const choice = env['PROD_CREDENTIAL_STORE'] || readConfig(env).credentialStore || 'keychain'
+  const choice = env.PROD_CREDENTIAL_STORE || readConfig(env).credentialStore || 'keychain'
   if (choice === 'file') return fileStore(join(places(env).state, 'credentials.json'))
   if (choice === 'keychain') return keychainStore()
   throw new ProdError('USAGE', 'PROD_CREDENTIAL_STORE must be keychain or file', 'prod config set credentialStore keychain')
@@ -67,7 +67,12 @@ function keychainStore(): CredentialStore {
       // named, or it falls back in silence to the kernel's keyring, which forgets at reboot
       return await act(new AsyncEntry(service, broker, {linux: {store: 'secret-service'}}))
     } catch (cause) {
-      throw new ProdError('KEYCHAIN_UNAVAILABLE', keychainFault(cause), 'unlock it, or keep logins in a plain 0600 file: prod config set credentialStore file', {cause})
+      throw new ProdError(
+        'KEYCHAIN_UNAVAILABLE',
+        keychainFault(cause),
+        'unlock it, or keep logins in a plain 0600 file: prod config set credentialStore file',
+        {cause},
+      )
     }
   }
   return {

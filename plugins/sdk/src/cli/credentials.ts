@@ -6,7 +6,7 @@ import {ProdError} from '../errors.ts'
 import type {Broker, Session} from '../session.ts'
 import {chooseBroker, readConfig} from './config.ts'
 import {withCredentialLock} from './credential-lock.ts'
-import {type Credentials, type CredentialStore, openCredentialStore} from './credential-store.ts'
+import {type CredentialStore, type Credentials, openCredentialStore} from './credential-store.ts'
 import {neverWrite} from './output.ts'
 import {keepWhoami, keptWhoami} from './whoami-cache.ts'
 
@@ -41,12 +41,24 @@ export async function openSession(broker: Broker): Promise<Session> {
   return {
     broker,
     key,
-    get principal() { return now.principal },
-    get groups() { return now.groups },
-    get login() { return now.login },
-    get loggedInAt() { return now.loggedInAt },
-    get renewAt() { return now.renewAt },
-    get tokenEndsAt() { return now.tokenEndsAt },
+    get principal() {
+      return now.principal
+    },
+    get groups() {
+      return now.groups
+    },
+    get login() {
+      return now.login
+    },
+    get loggedInAt() {
+      return now.loggedInAt
+    },
+    get renewAt() {
+      return now.renewAt
+    },
+    get tokenEndsAt() {
+      return now.tokenEndsAt
+    },
     async token() {
       if (Date.now() < now.renewAt) return now.accessToken
       try {
@@ -68,7 +80,8 @@ async function refresh(broker: Broker, store: CredentialStore, kept: Credentials
   try {
     tokens = await createClient({broker, key: loginKey(kept.privateJwk)}).call(api.refresh, {refreshToken: kept.refreshToken})
   } catch (error) {
-    const refused = error instanceof ProdError && (error.code === 'TOKEN_INVALID' || error.code === 'LOGIN_EXPIRED' || error.code === 'NOT_LOGGED_IN')
+    const refused =
+      error instanceof ProdError && (error.code === 'TOKEN_INVALID' || error.code === 'LOGIN_EXPIRED' || error.code === 'NOT_LOGGED_IN')
     if (!refused) throw error
     throw new ProdError('LOGIN_EXPIRED', `the login at ${broker.name} has ended`, `prod login --broker ${broker.url}`, {cause: error})
   }

@@ -25,7 +25,8 @@ export function hasSecret(structure: Structure, grammar: Grammar): boolean {
 /** Does any option or operand of the tool take a secret? */
 export function takesSecrets(grammar: Grammar): boolean {
   return compile(grammar).commands.some(
-    ({options, operands}) => [...options.values()].some(({type}) => type?.secret === true) || operands.some(({type}) => specOf(type).secret === true),
+    ({options, operands}) =>
+      [...options.values()].some(({type}) => type?.secret === true) || operands.some(({type}) => specOf(type).secret === true),
   )
 }
 

@@ -43,11 +43,11 @@ export async function checkProof(
   const {payload, protectedHeader} = await jwtVerify(proof, EmbeddedJWK, {typ: 'dpop+jwt', algorithms: ['ES256'], maxTokenAge: 60})
   const jwk = protectedHeader.jwk as JWK
   if ('d' in jwk) throw new Error('the private key was sent')
-  if (payload['htm'] !== expected.method) throw new Error(`htm ${payload['htm']}`)
-  if (payload['htu'] !== expected.url) throw new Error(`htu ${payload['htu']} is not ${expected.url}`)
+  if (payload.htm !== expected.method) throw new Error(`htm ${payload.htm}`)
+  if (payload.htu !== expected.url) throw new Error(`htu ${payload.htu} is not ${expected.url}`)
   const ath = expected.token === undefined ? undefined : createHash('sha256').update(expected.token).digest('base64url')
-  if (payload['ath'] !== ath) throw new Error('ath')
-  if (expected.nonce !== undefined && payload['nonce'] !== expected.nonce) throw new Error('nonce')
+  if (payload.ath !== ath) throw new Error('ath')
+  if (expected.nonce !== undefined && payload.nonce !== expected.nonce) throw new Error('nonce')
   if (typeof payload.jti !== 'string' || payload.jti.length < 20 || used.has(payload.jti)) throw new Error('jti')
   used.add(payload.jti)
   return {thumbprint: await calculateJwkThumbprint(jwk), payload}
@@ -104,7 +104,7 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
       ...(token === undefined ? {} : {token}),
       ...(self.bend.demandNonce === undefined ? {} : {nonce: self.bend.demandNonce}),
     }
-    const proved = await checkProof(String(request.headers['dpop']), expected, used)
+    const proved = await checkProof(String(request.headers.dpop), expected, used)
     if (token !== undefined) {
       const known = access.get(token)
       if (!known || known.endsAt < Date.now()) throw new Error('token expired')
@@ -141,7 +141,7 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
     if (path === '/v1/login') return send(response, 200, tokens(self.issue(thumbprint)))
     if (path === '/v1/login/refresh') {
       refreshes++
-      const given = String(body['refreshToken'])
+      const given = String(body.refreshToken)
       const row = refresh.get(given)
       if (!row || row.thumbprint !== thumbprint)
         return send(response, 401, {error: {code: 'LOGIN_EXPIRED', message: 'no such refresh token'}})
@@ -164,7 +164,7 @@ export async function startTokenServer(tls?: {key: string; cert: string; maxVers
         grants: [],
       })
     }
-    if (path === '/v1/logout') return send(response, 200, {ended: body['everywhere'] ? 3 : 1})
+    if (path === '/v1/logout') return send(response, 200, {ended: body.everywhere ? 3 : 1})
     return send(response, 200, {path: request.url, body})
   }
 
