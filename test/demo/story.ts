@@ -110,6 +110,7 @@ async function rolePart({alice, bob}: Cast): Promise<void> {
   const asking = await begin(alice, ['request', 'create', 'web-operator', '--duration', '8s', '--reason', 'stop it for maintenance'])
   const request = find(/(req_\w+)/, (await asking.until(/req_\w+ waits since \S+ for one of: bob/))[0])
   must(await run(bob, ['request', 'approve', request, '--yes']), {status: 0, stdout: /the role web-operator\n/})
+  await tell('alice’s command ends: she holds the role now.')
   const {stdout} = must(await finish(asking), {status: 0, stdout: /^grant_\w+: web-operator for 8s$/m})
   const grant = find(/(grant_\w+)/, stdout)
   await tell('What was denied before is allowed now, and without waiting.')

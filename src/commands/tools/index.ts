@@ -32,3 +32,9 @@ export default class Tools extends ProdCommand {
     return found
   }
 }
+
+/** What one command of a tool does; the tool's own words where the catalog says no more. */
+function summaryOf({summary, grammar}: CatalogView['tools'][number], path: string[]): string {
+  const wanted = path.join(' ')
+  return grammar.commands.find(one => one.path.join(' ') === wanted && one.summary)?.summary ?? summary
+}
