@@ -24,7 +24,7 @@ export default class Tools extends ProdCommand {
           usableWords[command.usable],
           command.class,
           tool.targets.join(', '),
-          tool.summary,
+          summaryOf(tool, command.path),
         ]),
     )
     this.log(table(['command', 'usable', 'class', 'targets', {head: 'what', prose: true}], rows))
