@@ -91,7 +91,7 @@ test('TM-Q1: a login is code + PKCE S256 on a literal loopback address, with sta
 
   const sent = server.seen.find(({path}) => path === '/v1/login')
   expect(sent?.authorization).toBeUndefined()
-  const {code, verifier, salt, redirectUri, iss} = sent?.body as Record<string, string>
+  const {code, verifier, salt, redirectUri, iss} = (sent?.body ?? {}) as Record<string, string>
   expect({code, redirectUri, iss}).toEqual({code: 'the-code', redirectUri: asked.get('redirect_uri'), iss: issuer})
   expect(
     createHash('sha256')

@@ -8,7 +8,9 @@ const plain = (...pieces: (string | Uint8Array)[]) => {
 }
 
 test('a prompt with colours, a title bar and an editor of lines reads as its text', () => {
-  expect(plain('\x1b[?2004h\x1b[1;31m[prod] $\x1b[0m ls\r\n\x1b[?2004l\ra  b\r\n\r\n\x1b[?1049h\x1b[2J\x1b[Hmenu\x07\r\n')).toBe('[prod] $ ls\na  b\n\nmenu\n')
+  expect(plain('\x1b[?2004h\x1b[1;31m[prod] $\x1b[0m ls\r\n\x1b[?2004l\ra  b\r\n\r\n\x1b[?1049h\x1b[2J\x1b[Hmenu\x07\r\n')).toBe(
+    '[prod] $ ls\na  b\n\nmenu\n',
+  )
   expect(plain('10%\r20%\r', '\n30%')).toBe('10%\n20%\n30%')
 })
 
@@ -23,7 +25,23 @@ test('TM-R1: what would hide text is left out, and what acts otherwise is shown,
 })
 
 test('TM-R1: however the bytes are cut, the text is the same and holds no control character', () => {
-  const part = fc.constantFrom('\x1b[31m', '\x1b[0m', 'text', 'ü', '\r\n', '\r', '\n', '\x1b', '[', '\x1b]0;x\x07', '\x1b(B', '\x00', '\x1b[?25', 'h', '\x9b')
+  const part = fc.constantFrom(
+    '\x1b[31m',
+    '\x1b[0m',
+    'text',
+    'ü',
+    '\r\n',
+    '\r',
+    '\n',
+    '\x1b',
+    '[',
+    '\x1b]0;x\x07',
+    '\x1b(B',
+    '\x00',
+    '\x1b[?25',
+    'h',
+    '\x9b',
+  )
   fc.assert(
     fc.property(fc.array(part, {maxLength: 30}), fc.nat({max: 6}), (parts, step) => {
       const bytes = Buffer.from(parts.join(''))

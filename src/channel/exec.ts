@@ -192,6 +192,9 @@ class TerminalEnd {
       case 'receipt':
         this.#receipt = message.receipt
         break
+      case 'confirm':
+      case 'request':
+        break // of shells and followers
     }
     return undefined
   }

@@ -16,6 +16,7 @@ import {ownSize, takeTerminal} from './terminal.ts'
 
 /** A cut link keeps a shell for 15 seconds at the broker. */
 const comeBackMilliseconds = 15_000
+const ctrlC = 3
 
 export interface ShellOptions {
   broker: Broker
@@ -106,7 +107,7 @@ class ShellEnd {
     const id = this.#started?.id ?? this.#request
     if (id === undefined)
       throw new ProdError('BROKER_UNREACHABLE', 'the connection was lost before anything was opened', 'prod shell', {cause: lost})
-    if (this.#lostAt === undefined) say(`connection lost; taking up ${id} again`)
+    if (this.#lostAt === undefined) say(`connection lost; taking up ${id} again; Ctrl-C to leave it`)
     this.#lostAt ??= Date.now()
     const {broker, session} = this.#options
     for (;;) {
@@ -182,9 +183,15 @@ class ShellEnd {
     if (this.#watching) return
     if (expiresAt) say(`${id} on ${target} (${environment}); it ends at ${new Date(expiresAt).toTimeString().slice(0, 8)} at the latest`)
     this.#giveBack = takeTerminal(`${banner.length > 0 ? 'BREAK-GLASS' : 'prod'} ${target} (${environment})`, {
-      typed: bytes => void this.#connection?.sendStdin(bytes),
+      typed: bytes => this.#type(bytes),
       resized: size => this.#connection?.resize(size),
     })
+  }
+
+  /** While the link is lost there is no far shell to type to: Ctrl-C stops waiting for it, all else is dropped. */
+  #type(bytes: Uint8Array): void {
+    if (this.#lostAt === undefined) void this.#connection?.sendStdin(bytes)
+    else if (bytes.includes(ctrlC)) this.#lostAt = 0
   }
 
   /** In raw mode Ctrl-C is the far shell's; this is one from outside, or before the terminal is taken. */

@@ -40,7 +40,7 @@ test('Ctrl-C in the middle of the demo ends its broker and removes its folder', 
   const child = startDemo()
   let text = ''
   child.stdout.on('data', (piece: Buffer) => {
-    text += piece
+    text += String(piece)
     if (text.includes('3. A change')) child.kill('SIGINT')
   })
   const {status} = await collect(child)

@@ -176,7 +176,7 @@ test('a reader that leaves early ends the command quietly', async ({onTestFinish
     child.stdin.end()
     let said = ''
     child.stderr.on('data', (piece: Buffer) => {
-      said += piece
+      said += String(piece)
     })
     await new Promise(resolve => child.stdout.once('data', resolve))
     child.stdout.destroy()

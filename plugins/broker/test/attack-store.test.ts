@@ -34,11 +34,11 @@ function tamper<T>(change: (db: DatabaseSync) => T): T {
   }
 }
 
-const valueOf = (id: string): Value =>
+const storedValue = (id: string): Value =>
   JSON.parse((tamper(db => db.prepare('SELECT value FROM records WHERE id = ?').get(id)) as {value: string}).value) as Value
 
 function edit(id: string, change: (value: Value) => void): void {
-  const value = valueOf(id)
+  const value = storedValue(id)
   change(value)
   tamper(db =>
     db
@@ -92,8 +92,8 @@ test('TM-P4: a role that nobody approved does not begin because the login that a
       .prepare('INSERT INTO records (kind, id, version, value, state, owner, due_at) VALUES (?, ?, 1, ?, ?, ?, ?)')
       .run('grant', grant.id, JSON.stringify(grant), 'approved', `${grant.principal.iss}#${grant.principal.sub}`, at),
   )
-  await until(() => valueOf(grant.id).state !== 'approved', 'a word on the grant')
-  expect(valueOf(grant.id).state).toBe('revoked')
+  await until(() => storedValue(grant.id).state !== 'approved', 'a word on the grant')
+  expect(storedValue(grant.id).state).toBe('revoked')
   expect((await erin.client.call(api.whoami)).groups).toEqual(['engineers'])
 })
 
@@ -142,7 +142,7 @@ test('the digest of a certificate is in the log, so that another one under a log
   const created = (await core.events('login.created')).map(({data}) => data.idToken)
   expect(created).toContain(
     createHash('sha256')
-      .update(valueOf(bob.session.login).idToken as string)
+      .update(storedValue(bob.session.login).idToken as string)
       .digest('hex'),
   )
 })

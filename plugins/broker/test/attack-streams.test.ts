@@ -114,7 +114,10 @@ test('TM-A15: TM-F4: one person has so many streams open at once and no more, an
   await until(
     async () =>
       await raw(erin, {type: 'follow', client}).then(
-        one => (one.close(), true),
+        one => {
+          one.close()
+          return true
+        },
         () => false,
       ),
     'room again',

@@ -87,7 +87,7 @@ test('TM-W1: the digest covers every field of the document, and a yes is to that
     expect(changed, field).not.toBe(digest)
     expect(await approveWith(bob, id, changed), field).toBe('DIGEST_MISMATCH')
   }
-  const swapped = sealDocument({...document, reason: document.summary as never, tool: document.reason} as never).digest
+  const swapped = sealDocument({...document, reason: document.tool as never, tool: document.reason} as never).digest
   expect(await approveWith(bob, id, swapped)).toBe('DIGEST_MISMATCH')
   const joined = sealDocument({...document, argv: ['job take']}).digest
   expect(await approveWith(bob, id, joined)).toBe('DIGEST_MISMATCH')

@@ -229,7 +229,7 @@ export interface Person {
   /** Reads a request's document, signs and sends. */
   approve(request: string, change?: Partial<{digest: string; jws: string}>): Promise<void>
   exec(argv: string[], more?: Partial<FirstMessage & {type: 'exec'}>, use?: StreamUse): Run
-  attach(id: string, have?: {stdout: number; stderr: number}, use?: StreamUse & {stdin?: boolean}): Run
+  attach(id: string, have?: {stdout: number; stderr: number}, use?: StreamUse): Run
   logout(): Promise<void>
 }
 

@@ -190,6 +190,7 @@ test('TM-H9: TM-A5: a tool sees no socket of ours, and not even root opens by ha
   if (!runner.platform.hides) return
   const {stdout} = await run(
     runner,
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
     script('ls /proc/self/fd >/dev/null; for one in "${HOME%/run-*}"/link-*; do ls -A "$one" 2>&1; done; grep CapBnd /proc/self/status'),
   )
   expect(stdout).not.toMatch(/^broker$/m)

@@ -93,6 +93,7 @@ export interface ErrorDescription {
 export class ProdError extends Error {
   /** By shape, not by class: the bundled CLI and the broker that it loads each have a copy of this class. */
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a subclass asks for itself
     if (this !== ProdError) return Function.prototype[Symbol.hasInstance].call(this, value)
     return value instanceof Error && value.name === 'ProdError' && Object.hasOwn(codes, (value as {code?: unknown}).code as string)
   }

@@ -235,19 +235,25 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
     const payload = bytes.subarray(1)
     switch (bytes[0]) {
       case frame.stdout:
-        return events.push({type: 'output', stream: 'stdout', bytes: payload})
+        events.push({type: 'output', stream: 'stdout', bytes: payload})
+        break
       case frame.stderr:
-        return events.push({type: 'output', stream: 'stderr', bytes: payload})
+        events.push({type: 'output', stream: 'stderr', bytes: payload})
+        break
       case frame.stdin:
-        return events.push({type: 'output', stream: 'stdin', bytes: payload})
+        events.push({type: 'output', stream: 'stdin', bytes: payload})
+        break
       case frame.resize:
-        return events.push({type: 'resize', size: JSON.parse(payload.toString()) as TerminalSize})
+        events.push({type: 'resize', size: JSON.parse(payload.toString()) as TerminalSize})
+        break
       case frame.close:
-        return events.push({type: 'close', channel: payload[0] ?? 0})
+        events.push({type: 'close', channel: payload[0] ?? 0})
+        break
       case frame.end:
         ended = true
         ack()
-        return events.push({type: 'end', jws: payload.toString('ascii')})
+        events.push({type: 'end', jws: payload.toString('ascii')})
+        break
       default:
         throw new ProdError('LINK_LOST', 'the broker sent a frame that this version does not know', 'prod doctor')
     }

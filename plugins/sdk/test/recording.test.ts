@@ -1,11 +1,23 @@
+import {createAsciicast, decodeRecords, encodeRecord, headerOf, type RecordingRecord, recordStream} from '@prod/sdk/recording'
 import fc from 'fast-check'
 import {expect, test} from 'vitest'
-import {createAsciicast, decodeRecords, encodeRecord, headerOf, type RecordingRecord, recordStream} from '@prod/sdk/recording'
 
 const header = (more: object = {}): RecordingRecord => ({
   at: 5,
   stream: recordStream.header,
-  bytes: Buffer.from(JSON.stringify({version: 1, id: 'ses_1', chunk: 0, previous: null, startedAt: '2026-05-04T03:02:01.500Z', columns: 91, rows: 31, title: 'local by alice', ...more})),
+  bytes: Buffer.from(
+    JSON.stringify({
+      version: 1,
+      id: 'ses_1',
+      chunk: 0,
+      previous: null,
+      startedAt: '2026-05-04T03:02:01.500Z',
+      columns: 91,
+      rows: 31,
+      title: 'local by alice',
+      ...more,
+    }),
+  ),
 })
 const out = (at: number, text: string | Uint8Array): RecordingRecord => ({at, stream: recordStream.stdout, bytes: Buffer.from(text)})
 const lines = (...chunks: RecordingRecord[][]) => {
@@ -36,8 +48,19 @@ test('a torn record, a length that lies and a chunk without a header are refused
 test('an asciicast v2 file: one header, then events in order with seconds, characters whole over records and chunks', () => {
   const umlaut = Buffer.from('ü')
   const cast = lines(
-    [header(), {at: 0, stream: recordStream.resize, bytes: Buffer.from('{"columns":91,"rows":31}')}, out(1_500_000, 'a\u0000b'), {at: 1_600_000, stream: recordStream.stdin, bytes: Buffer.from('ls\r')}, out(1_700_000, umlaut.subarray(0, 1))],
-    [header({chunk: 1, previous: 'x'}), out(2_000_000, umlaut.subarray(1)), {at: 2_500_000, stream: recordStream.resize, bytes: Buffer.from('{"columns":10,"rows":5}')}, out(3_000_000, Buffer.of(0xff, 0xc3))],
+    [
+      header(),
+      {at: 0, stream: recordStream.resize, bytes: Buffer.from('{"columns":91,"rows":31}')},
+      out(1_500_000, 'a\u0000b'),
+      {at: 1_600_000, stream: recordStream.stdin, bytes: Buffer.from('ls\r')},
+      out(1_700_000, umlaut.subarray(0, 1)),
+    ],
+    [
+      header({chunk: 1, previous: 'x'}),
+      out(2_000_000, umlaut.subarray(1)),
+      {at: 2_500_000, stream: recordStream.resize, bytes: Buffer.from('{"columns":10,"rows":5}')},
+      out(3_000_000, Buffer.of(0xff, 0xc3)),
+    ],
   )
   expect(cast).toEqual([
     {version: 2, width: 91, height: 31, timestamp: 1777863721, title: 'local by alice'},

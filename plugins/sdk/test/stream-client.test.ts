@@ -146,7 +146,9 @@ test('before the token ends the next one is shown on the stream, with a proof of
   const connection = await openStream({broker, session: await openSession(broker), first: exec})
   let notice = ''
   expect(
-    await readAll(connection, event => event.type === 'message' && event.message.type === 'notice' && (notice = event.message.text)),
+    await readAll(connection, event => {
+      if (event.type === 'message' && event.message.type === 'notice') notice = event.message.text
+    }),
   ).toBe('ended')
   const {token, proof} = JSON.parse(notice) as {token: string; proof: string}
   expect(token).toBe((await openCredentialStore().find(broker.url))?.accessToken)
@@ -240,9 +242,11 @@ test('a cut link says how much was written, and an attach goes on with output an
     stdin,
   })
   let heard = ''
-  expect(await readAll(again, event => event.type === 'message' && event.message.type === 'notice' && (heard = event.message.text))).toBe(
-    'ended',
-  )
+  expect(
+    await readAll(again, event => {
+      if (event.type === 'message' && event.message.type === 'notice') heard = event.message.text
+    }),
+  ).toBe('ended')
   expect(again.written).toEqual({stdout: 5, stderr: 0})
   expect(heard).toBe(hash(input))
 })

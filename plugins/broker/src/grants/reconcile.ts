@@ -64,7 +64,7 @@ async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Pr
   const {provider, role} = providerOf(parts, grant)
   await provider.confer(grant, role)
   const current = await parts.store.find<GrantRecord>('grant', grant.id)
-  if (!current || current.value.state !== 'approved') {
+  if (current?.value.state !== 'approved') {
     // it ended while it was being conferred
     if (current && isOver(current.value)) await provider.revoke(grant, role)
     return

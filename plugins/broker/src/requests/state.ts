@@ -43,9 +43,6 @@ export interface RequestRecord {
   note: string | null
 }
 
-/** States from which nothing moves any more. */
-export const ended: readonly RequestState[] = ['done', 'denied', 'cancelled', 'expired', 'void']
-
 /** The state a pending request has after one more yes; distinct people count (TM-N5). */
 export function afterApproval(record: RequestRecord, approval: Approval, approvedUntil: string): RequestRecord {
   const approvals = [...record.approvals.filter(one => !samePerson(one.by, approval.by)), approval]

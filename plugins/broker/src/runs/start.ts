@@ -235,7 +235,7 @@ export async function endRun(
 ): Promise<{run: RunRecord; at: {index: number; checkpoint: string} | undefined}> {
   for (;;) {
     const stored = await parts.store.find<RunRecord>('run', started.id)
-    if (!stored || stored.value.state !== 'started') return {run: stored?.value ?? started, at: undefined}
+    if (stored?.value.state !== 'started') return {run: stored?.value ?? started, at: undefined}
     const now = parts.store.now()
     const run: RunRecord = {
       ...stored.value,
