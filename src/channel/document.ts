@@ -2,16 +2,16 @@
 import type {ApprovalDocument} from '@prod/sdk'
 import {showDuration} from '@prod/sdk/cli/durations'
 import {sha256} from '@prod/sdk/document'
-import {showArgument, showArgv} from '@prod/sdk/text'
+import {showArgument, showArgv, showLine} from '@prod/sdk/text'
 
 /** What stands on the screen, and the digest of the bytes that it was made from. */
 export function showDocument(text: string): {lines: string[]; digest: string; document: ApprovalDocument} {
   const document = JSON.parse(text) as ApprovalDocument
   const {argv, program, env, stdin, role, targets, limits} = document
-  const where = targets.map(target => `${target.name} (${target.environment}, ${target.address})`)
+  const where = targets.map(target => showLine(`${target.name} (${target.environment}, ${target.address})`))
   const count = targets.length > 1 ? ` on ${targets.length} targets` : ''
   const field = (name: string, value: string | null | undefined) =>
-    value === null || value === undefined ? [] : [`${`${name}:`.padEnd(13)} ${value}`]
+    value === null || value === undefined ? [] : [`${`${name}:`.padEnd(13)} ${showLine(value)}`]
   const lines = [
     ...field(
       document.class === 'read' ? 'runs' : `${document.class}`,
@@ -23,7 +23,7 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
     ...field('runs as', document.runAs),
     ...field('role', role ? `${role.provider} ${JSON.stringify(role.parameters)}` : null),
     ...field('stdin', stdin ? `${stdin.bytes} bytes sha256:${stdin.sha256}` : null),
-    ...Object.entries(env).map(([name, value]) => `environment:  ${name}=${showArgument(value)}`),
+    ...Object.entries(env).map(([name, value]) => `environment:  ${showLine(name)}=${showArgument(value)}`),
     ...field('for', showDuration(document.durationSeconds)),
     ...field('starts', document.startAt),
     ...field('output kept', limits ? document.retention : null),

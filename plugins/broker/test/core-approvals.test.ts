@@ -7,7 +7,6 @@ import {api} from '@prod/sdk/api'
 import {sealDocument, sha256} from '@prod/sdk/document'
 import {signApproval} from '@prod/sdk/session'
 import {afterAll, beforeAll, expect, test} from 'vitest'
-import {showDocument} from '../../../src/channel/document.ts'
 import {type Core, codeOf, jobFiles, notes, type Person, people, startCore, until} from './core.ts'
 
 const ends: (() => Promise<void> | void)[] = []
@@ -258,23 +257,6 @@ test('TM-W5: TM-N6: requests and approvals expire by the store’s clock', async
   const told = (await core.events('request.expired')).map(({subject}) => subject)
   expect(told.filter(subject => subject === asked || subject === approved).sort()).toEqual([asked, approved].sort())
   expect(notes(core.dir).join()).not.toContain('late')
-})
-
-test('TM-W6: what an approver is shown is complete: 5,000 characters and 4,000 arguments, their end and their count', async () => {
-  const long = await ask(alice, ['job', 'note', `${'x'.repeat(4990)}-the-end`])
-  const shown = showDocument(await documentOf(long))
-  expect(shown.lines.join('\n')).toContain(`${'x'.repeat(4990)}-the-end`)
-  expect(shown.digest).toBe((await show(long)).digest)
-
-  const many = Array.from({length: 4000}, (_, at) => `a${at}`)
-  const document = JSON.parse(await documentOf(long)) as ApprovalDocument
-  const {lines} = showDocument(sealDocument({...document, argv: ['job', 'say', ...many]}).text)
-  for (const [at, word] of many.entries()) expect(lines).toContain(`  argument ${at + 2}: ${word}`)
-  const nasty = showDocument(
-    sealDocument({...document, argv: ['job', 'note', 'a\u001b[31m\r\u202eb', "a' 'b"], reason: 'line\nasked by: bob'}).text,
-  )
-  expect(nasty.lines.join('\n')).not.toMatch(/[\u001b\r\u202e]/)
-  expect(nasty.lines.filter(line => line.startsWith('asked by:'))).toHaveLength(1)
 })
 
 /** Changes the store as somebody would who has the database alone. */
