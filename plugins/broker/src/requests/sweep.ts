@@ -37,7 +37,11 @@ const swept = ['idempotency', 'budget', 'seen'] as const
 export async function sweepForgotten(parts: Parts): Promise<void> {
   const now = parts.store.now().toISOString()
   for (const kind of swept) {
-    const old = await parts.store.list({kind, dueBefore: now, limit: 1000})
-    if (old.length > 0) await parts.store.commit({remove: old.map(({id, version}) => ({kind, id, version})), events: []})
+    // page by page to the end: one page a minute would let them grow without bound
+    for (;;) {
+      const old = await parts.store.list({kind, dueBefore: now, limit: 1000})
+      if (old.length > 0) await parts.store.commit({remove: old.map(({id, version}) => ({kind, id, version})), events: []})
+      if (old.length < 1000) break
+    }
   }
 }

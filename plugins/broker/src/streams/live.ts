@@ -110,6 +110,11 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     }
     one.room()
   }
+  /** What still waits in our socket cannot have been taken: who says so would have us keep all that a tool puts out (TM-H18). */
+  const refuseUntaken = (from: Link): void => {
+    const open = outlets.stdout.sent - outlets.stdout.acked + outlets.stderr.sent - outlets.stderr.acked
+    if (from.buffered() > open + windowBytes) throw new ProdError('BAD_REQUEST', 'an acknowledgement of bytes that were not taken')
+  }
   const settle = (): void => {
     const allTaken = outlets.stdout.acked === outlets.stdout.total && outlets.stderr.acked === outlets.stderr.total
     if (!finished || !(allTaken || abandoned)) return
@@ -237,6 +242,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
         if (message.type === 'ack') {
           acknowledge(outlets.stdout, message.stdout)
           acknowledge(outlets.stderr, message.stderr)
+          refuseUntaken(next)
           settle()
         } else if (message.type === 'signal') channel.signal(message.name)
         else if (message.type === 'cancel') endLater('cancelled')
