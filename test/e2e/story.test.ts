@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process'
-import {existsSync} from 'node:fs'
+import {existsSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import {collect} from './broker.ts'
@@ -14,6 +14,24 @@ function startDemo() {
 
 /** The broker's folder and process, once the demo has told of them. */
 const folderOf = (text: string): string | undefined => /--dir (\S+)/.exec(text)?.[1]
+
+/** The lines of a page that are of a run: in blocks where somebody types at a prompt of their own. */
+function transcriptOf(page: string): string[] {
+  const blocks = page.split(/^```.*$/m).filter((_, index) => index % 2 === 1)
+  return blocks.filter(block => /^\w+\$ prod /m.test(block)).flatMap(block => block.split('\n').filter(line => line !== '…'))
+}
+
+/** A line without what differs from run to run: ids, folders, digests, times, numbers, names of machines, widths of columns. */
+function withoutChance(line: string): string {
+  return line
+    .replaceAll(/\b(req|run|ses|rev|grant|cor)_\w+/g, '$1_')
+    .replaceAll(/\/\S*\/prod-\w+/g, '/prod-')
+    .replaceAll(/\b[0-9a-f]{64}\b/g, '')
+    .replaceAll(/\b(now|\d+s ago)\b/g, 'then')
+    .replaceAll(/\S+@\S+:~# /g, '# ')
+    .replaceAll(/\d+/g, '0')
+    .replaceAll(/ +/g, ' ')
+}
 
 test('the whole story holds: login, approval, receipt, refusals, a role that ends, break-glass, a log that nobody alters unseen', async () => {
   const {status, stdout, stderr} = await collect(startDemo())
@@ -34,6 +52,16 @@ test('the whole story holds: login, approval, receipt, refusals, a role that end
     expect(stdout).toMatch(line)
   }
   expect(existsSync(folderOf(stdout) as string)).toBe(false)
+
+  const printed = new Set(stdout.split('\n').map(withoutChance))
+  for (const page of ['README.md', 'docs/transcript.md']) {
+    const lines = transcriptOf(readFileSync(join(import.meta.dirname, '../..', page), 'utf8'))
+    expect(lines.length).toBeGreaterThan(20)
+    expect(
+      lines.filter(line => !printed.has(withoutChance(line))),
+      `lines of ${page} that the demo does not print`,
+    ).toEqual([])
+  }
 }, 90_000)
 
 test('Ctrl-C in the middle of the demo ends its broker and removes its folder', async () => {
