@@ -273,7 +273,11 @@ test('after SIGKILL nothing runs on, the session is closed as unknown, what was 
   await shell.shows('seen-2')
   const chunks = join(dir, 'recordings', shell.id)
   const before = readdirSync(chunks).length
-  await until(() => readdirSync(chunks).length > before, 'the next chunk')
+  // a chunk is begun when the one before it is in the log
+  await until(async () => {
+    await shell.type('\n')
+    return readdirSync(chunks).length > before + 2
+  }, 'more chunks')
   child.kill('SIGKILL')
   expect(['LINK_LOST', 'BROKER_UNREACHABLE']).toContain(await shell.outcome)
   const sleeping = () =>

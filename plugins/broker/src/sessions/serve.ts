@@ -2,7 +2,7 @@
 import {join} from 'node:path'
 import type {Channel, Limits, Review, TargetRef, TerminalSize} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import {type EndPayload, type FirstMessage, frame, type ServerMessage} from '@prod/sdk/wire'
+import type {FirstMessage} from '@prod/sdk/wire'
 import type {Caller, Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
 import {asRefused, createRequest, judge, person, putRequest} from '../requests/create.ts'
@@ -10,12 +10,12 @@ import {makePlan, type Plan, question} from '../requests/plan.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {reach} from '../runs/program.ts'
-import {endFrame} from '../runs/receipt.ts'
 import {runRequest} from '../runs/serve.ts'
 import type {Stored} from '../stores/store.ts'
 import {goLive} from '../streams/live.ts'
 import type {Serving} from '../streams/serving.ts'
-import {aboutBreakGlass, breakGlassAnswer, breakGlassNotice, checkBreakGlass, fromPlace, raiseAlerts} from './break-glass.ts'
+import {banner, signedEnd, startedMessage} from './attach.ts'
+import {aboutBreakGlass, breakGlassAnswer, breakGlassNotice, checkBreakGlass, raiseAlerts} from './break-glass.ts'
 import {endSession} from './end.ts'
 import {putReview, putSession, type SessionRecord} from './record.ts'
 import {openRecorder, type Recorder} from './recorder.ts'
@@ -48,14 +48,6 @@ export async function serveShell(serving: Serving, first: FirstMessage & {type: 
     return
   }
   return runRequest(serving, record.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
-}
-
-/** The lines that stand above a break-glass shell, at each beginning of its terminal. */
-function banner(target: TargetRef): string[] {
-  return [
-    `BREAK-GLASS on ${target.name} (${target.environment})`,
-    'Everything you type and see is recorded, security is told, and somebody else will review it.',
-  ]
 }
 
 /** The target's name, typed by hand. Throws CONFIRMATION_FAILED. */
@@ -182,37 +174,49 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
           verdict: null,
           note: null,
         }
-  const saved = await parts.store.commit({
-    put: [
-      putRequest({...request, state: 'started', result: session.id}, stored.version),
-      putSession(session, 0),
-      ...(review ? [putReview(review, 0)] : []),
-    ],
-    events: [
-      {
-        type: 'session.opened',
-        by: person(caller),
-        subject: session.id,
-        correlation: caller.correlation,
-        data: {
-          request: stored.id,
-          target: target.name,
-          environment: target.environment,
-          breakGlass: session.breakGlass,
-          incident: session.incident,
-          alerted,
-          review: session.review,
-          expiresAt: session.expiresAt,
-          digest: request.digest,
+  const arrived = set.announce(session.id)
+  const saved = await parts.store
+    .commit({
+      put: [
+        putRequest({...request, state: 'started', result: session.id}, stored.version),
+        putSession(session, 0),
+        ...(review ? [putReview(review, 0)] : []),
+      ],
+      events: [
+        {
+          type: 'session.opened',
+          by: person(caller),
+          subject: session.id,
+          correlation: caller.correlation,
+          data: {
+            request: stored.id,
+            target: target.name,
+            environment: target.environment,
+            breakGlass: session.breakGlass,
+            incident: session.incident,
+            alerted,
+            review: session.review,
+            expiresAt: session.expiresAt,
+            digest: request.digest,
+          },
+          personal: {name: caller.principal.name, reason: session.reason, address: caller.address},
         },
-        personal: {name: caller.principal.name, reason: session.reason, address: caller.address},
-      },
-    ],
-  })
-  // another terminal was faster with the same request: whatever it became
-  if (!saved.ok) return runRequest(serving, stored.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
+      ],
+    })
+    .catch(error => {
+      arrived()
+      throw error
+    })
+  if (!saved.ok) {
+    // another terminal was faster with the same request: whatever it became
+    arrived()
+    return runRequest(serving, stored.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
+  }
 
-  const {channel, recorder} = await openRecorded(serving, session, plan, terminal)
+  const {channel, recorder} = await openRecorded(serving, session, plan, terminal).catch(error => {
+    arrived()
+    throw error
+  })
   const live = goLive(session.id, caller.principal, channel, {
     stdin: true,
     detachSeconds: shellDetachSeconds,
@@ -319,50 +323,4 @@ function shellLimits(parts: Parts): Limits {
     fileBytes: 64 * 1024 ** 3,
     outputBytes: Number.MAX_SAFE_INTEGER,
   }
-}
-
-function startedMessage(session: SessionRecord, offsets: {stdout: number; stderr: number}): ServerMessage {
-  return {
-    type: 'started',
-    id: session.id,
-    request: session.request,
-    target: session.target.name,
-    environment: session.target.environment,
-    correlation: session.correlation,
-    ...offsets,
-    banner: session.breakGlass ? banner(session.target) : [],
-    expiresAt: session.expiresAt,
-  }
-}
-
-function signedEnd(
-  parts: Parts,
-  {id, exit, endedBy, stdoutBytes}: Pick<EndPayload, 'id' | 'exit' | 'endedBy' | 'stdoutBytes'>,
-): Promise<string> {
-  return endFrame(parts.keys, {id, exit, endedBy, stdoutBytes, stderrBytes: 0, iat: Math.floor(parts.store.now().getTime() / 1000)})
-}
-
-/** Takes up a live session again, within its 15 seconds or in place of another terminal; from a listed place, as it was opened. */
-export async function attachSession(
-  {parts, set, link, caller}: Serving,
-  id: string,
-  have: {stdout: number; stderr: number},
-): Promise<void> {
-  const stored = await parts.store.find<SessionRecord>('session', id)
-  const {iss, sub} = caller().principal
-  if (!stored || stored.value.principal.iss !== iss || stored.value.principal.sub !== sub)
-    throw new ProdError('SESSION_NOT_FOUND', `there is no session ${id}`, 'prod sessions ls')
-  const session = stored.value
-  const entry = set.find(id)
-  if (entry) {
-    if (session.breakGlass && caller().address !== entry.address && !fromPlace(parts.config.places, caller().address)) {
-      throw new ProdError('PLACE_REFUSED', 'it is not taken up from a place that is not listed', 'prod sessions ls')
-    }
-    entry.live.attach(link, have, offsets => startedMessage(session, offsets))
-    return
-  }
-  if (session.state !== 'closed') throw new ProdError('OUTCOME_UNKNOWN', `session ${id} is not on this broker`, `prod attach ${id}`)
-  link.send(startedMessage(session, {stdout: have.stdout, stderr: 0}))
-  const exit = session.exit ?? {unknown: 'no end record'}
-  link.sendFrame(frame.end, Buffer.from(await signedEnd(parts, {id, exit, endedBy: session.endedBy, stdoutBytes: have.stdout})))
 }
