@@ -36,7 +36,12 @@ function whoami(argv: readonly string[]): boolean {
   if (process.env.PROD_BROKER !== undefined && process.env.PROD_BROKER !== saved.broker) return false
   if (!(Date.parse(saved.expiresAt) > Date.now())) return false
   if (!json) return say(saved.text)
-  return typeof saved.json === 'object' && saved.json !== null && say(JSON.stringify(saved.json, null, 2))
+  return typeof saved.json === 'object' && saved.json !== null && say(inertJson(saved.json))
+}
+
+/** JSON that parses to the same value, in ASCII alone: nothing in a name acts on a terminal (TM-R1). Pure. */
+export function inertJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).replace(/[\u007f-\uffff]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Loaded only now; so this answer alone comes a tick later. */

@@ -43,7 +43,9 @@ test('TM-H18: who acknowledges what they never read does not fill the broker’s
   )
   await new Promise(resolve => socket.once('open', resolve))
   const client = {version: 'test', platform: 'test'}
-  socket.send(JSON.stringify({type: 'exec', key: newKey(), argv: ['endless'], targets: ['local'], reason, wait: true, stdin: false, client}))
+  socket.send(
+    JSON.stringify({type: 'exec', key: newKey(), argv: ['endless'], targets: ['local'], reason, wait: true, stdin: false, client}),
+  )
   await started
   socket.pause()
   // slower than the tool, so that no more is acknowledged than was sent

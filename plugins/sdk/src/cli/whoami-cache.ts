@@ -19,8 +19,8 @@ export function whoamiText({principal, groups, loggedInAt, expiresAt, grants}: W
   return [
     `${showLine(principal.name)} (${groups.map(showLine).join(', ') || 'in no group'}) at ${broker}`,
     `person: ${showLine(principal.person)}`,
-    `logged in: ${showWhen(loggedInAt, now)}, until ${expiresAt}`,
-    `grants: ${active.map(grant => `${showLine(grant.role)} until ${grant.expiresAt} (${grant.id})`).join(', ') || 'none'}`,
+    `logged in: ${showLine(showWhen(loggedInAt, now))}, until ${showLine(expiresAt)}`,
+    `grants: ${active.map(grant => `${showLine(grant.role)} until ${showLine(grant.expiresAt)} (${showLine(grant.id)})`).join(', ') || 'none'}`,
   ]
 }
 
