@@ -152,7 +152,7 @@ class TerminalEnd {
         connection.wrote(event.stream, event.bytes.byteLength)
         if (!taken) connection.signal('SIGHUP')
       } else if (event.type === 'end') {
-        this.#end = openEnd(this.#options.pins, event.jws)
+        this.#end = openEnd(this.#options.pins, event.jws, this.#started?.id)
         // a receipt follows at once; of an unknown end there is none, and the broker closes
       } else if (event.type === 'message') {
         const pending = this.#take(event.message, connection)

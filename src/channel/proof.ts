@@ -14,9 +14,11 @@ export interface Pins {
   logKey: string
 }
 
-/** The end frame's words. Throws OUTCOME_UNKNOWN where it is not signed by the pinned key. */
-export function openEnd(pins: Pins, jws: string): EndPayload {
-  return JSON.parse(verifyJws(pins.receiptKey, jws, 'prod-end+jws')) as EndPayload
+/** The end frame's words. Throws OUTCOME_UNKNOWN where it is not signed by the pinned key, or is the end of something else than what was started. */
+export function openEnd(pins: Pins, jws: string, started: string | undefined): EndPayload {
+  const end = JSON.parse(verifyJws(pins.receiptKey, jws, 'prod-end+jws')) as EndPayload
+  if (end.id !== started) throw new ProdError('OUTCOME_UNKNOWN', `the end that came is not that of ${started ?? 'this run'}`, 'prod doctor')
+  return end
 }
 
 /**

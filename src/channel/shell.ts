@@ -138,7 +138,7 @@ class ShellEnd {
         await passBytes('stdout', this.#plain ? this.#plain.push(event.bytes) : event.bytes)
         connection.wrote('stdout', event.bytes.byteLength)
       } else if (event.type === 'end') {
-        this.#end = openEnd(this.#options.pins, event.jws)
+        this.#end = openEnd(this.#options.pins, event.jws, this.#started?.id)
         return undefined
       } else if (event.type === 'message') {
         if (event.message.type === 'pending') return event.message.request

@@ -255,3 +255,9 @@ true
   expect(stdout.toString()).toBe('')
   expect(readFileSync(join(core.dir, 'people.json'), 'utf8')).toBe(people)
 })
+
+test('TM-A14: TM-A6: a path with an endless segment is refused in our form', async () => {
+  const answer = await fetch(`${core.url}/v1/runs/${'a'.repeat(300)}`)
+  expect([answer.status, answer.headers.get('x-correlation-id')?.slice(0, 4)]).toEqual([404, 'cor_'])
+  expect(await answer.text()).not.toContain('FST_')
+})

@@ -7,8 +7,8 @@ import {ProdError} from '@prod/sdk/errors'
 import ipaddr from 'ipaddr.js'
 import type {Config} from '../config.ts'
 
-// one written form: nothing encoded, no empty or dotted segment, no slash at the end
-const path = /^(?:\/|(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)$/
+// one written form: nothing encoded, no empty, dotted or endless segment, no slash at the end
+const path = /^(?:\/|(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,127})+)$/
 const json = /^application\/json(?:; ?charset="?utf-8"?)?$/i
 const label = /^[A-Za-z0-9._:-]{1,64}$/
 
