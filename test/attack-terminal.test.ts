@@ -3,7 +3,6 @@ import {whoamiText} from '@prod/sdk/cli/whoami-cache'
 import {expect, test} from 'vitest'
 import {inertJson} from '../src/fast.ts'
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
 const acting = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b]/
 const evil = '\u001b]0;pwned\u0007\u009b31m\u202ex\r'
 const who = {
