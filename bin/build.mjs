@@ -42,11 +42,14 @@ const stubDebug = {
 
 /**
  * What oclif does at every start and nobody here needs: sorting ids by locale (the first call loads ICU: 7 ms), looking for
- * Windows underneath, for which it loads child_process (3 ms), plugins by patterns (4 ms), files through threads (2 ms).
+ * Windows underneath, for which it loads child_process (3 ms), plugins by patterns (4 ms), files through threads (2 ms),
+ * and `import`, which kept code (src/code-cache.ts) has not: `require` reads both kinds of modules.
  */
 const oclifChanges = {
   'config/plugin.js': ['a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : a.id > b.id ? 1 : 0)'],
+  'config/ts-path.js': ['await import(href)', 'require(tsxPath)'],
   'config/plugin-loader.js': ['(0, minimatch_1.minimatch)(p, w)', 'p === w'],
+  'module-loader.js': ['await import((0, node_url_1.pathToFileURL)(filePath).href)', 'require(filePath)'],
   'util/fs.js': ["await (0, promises_1.readFile)(path, 'utf8')", "(0, node_fs_1.readFileSync)(path, 'utf8')"],
   'util/os.js': ["(await import('wsl-utils')).isWsl ? 'wsl' : ", ''],
 }
@@ -59,7 +62,7 @@ const lighterOclif = {
     if (!file) return
     const [from = '', to = ''] = oclifChanges[file] ?? []
     if (!code.includes(from)) this.error(`oclif's ${file} no longer has ${from}: look again at oclifChanges`)
-    return requireLater(code.replace(from, to), /^(?:const|var) (\w+) = ((?:__import\w+\()?require\(.+\));$/gm)
+    return requireLater(code.replaceAll(from, to), /^(?:const|var) (\w+) = ((?:__import\w+\()?require\(.+\));$/gm)
   },
 }
 
@@ -107,6 +110,7 @@ const {output} = await build.write({
   dir: root,
   format: 'cjs',
   minify: true,
+  dynamicImportInCjs: false,
   entryFileNames: '[name].js',
   chunkFileNames: 'dist/chunks/[name]-[hash].js',
   exports: 'named',

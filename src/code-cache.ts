@@ -1,7 +1,7 @@
 import {closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync} from 'node:fs'
 import Module from 'node:module'
 import {basename, dirname, join} from 'node:path'
-import {constants, Script} from 'node:vm'
+import {Script} from 'node:vm'
 
 // Node's own compile cache holds no function that was not compiled at once: at each start V8 reads again what it runs.
 
@@ -23,7 +23,7 @@ export function keepCode(folder: string, command: string | undefined, root: stri
   if (!command || !/^[a-z]{1,20}$/.test(command)) return
   const {build} = JSON.parse(readFileSync(join(root, 'dist/build.json'), 'utf8')) as {build: string}
   const path = join(folder, `${command}-${build}`)
-  const ours = (file: string) => file.startsWith(root) && /\/dist\/(commands|chunks|bundle|main\.js$)/.test(file)
+  const ours = (file: string) => file.startsWith(`${root}/`) && /^\/(plugins\/\w+\/dist\/bundle|dist)\//.test(file.slice(root.length))
   const kept = read(path)
   const scripts = new Map<string, Script>()
   let isWhole = true
@@ -40,7 +40,6 @@ export function keepCode(folder: string, command: string | undefined, root: stri
     const cachedData = kept.get(file)
     const script = new Script(`(function (exports, require, module, __filename, __dirname) {${code}\n})`, {
       filename: file,
-      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
       ...(cachedData && {cachedData}),
     })
     if (!cachedData || script.cachedDataRejected) isWhole = false
