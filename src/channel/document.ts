@@ -1,7 +1,7 @@
 /** An approval document as an approver sees it: rendered from its exact bytes alone, complete, nothing cut (TM-W6). */
 import type {ApprovalDocument} from '@prod/sdk'
-import {showDuration} from '@prod/sdk/cli/durations'
 import {sha256} from '@prod/sdk/document'
+import {showDuration} from '@prod/sdk/grammar/duration'
 import {showArgument, showArgv, showLine} from '@prod/sdk/text'
 
 /** What stands on the screen, and the digest of the bytes that it was made from. */

@@ -1,8 +1,9 @@
 import * as Flags from '@oclif/core/flags'
 import {api, type MetricsReport} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
-import {parseSince, showDuration} from '@prod/sdk/cli/durations'
+import {parseSince} from '@prod/sdk/cli/durations'
 import {paint} from '@prod/sdk/cli/output'
+import {showDuration} from '@prod/sdk/grammar/duration'
 
 type Values = MetricsReport['values']
 

@@ -3,8 +3,8 @@ import {api} from '@prod/sdk/api'
 import type {CatalogView} from '@prod/sdk/catalog-view'
 import {filter} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
-import {showDuration} from '@prod/sdk/cli/durations'
 import {table} from '@prod/sdk/cli/table'
+import {showDuration} from '@prod/sdk/grammar/duration'
 import {usableWords} from '../catalog/pick.ts'
 
 /** The roles that a person has or could ask for. */

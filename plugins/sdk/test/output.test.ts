@@ -17,11 +17,12 @@ import {join} from 'node:path'
 import {beforeEach, describe, expect, test} from 'vitest'
 import {argvLines} from '../src/cli/argv-text.ts'
 import {type Config, changeConfig, chooseBroker, listConfig, readConfig, writeConfig} from '../src/cli/config.ts'
-import {parseDuration, parseMoment, showDuration, showWhen} from '../src/cli/durations.ts'
+import {parseDuration, parseMoment, showWhen} from '../src/cli/durations.ts'
 import {cut, hasColour, paint, unpaint} from '../src/cli/output.ts'
 import {appendPrivate, places, privateFolder, readPrivate, writePrivate} from '../src/cli/places.ts'
 import {table} from '../src/cli/table.ts'
 import {sendUsage, spoolUsage, takeSpool, type UsageEvent} from '../src/cli/usage.ts'
+import {showDuration} from '../src/grammar/duration.ts'
 
 const refused = (why: RegExp): unknown => expect.objectContaining({code: 'CONFIG_INVALID', message: expect.stringMatching(why)})
 

@@ -2,6 +2,7 @@
 import type {ApprovalDocument, Principal, TargetRef, ToolClass} from '@prod/sdk'
 import {sealDocument} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
+import {showDuration} from '@prod/sdk/grammar/duration'
 import type {Structure} from '@prod/sdk/grammar/grammar'
 import {hasSecret} from '@prod/sdk/grammar/operands'
 import {checkArgv, parse} from '@prod/sdk/grammar/parse'
@@ -50,7 +51,7 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
   if (draft.durationSeconds > role.maxSeconds) {
     throw new ProdError(
       'DURATION_INVALID',
-      `${role.name} is given for at most ${role.maxSeconds} seconds`,
+      `${role.name} is given for at most ${showDuration(role.maxSeconds)}`,
       `prod request create ${role.name} -d ${role.maxSeconds}s`,
     )
   }
@@ -60,7 +61,7 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
     action: 'assume',
     class: role.class,
     environment: '',
-    summary: `the role ${role.name} for ${draft.durationSeconds} s`,
+    summary: `the role ${role.name} for ${showDuration(draft.durationSeconds)}`,
     lock: null,
     tool: null,
     target: null,

@@ -158,6 +158,8 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     ...terminal.size,
   }
   const alerted = request.breakGlass ? await alertBoth(serving, plan, session) : []
+  // alerting took its time: what holds now is what the commit leans on (TM-N4)
+  const {expect} = await clearForUse(parts, caller, stored)
   const review: Review | null =
     session.review === null
       ? null
@@ -177,6 +179,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
   const arrived = set.announce(session.id)
   const saved = await parts.store
     .commit({
+      expect,
       put: [
         putRequest({...request, state: 'started', result: session.id}, stored.version),
         putSession(session, 0),

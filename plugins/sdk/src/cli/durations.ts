@@ -1,5 +1,6 @@
 /** Spans and moments as people type and read them. All pure: now is passed in. */
 import {ProdError} from '../errors.ts'
+import {showDuration} from '../grammar/duration.ts'
 
 const unitSeconds: Record<string, number> = {s: 1, m: 60, h: 3600, d: 86_400}
 
@@ -19,21 +20,6 @@ export function parseDuration(text: string): number {
     seconds += Number(amount) * size
   }
   return seconds || invalid()
-}
-
-/** Seconds as `45s`, `30m`, `1h30m`, `2d`: the two largest units, rounded down. */
-export function showDuration(seconds: number): string {
-  let left = Math.max(0, Math.floor(seconds))
-  const parts: string[] = []
-  for (const unit of ['d', 'h', 'm', 's']) {
-    const size = unitSeconds[unit] as number
-    const amount = Math.floor(left / size)
-    left -= amount * size
-    if (amount > 0) parts.push(`${amount}${unit}`)
-    else if (parts.length > 0) break
-    if (parts.length === 2) break
-  }
-  return parts.join('') || '0s'
 }
 
 /** `in 5m`, `3h ago`, `now`: where a moment (ISO 8601) lies seen from `now`. */

@@ -19,3 +19,18 @@ export function parseDuration(text: string): number {
     throw new ProdError('DURATION_INVALID', `${JSON.stringify(text)} is no duration`, 'write it as 90s, 10m, 1h30m or 2d')
   return seconds
 }
+
+/** Seconds as `45s`, `30m`, `1h30m`, `2d`: the two largest units, rounded down. */
+export function showDuration(seconds: number): string {
+  let left = Math.max(0, Math.floor(seconds))
+  const parts: string[] = []
+  for (const unit of ['d', 'h', 'm', 's']) {
+    const size = units[unit] as number
+    const amount = Math.floor(left / size)
+    left -= amount * size
+    if (amount > 0) parts.push(`${amount}${unit}`)
+    else if (parts.length > 0) break
+    if (parts.length === 2) break
+  }
+  return parts.join('') || '0s'
+}
