@@ -46,12 +46,37 @@ test('TM-W6: what an approver is shown is complete: 5,000 characters and 4,000 a
 })
 
 test('TM-W6: every field that says what happens stands there', () => {
-  const all = shown({stdin: {bytes: 5, sha256: 'ef'.repeat(32)}, incident: 'INC-7', env: {MODE: 'safe'}, breakGlass: true, startAt: '2026-11-23T03:00:00.000Z'}).lines.join('\n')
-  for (const text of ['ab'.repeat(32), 'ef'.repeat(32), 'cd'.repeat(32), 'host:local', 'production', 'ops', 'INC-7', 'MODE=safe', 'the site answers slowly', 'a-1 at https://id.example', '2026-11-23', 'YES']) expect(all).toContain(text)
+  const all = shown({
+    stdin: {bytes: 5, sha256: 'ef'.repeat(32)},
+    incident: 'INC-7',
+    env: {MODE: 'safe'},
+    breakGlass: true,
+    startAt: '2026-11-23T03:00:00.000Z',
+  }).lines.join('\n')
+  for (const text of [
+    'ab'.repeat(32),
+    'ef'.repeat(32),
+    'cd'.repeat(32),
+    'host:local',
+    'production',
+    'ops',
+    'INC-7',
+    'MODE=safe',
+    'the site answers slowly',
+    'a-1 at https://id.example',
+    '2026-11-23',
+    'YES',
+  ])
+    expect(all).toContain(text)
 })
 
 test('TM-W6: TM-R1: words of others cannot draw a line of their own', () => {
   const {lines} = shown({argv: ['unit', 'a\u001b[31m\r\u202eb', "a' 'b"], reason: 'line\nasked by: bob'})
   expect(lines.join('\n')).not.toMatch(/[\u001b\r\u202e]/)
-  expect(lines.join('\n').split('\n').filter(line => line.startsWith('asked by:'))).toEqual(['asked by:     alice (a-1 at https://id.example)'])
+  expect(
+    lines
+      .join('\n')
+      .split('\n')
+      .filter(line => line.startsWith('asked by:')),
+  ).toEqual(['asked by:     alice (a-1 at https://id.example)'])
 })
