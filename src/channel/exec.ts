@@ -109,35 +109,45 @@ class TerminalEnd {
     if (this.#stdinOn) process.stdin.destroy()
   }
 
-  /** A lost link is taken up again with what is known: the run, or the request that waits. */
+  /**
+   * A lost link is taken up again with what is known: the run, the request that waits, or, where not even that is known, the
+   * same words under the same key, which the broker does not take twice (TM-N3).
+   */
   async #comeBack(lost: LinkLost): Promise<StreamConnection> {
-    const id = this.#started?.id ?? this.#request
-    if (id === undefined)
-      throw new ProdError(
-        'BROKER_UNREACHABLE',
-        'the connection was lost before anything was asked for',
-        'try again: a repeated request is not made twice',
-        {cause: lost},
-      )
-    say(`connection lost; taking up ${id} again`)
+    const {first} = this.#options
+    const id = this.#started?.id ?? this.#request ?? (first.type === 'attach' ? first.id : undefined)
+    // what was read of stdin before the start is gone with the link, and cannot be read again
+    if (!this.#started && this.#stdinOn) {
+      const [what, next] =
+        id === undefined ? ['what became of it is unknown', 'prod request ls --mine'] : [`${id} waits`, `prod attach ${id} < FILE`]
+      throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost, and with it the stdin that was read; ${what}`, next, {cause: lost})
+    }
+    say(`connection lost; taking up ${id ?? 'the request'} again`)
     const until = Date.now() + comeBackMilliseconds
     for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
       try {
         return await openStream({
           broker: this.#options.broker,
           session: this.#options.session,
-          first: {type: 'attach', id, have: lost.have, stdin: this.#stdinOn, client: clientInfo()},
-          stdin: lost.stdin,
+          ...(id === undefined
+            ? {first}
+            : {first: {type: 'attach', id, have: lost.have, stdin: this.#stdinOn, client: clientInfo()} as const, stdin: lost.stdin}),
         })
       } catch (error) {
         const again =
           error instanceof ProdError &&
           (error.code === 'BROKER_UNREACHABLE' || error.code === 'LINK_LOST' || error.code === 'STORE_UNAVAILABLE')
         if (!again || Date.now() > until) {
-          if (!again || !this.#started) throw error
-          throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost while ${id} ran; its outcome is unknown`, `prod attach ${id}`, {
-            cause: error,
-          })
+          if (!again) throw error
+          const next = id === undefined ? 'prod request ls --mine' : `prod attach ${id}`
+          throw new ProdError(
+            'OUTCOME_UNKNOWN',
+            `the connection was lost and did not come back; the outcome of ${id ?? 'the request'} is unknown`,
+            next,
+            {
+              cause: error,
+            },
+          )
         }
       }
       await new Promise(resolve => setTimeout(resolve, wait))
