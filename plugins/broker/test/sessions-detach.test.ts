@@ -1,6 +1,6 @@
 import {api} from '@prod/sdk/api'
 import {expect, test} from 'vitest'
-import {startCore, until} from './core.ts'
+import {startCore} from './core.ts'
 import {openCuttable} from './sessions-shell.ts'
 
 // in a file of its own: for 15 seconds nothing else may touch this broker
@@ -10,7 +10,7 @@ test('a shell whose link stays cut is ended after 15 seconds', {timeout: 40_000}
   const link = await openCuttable(alice)
   link.cut()
   const state = async () => alice.client.call(api.showSession, {id: link.id})
-  await until(async () => (await state()).state === 'closed', 'its end')
+  await expect.poll(async () => (await state()).state, {timeout: 30_000, interval: 200}).toBe('closed')
   const {openedAt, closedAt, endedBy} = await state()
   expect(endedBy).toBe('detached')
   const seconds = (Date.parse(closedAt as string) - Date.parse(openedAt)) / 1000
