@@ -7,7 +7,7 @@ export type Isolation = 'namespaces' | 'bubblewrap' | 'processes'
 
 /** What the runner is told once, before anything runs. */
 export interface Settings {
-  /** the broker's listening socket */
+  /** where the runner listens for the broker's connections, in a folder of its own */
   socket: string
   /** folder for the private directories of runs */
   folder: string
@@ -61,8 +61,6 @@ export type Limit = 'wall' | 'cpu' | 'memory' | 'processes' | 'file'
 export type ToTerminal =
   | {
       type: 'start'
-      socket: string
-      tokens: {stdin: string; stdout: string}
       bash: string
       command: Command
       size: TerminalSize

@@ -1,13 +1,14 @@
 /** The broker's end: it starts the runner, asks it, and holds the streams that the runner hands to the tools. */
 import {type ChildProcess, fork} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
-import type {Socket} from 'node:net'
+import {rmSync} from 'node:fs'
 import {dirname} from 'node:path'
 import {Readable, Writable} from 'node:stream'
 import type {Access, Channel, Exit, StartOptions, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import {type Links, listen} from './links.ts'
-import type {FromRunner, Isolation, Limit, Platform, ToRunner} from './messages.ts'
+import {makeFolders} from './links.ts'
+import {type FromRunner, type Isolation, type Limit, type Platform, type ToRunner, tokenBytes} from './messages.ts'
+import {Output, openInput} from './streams.ts'
 import type {Target} from './target.ts'
 
 /** What a runner is started with: {@link StartOptions}, and for tests the isolation to use. */
@@ -42,7 +43,7 @@ export async function startRunner(
   dead: readonly string[] = [],
   instance = randomBytes(9).toString('hex'),
 ): Promise<Runner> {
-  const links = await listen()
+  const {folder, socket} = makeFolders()
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
   const child = fork(new URL(`./runner${extension}`, import.meta.url), [], {
     execArgv: [...(extension === '.ts' ? ['--conditions=source'] : []), '--max-old-space-size=128', '--max-semi-space-size=1'],
@@ -57,7 +58,7 @@ export async function startRunner(
     child.once('exit', () => resolve())
     child.once('error', () => resolve())
   }).then(() => {
-    links.close()
+    rmSync(folder, {recursive: true, force: true})
     for (const each of waiting.values()) {
       each.refused(new ProdError('TARGET_UNREACHABLE', lost.unknown, 'prod doctor'))
       each.ended(lost, null)
@@ -69,7 +70,7 @@ export async function startRunner(
     const busy = waiting.size > 0
     for (const each of [child, child.channel]) busy ? each?.ref() : each?.unref()
   }
-  const platform = await ready(child, links, options, dead, instance)
+  const platform = await ready(child, {folder, socket}, options, dead, instance)
   child.on('message', (message: FromRunner) => {
     if (message.type === 'ready') return
     const asked = waiting.get(message.id)
@@ -93,7 +94,7 @@ export async function startRunner(
     pid: child.pid as number,
     platform,
     gone,
-    open: (use, signal) => openChannel({links, tell, wait, gone}, use, signal),
+    open: (use, signal) => openChannel({socket, tell, wait}, use, signal),
     inspect: program =>
       new Promise((resolve, reject) => {
         const id = randomBytes(9).toString('hex')
@@ -110,7 +111,7 @@ export async function startRunner(
 
 async function ready(
   child: ChildProcess,
-  links: Links,
+  {folder, socket}: {folder: string; socket: string},
   options: RunnerOptions,
   dead: readonly string[],
   instance: string,
@@ -118,10 +119,10 @@ async function ready(
   const {development, hide, isolation = null} = options
   // a tool of the same user knocks at no socket of ours
   const settings = {
-    socket: links.socket,
-    folder: links.folder,
+    socket,
+    folder,
     development,
-    hide: [...hide, dirname(links.socket)],
+    hide: [...hide, dirname(socket)],
     isolation,
     dead: [...dead],
     instance,
@@ -143,35 +144,25 @@ async function ready(
 }
 
 async function openChannel(
-  {
-    links,
-    tell,
-    wait,
-    gone,
-  }: {links: Links; tell: (message: ToRunner) => void; wait: (id: string, each: Waiting) => void; gone: Promise<void>},
+  {socket, tell, wait}: {socket: string; tell: (message: ToRunner) => void; wait: (id: string, each: Waiting) => void},
   use: Use,
   signal: AbortSignal,
 ): Promise<Channel> {
   if (use.kind === 'forward') throw new ProdError('TARGET_INVALID', 'this machine forwards no ports', 'prod targets')
   signal.throwIfAborted()
   const id = randomBytes(9).toString('hex')
-  const input = use.kind === 'shell' || use.stdin ? links.expect() : null
-  const output = links.expect()
-  const errors = use.kind === 'exec' ? links.expect() : null
-  const all = [input, output, errors].filter(each => each !== null)
-  const sockets: Socket[] = []
-  for (const each of all) void each.connection.then(socket => sockets.push(socket))
+  const newToken = () => randomBytes(tokenBytes / 2).toString('hex')
+  const tokens = {
+    stdin: use.kind === 'shell' || use.stdin ? newToken() : null,
+    stdout: newToken(),
+    stderr: use.kind === 'exec' ? newToken() : null,
+  }
 
   let limit: Limit | undefined
   let finish: (exit: Exit) => void = () => {}
   const ended = new Promise<Exit>(resolve => {
     finish = resolve
   })
-  const abandon = () => {
-    tell({type: 'end', id})
-    for (const each of all) each.forget()
-    for (const socket of sockets) socket.destroy()
-  }
   let leave = () => {}
   const opened = new Promise<void>((resolve, reject) => {
     wait(id, {
@@ -186,28 +177,19 @@ async function openChannel(
     leave = () => reject(signal.reason as Error)
     signal.addEventListener('abort', leave, {once: true})
   })
-  tell({type: 'open', id, use, tokens: {stdin: input?.token ?? null, stdout: output.token, stderr: errors?.token ?? null}})
+  tell({type: 'open', id, use, tokens})
+  const stdout = new Output(socket, tokens.stdout)
+  const stderr = tokens.stderr === null ? Readable.from([]) : new Output(socket, tokens.stderr)
+  const stdin = tokens.stdin === null ? new Writable({write: (_chunk, _encoding, done) => done()}) : openInput(socket, tokens.stdin)
   try {
     await opened
   } catch (error) {
-    abandon()
+    tell({type: 'end', id})
+    for (const each of [stdin, stdout, stderr]) each.destroy()
     throw error
   } finally {
     signal.removeEventListener('abort', leave)
   }
-  // a connection that was on its way when the runner died never arrives
-  const arrived = async (connection: Promise<Socket>): Promise<Socket> => {
-    const socket = await Promise.race([connection, gone])
-    if (!socket) throw new ProdError('TARGET_UNREACHABLE', lost.unknown, 'prod doctor')
-    return socket
-  }
-  const stdout = await arrived(output.connection)
-  const stderr = errors ? await arrived(errors.connection) : Readable.from([])
-  const stdin = input ? await arrived(input.connection) : new Writable({write: (_chunk, _encoding, done) => done()})
-  // nothing goes the other way: what a tool reads from its output ends, what it writes to its input is dropped
-  stdout.end()
-  if (errors) (stderr as Socket).end()
-  if (input) (stdin as Socket).resume()
   void ended.then(() => {
     stdin.destroy()
   })

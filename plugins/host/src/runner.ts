@@ -10,7 +10,7 @@ import {type Account, accountFor} from './accounts.ts'
 import {commandLine} from './command.ts'
 import {completeEnvironment} from './environment.ts'
 import {bubblewrapCages, type Cages, exitOf, findInstruments, namespaceCages, watchedCages} from './isolation.ts'
-import {connect} from './links.ts'
+import {type Links, listen} from './links.ts'
 import type {FromRunner, FromTerminal, Isolation, Platform, Settings, Tokens, ToRunner, ToTerminal} from './messages.ts'
 import {isMarked, listProcesses, signalProcess} from './processes.ts'
 import {holdProgram} from './program.ts'
@@ -27,6 +27,7 @@ const live = new Map<string, Live>()
 const opening = new Map<string, {unwanted: boolean}>()
 let settings: Settings
 let cages: Cages
+let streams: Links
 
 const say = (message: FromRunner) => {
   // a broker that is gone hears nothing: the end of the channel says so
@@ -101,6 +102,7 @@ async function begin(given: Settings): Promise<void> {
     changesUser: process.getuid?.() === 0,
     terminal: instruments.setsid !== undefined && instruments.bash !== undefined,
   }
+  streams = await listen(settings.socket)
   say({type: 'ready', platform})
 }
 
@@ -158,6 +160,11 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
   let folder: string | undefined
   let cage: Awaited<ReturnType<Cages['take']>> | undefined
   try {
+    // nothing comes on them before we say that it is open, and by then they are the tool's alone
+    const sockets = await Promise.all(
+      [tokens.stdin, tokens.stdout, tokens.stderr].map(token => (token === null ? null : streams.take(token))),
+    )
+    links.push(...sockets.filter(socket => socket !== null))
     const places = await makePlaces(account)
     folder = places.folder
     cage = await cages.take()
@@ -173,10 +180,6 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
     if (use.kind === 'exec' && held) {
       const program = held.script ? 'script' : 'binary'
       const command = commandLine(instruments, cage, {...plan, program, argv: use.argv})
-      const sockets = await Promise.all(
-        [tokens.stdin, tokens.stdout, tokens.stderr].map(async token => (token === null ? null : connect(settings.socket, token))),
-      )
-      links.push(...sockets.filter(socket => socket !== null))
       if (opening.get(id)?.unwanted) throw new ProdError('TARGET_UNREACHABLE', 'it was ended before it began', 'prod doctor')
       const child = spawn(command.file, command.args, {
         ...(account && instruments.setpriv === undefined ? {uid: account.uid, gid: account.gid} : {}),
@@ -189,7 +192,7 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
       if (child.pid === undefined) throw new Error('no process')
       root = child.pid
     } else {
-      const started = await openTerminal(plan, use as Extract<Use, {kind: 'shell'}>, tokens, cage)
+      const started = await openTerminal(plan, use as Extract<Use, {kind: 'shell'}>, links, cage)
       root = started.pid
       exited = started.exited
       terminal = started.terminal
@@ -220,11 +223,11 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
 async function openTerminal(
   plan: Omit<Parameters<typeof commandLine>[2], 'program' | 'argv'>,
   use: Extract<Use, {kind: 'shell'}>,
-  tokens: Tokens,
+  [input, output]: Socket[],
   cage: Parameters<typeof commandLine>[1],
 ) {
   const {bash, setsid} = instruments
-  if (bash === undefined || setsid === undefined || tokens.stdin === null)
+  if (bash === undefined || setsid === undefined)
     throw new ProdError('TARGET_UNREACHABLE', 'a shell needs bash and setsid on this machine', 'prod doctor')
   const comfort = {TERM: 'xterm-256color', SHELL: bash, HISTFILE: '/dev/null'}
   // nobody's start-up files: what a person sees is the same on every machine and cannot be prepared by another
@@ -236,15 +239,13 @@ async function openTerminal(
     env: {},
     cwd: '/',
     execArgv: process.execArgv,
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc', input ?? 'ignore', output ?? 'ignore'],
     serialization: 'json',
   })
   const owner = plan.account && {uid: plan.account.uid, gid: plan.account.gid}
   const identity = plan.account && instruments.setpriv === undefined ? owner : null
   terminal.send({
     type: 'start',
-    socket: settings.socket,
-    tokens: {stdin: tokens.stdin, stdout: tokens.stdout},
     bash,
     command: {...command, file: setsid, args: ['--ctty', command.file, ...command.args]},
     size: use.size,

@@ -2,8 +2,8 @@
 import {spawn} from 'node:child_process'
 import {closeSync, constants, fchownSync, openSync} from 'node:fs'
 import {createRequire} from 'node:module'
+import {Socket} from 'node:net'
 import {ReadStream} from 'node:tty'
-import {connect} from './links.ts'
 import type {FromTerminal, ToTerminal} from './messages.ts'
 
 /** What the compiled part of node-pty gives: a pair of descriptors, and their size. */
@@ -29,10 +29,11 @@ process.on('message', (message: ToTerminal) => {
   })
 })
 
-async function start({socket, tokens, bash, command, size, owner, identity}: Extract<ToTerminal, {type: 'start'}>): Promise<void> {
+async function start({bash, command, size, owner, identity}: Extract<ToTerminal, {type: 'start'}>): Promise<void> {
   const {requireBinary} = createRequire(import.meta.url)('@lydell/node-pty/requireBinary.js') as {requireBinary: (file: string) => Pty}
   const pty = requireBinary('pty.node')
-  const [input, output] = await Promise.all([connect(socket, tokens.stdin), connect(socket, tokens.stdout)])
+  // the runner gave us the broker's ends as our own: what is typed, what is shown
+  const [input, output] = [4, 5].map(fd => new Socket({fd, allowHalfOpen: true}).on('error', () => {})) as [Socket, Socket]
   const {master, slave, pty: name} = pty.open(size.columns, size.rows)
   if (owner) fchownSync(slave, owner.uid, owner.gid)
   // the shell gets its three descriptors and no more: ours of its side closes on execution, the other one must be closed

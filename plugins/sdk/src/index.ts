@@ -10,6 +10,7 @@ export {
   type Channel,
   definePrimitive,
   type FoundTarget,
+  type Lender,
   type Permission,
   type Primitive,
   type StartOptions,

@@ -51,6 +51,18 @@ export interface Channel {
   readonly limit?: string
 }
 
+/**
+ * What `stdout` and `stderr` of a channel may be besides Readable: they lend their bytes instead of giving them away, so that a fast
+ * program costs no memory. One way or the other, from the start.
+ */
+export interface Lender {
+  /**
+   * Calls `take` with each piece, which is valid until it returns, or until what it returns has resolved; so long nothing more is read.
+   * Resolves at the end. A failure of `take` destroys the stream and is what this rejects with.
+   */
+  lend(take: (bytes: Uint8Array) => Promise<void> | undefined): Promise<void>
+}
+
 /** A target that a primitive found by itself; `address` is whole, as `id:where`. */
 export interface FoundTarget {
   address: string

@@ -23,6 +23,8 @@ export interface Link {
   send(message: ServerMessage): void
   /** Binary frame of a kind; split to {@link maxFrameBytes}. */
   sendFrame(kind: number, bytes: Uint8Array): void
+  /** A frame as it is, its kind first. It is read later too: it must not change before the far end has it. */
+  sendWhole(frame: Uint8Array): void
   onMessage: (message: ClientMessage) => void
   /** Binary frames, and `stdin-end` as a `close` frame, in order. Kept (at most twice the window) while nobody listens: null. */
   onFrame: ((kind: number, bytes: Uint8Array) => void) | null
@@ -69,6 +71,9 @@ export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMe
         out.set(part, 1)
         socket.send(out)
       }
+    },
+    sendWhole(whole) {
+      if (!gone) socket.send(whole)
     },
     onMessage: () => {},
     get onFrame() {

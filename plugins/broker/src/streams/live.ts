@@ -2,13 +2,13 @@
  * A running channel and whoever watches it: bytes are counted, hashed and kept until the client has acknowledged them, so
  * that a cut link loses none and a slow client slows the tool, not the broker's memory (TM-H18).
  */
-import {createHash, type Hash} from 'node:crypto'
 import type {Readable} from 'node:stream'
-import type {Channel, Digest, Receipt, TerminalSize} from '@prod/sdk'
+import type {Channel, Digest, Lender, Receipt, TerminalSize} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import {frame, type ServerMessage, windowBytes} from '@prod/sdk/wire'
+import {frame, maxFrameBytes, type ServerMessage, windowBytes} from '@prod/sdk/wire'
 import {parseStrictJson} from '../http/strict-json.ts'
 import type {Link} from './link.ts'
+import {Outlet} from './outlet.ts'
 
 /** What a feature hangs on a live channel. */
 export interface LiveHooks {
@@ -44,17 +44,8 @@ export interface Live {
   readonly onlookers: Set<(stream: 'stdout' | 'resize', bytes: Uint8Array) => void>
 }
 
-interface Outlet {
-  kind: number
-  source: Readable
-  hash: Hash
-  total: number
-  acked: number
-  sent: number
-  /** bytes [acked, total) */
-  pending: Uint8Array[]
-  room: () => void
-}
+/** How long output may wait for more of it, so that many small writes of a program become few frames. */
+const gatherMilliseconds = 1
 
 /** Starts reading a channel. Nothing is sent before `attach`. */
 export function goLive(id: string, principal: {iss: string; sub: string}, channel: Channel, hooks: LiveHooks): Live {
@@ -73,7 +64,14 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     announceOver = resolve
   })
   const onlookers: Live['onlookers'] = new Set()
-  const outlets = {stdout: outlet(frame.stdout, channel.stdout), stderr: outlet(frame.stderr, channel.stderr)}
+  const outlets = {stdout: new Outlet(frame.stdout), stderr: new Outlet(frame.stderr)}
+  let room = Promise.withResolvers<void>()
+  const makeRoom = (): void => {
+    room.resolve()
+    room = Promise.withResolvers()
+  }
+  let flushedAt = 0
+  let gathering: NodeJS.Timeout | undefined
 
   const end = async (why: string): Promise<void> => {
     if (!exited) endedBy ??= why
@@ -84,31 +82,23 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     void end(why).catch(() => {})
   }
 
-  const flush = (one: Outlet): void => {
+  const flush = (): void => {
+    clearTimeout(gathering)
+    gathering = undefined
+    flushedAt = performance.now()
     if (!link) return
-    let at = one.acked
-    for (const bytes of one.pending) {
-      const from = Math.max(0, one.sent - at)
-      at += bytes.byteLength
-      if (from >= bytes.byteLength) continue
-      link.sendFrame(one.kind, from === 0 ? bytes : bytes.subarray(from))
-      one.sent = at
-    }
+    const {sendFrame, sendWhole} = link
+    outlets.stdout.send(sendWhole, rest => sendFrame(frame.stdout, rest))
+    outlets.stderr.send(sendWhole, rest => sendFrame(frame.stderr, rest))
+  }
+  /** At once what comes alone or is much; what comes soon after something else may wait a moment. */
+  const flushSoon = (one: Outlet): void => {
+    if (one.unsent >= maxFrameBytes || performance.now() - flushedAt >= gatherMilliseconds) flush()
+    else gathering ??= setTimeout(flush, gatherMilliseconds)
   }
   const acknowledge = (one: Outlet, count: number): void => {
-    if (count < one.acked || count > one.sent) throw new ProdError('BAD_REQUEST', 'an acknowledgement of bytes that were not sent')
-    let rest = count - one.acked
-    one.acked = count
-    while (rest > 0) {
-      const first = one.pending[0] as Uint8Array
-      if (first.byteLength > rest) {
-        one.pending[0] = first.subarray(rest)
-        break
-      }
-      rest -= first.byteLength
-      one.pending.shift()
-    }
-    one.room()
+    one.acknowledge(count)
+    makeRoom()
   }
   /** What still waits in our socket cannot have been taken: who says so would have us keep all that a tool puts out (TM-H18). */
   const refuseUntaken = (from: Link): void => {
@@ -126,54 +116,58 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   }
   const sayEnd = (): void => {
     if (!link || !finished) return
+    flush()
     link.sendFrame(frame.end, Buffer.from(finished.endFrame))
     if (finished.receipt) link.send({type: 'receipt', receipt: finished.receipt})
   }
 
-  const pump = async (name: 'stdout' | 'stderr'): Promise<void> => {
+  /** Takes one piece of output, which may be gone when this has returned, or when what it returns has resolved. */
+  const take = (name: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> | undefined => {
+    outlets[name].see(bytes)
+    const seen = hooks.output?.(name, bytes)
+    return seen ? seen.then(() => pass(name, bytes)) : pass(name, bytes)
+  }
+  const pass = (name: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> | undefined => {
     const one = outlets[name]
+    if (hooks.maxOutputBytes !== undefined && outlets.stdout.total + outlets.stderr.total > hooks.maxOutputBytes) endLater('limit: output')
+    if (name === 'stdout') for (const look of onlookers) look('stdout', bytes)
+    if (abandoned) {
+      one.drop()
+      return undefined
+    }
+    one.keep(bytes)
+    flushSoon(one)
+    return isFull(one) ? untilRoom(one) : undefined
+  }
+  const isFull = (one: Outlet): boolean => one.total - one.acked >= windowBytes && !exited && !abandoned
+  const untilRoom = async (one: Outlet): Promise<void> => {
+    while (isFull(one)) await room.promise
+  }
+
+  const pump = async (name: 'stdout' | 'stderr'): Promise<void> => {
+    const source: Readable & Partial<Lender> = channel[name]
     try {
-      for await (const chunk of one.source) {
-        const bytes = chunk as Uint8Array
-        one.hash.update(bytes)
-        one.total += bytes.byteLength
-        await hooks.output?.(name, bytes)
-        if (hooks.maxOutputBytes !== undefined && outlets.stdout.total + outlets.stderr.total > hooks.maxOutputBytes)
-          endLater('limit: output')
-        if (name === 'stdout') for (const look of onlookers) look('stdout', bytes)
-        if (abandoned) {
-          one.acked = one.sent = one.total
-          continue
-        }
-        one.pending.push(bytes)
-        flush(one)
-        while (one.total - one.acked >= windowBytes && !exited && !abandoned) await new Promise<void>(resolve => (one.room = resolve))
-      }
+      if (source.lend) await source.lend(bytes => take(name, bytes))
+      else for await (const chunk of source) await take(name, chunk as Uint8Array)
     } catch {
       endLater('recording lost')
     }
   }
-  const letGo = (): void => {
-    for (const one of Object.values(outlets)) one.room()
-  }
   void channel.ended.then(() => {
     exited = true
-    letGo()
+    makeRoom()
   })
   const read = (async () => {
     await Promise.all([pump('stdout'), pump('stderr')])
     await channel.ended
     if (endedBy === null && channel.limit) endedBy = `limit: ${channel.limit}`
-    return {stdout: digestOf(outlets.stdout), stderr: digestOf(outlets.stderr), endedBy}
+    return {stdout: outlets.stdout.digest(), stderr: outlets.stderr.digest(), endedBy}
   })()
 
   const abandon = (): void => {
     abandoned = true
-    for (const one of Object.values(outlets)) {
-      one.pending = []
-      one.acked = one.sent = one.total
-    }
-    letGo()
+    for (const one of Object.values(outlets)) one.drop()
+    makeRoom()
     settle()
   }
   const left = (): void => {
@@ -219,14 +213,14 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       }
       clearTimeout(detach)
       link = next
-      outlets.stdout.sent = Math.max(outlets.stdout.acked, have.stdout)
-      outlets.stderr.sent = Math.max(outlets.stderr.acked, have.stderr)
+      outlets.stdout.restart(have.stdout)
+      outlets.stderr.restart(have.stderr)
       next.send(started({stdout: outlets.stdout.sent, stderr: outlets.stderr.sent}))
       if (hooks.stdin) next.send({type: 'window', stdin: stdinTotal + stdinQueued})
       for (const one of Object.values(outlets)) {
         if (one.sent > one.acked) acknowledge(one, one.sent)
-        flush(one)
       }
+      flush()
       sayEnd()
       settle()
       next.onFrame = (kind, bytes) => {
@@ -263,14 +257,6 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       settle()
     },
   }
-
-  function outlet(kind: number, source: Readable): Outlet {
-    return {kind, source, hash: createHash('sha256'), total: 0, acked: 0, sent: 0, pending: [], room: () => {}}
-  }
-}
-
-function digestOf({total, hash}: Outlet): Digest {
-  return {bytes: total, sha256: hash.copy().digest('hex')}
 }
 
 function readSize(bytes: Uint8Array): TerminalSize {
