@@ -162,7 +162,7 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
   try {
     // nothing comes on them before we say that it is open, and by then they are the tool's alone
     const sockets = await Promise.all(
-      [tokens.stdin, tokens.stdout, tokens.stderr].map(token => (token === null ? null : streams.take(token))),
+      [tokens.stdin, tokens.stdout, tokens.stderr].map(async token => (token === null ? null : streams.take(token))),
     )
     links.push(...sockets.filter(socket => socket !== null))
     const places = await makePlaces(account)
