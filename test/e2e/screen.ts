@@ -60,9 +60,12 @@ export async function openScreen(
   emulator.onData(answer => child.write(answer)) // what a terminal answers by itself
   const ended = new Promise<number>(resolve => {
     child.onExit(({exitCode, signal}) => {
-      over = true
-      emulator.write('', wake)
-      resolve(signal ? 128 + signal : exitCode)
+      // the emulator reads in its own time: it is over when all that was written is on the screen
+      emulator.write('', () => {
+        over = true
+        wake()
+        resolve(signal ? 128 + signal : exitCode)
+      })
     })
   })
   onTestFinished(() => {
