@@ -34,8 +34,11 @@ export interface Config {
       }
     | {kind: 'dev'; clientId: string; issuerPort: number}
   store: {kind: 'sqlite'}
-  catalogDir: string
-  policyDir: string
+  /** plain folders, or else `policy`: exactly one of the two */
+  catalogDir: string | null
+  policyDir: string | null
+  /** a signed bundle: its file, whose signatures count and how many it needs; only reading is allowed under one that is older */
+  policy: {bundle: string; keys: string[]; signatures: number; maxAgeHours: number | null} | null
   plugins: PluginChoice[]
   channels: {name: string; notifier: string; config: Record<string, unknown>}[]
   /** names of two channels that must accept a break-glass alert */
@@ -67,7 +70,7 @@ const seconds = (maximum: number) => ({type: 'integer', minimum: 1, maximum})
 export const configSchema = {
   type: 'object',
   additionalProperties: false,
-  required: ['dir', 'origin', 'identity', 'catalogDir', 'policyDir', 'channels', 'alertChannels', 'places', 'recordingRecipients'],
+  required: ['dir', 'origin', 'identity', 'channels', 'alertChannels', 'places', 'recordingRecipients'],
   properties: {
     dir: text,
     listen: {type: 'object', additionalProperties: false, properties: {host: text, port, metricsPort: port}},
@@ -92,6 +95,17 @@ export const configSchema = {
     store: {type: 'object', additionalProperties: false, required: ['kind'], properties: {kind: {const: 'sqlite'}}},
     catalogDir: text,
     policyDir: text,
+    policy: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['bundle', 'keys'],
+      properties: {
+        bundle: text,
+        keys: {type: 'array', items: text, minItems: 1, maxItems: 20, uniqueItems: true},
+        signatures: {type: 'integer', minimum: 1, maximum: 20},
+        maxAgeHours: {type: 'integer', minimum: 1, maximum: 8760},
+      },
+    },
     plugins: {
       type: 'array',
       uniqueItems: true,
@@ -176,6 +190,14 @@ export async function readConfig(path: string): Promise<Config> {
     }
   }
   if (faults.length > 0) throw new ProdError('CONFIG_INVALID', `${path}: ${faults.join('; ')}`, 'see docs/operating.md')
+  const folders = ['catalogDir', 'policyDir'].filter(key => Object.hasOwn(value as object, key)).length
+  if (folders !== (Object.hasOwn(value as object, 'policy') ? 0 : 2)) {
+    throw new ProdError(
+      'CONFIG_INVALID',
+      `${path}: policy comes either signed, policy: {bundle, keys}, or from folders, catalogDir and policyDir`,
+      'prod policy build --dir DIR --out FILE',
+    )
+  }
   // biome-ignore lint/suspicious/noExplicitAny: the schema has been checked
   const given = value as any
   const config: Config = {
@@ -184,8 +206,9 @@ export async function readConfig(path: string): Promise<Config> {
     name: given.name ?? new URL(given.origin).hostname,
     development: false,
     dir: resolve(base, given.dir),
-    catalogDir: resolve(base, given.catalogDir),
-    policyDir: resolve(base, given.policyDir),
+    catalogDir: given.catalogDir === undefined ? null : resolve(base, given.catalogDir),
+    policyDir: given.policyDir === undefined ? null : resolve(base, given.policyDir),
+    policy: given.policy ? {signatures: 1, maxAgeHours: null, ...given.policy, bundle: resolve(base, given.policy.bundle)} : null,
     listen: {host: '127.0.0.1', port: 8443, metricsPort: 9464, ...given.listen},
     tls: given.tls ? {certFile: resolve(base, given.tls.certFile), keyFile: resolve(base, given.tls.keyFile)} : null,
     identity: {

@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import type {GrantProvider, NoticeChannel, Primitive} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {storeFile} from '@prod/sdk/log/folder'
+import {parseVerifierKey, verifierKey} from '@prod/sdk/log/note'
 import {tellFolded} from './audit/refusals.ts'
 import {auditRoutes} from './audit/routes.ts'
 import {catalogRoutes} from './catalog/routes.ts'
@@ -17,14 +18,14 @@ import {startServer} from './http/server.ts'
 import {identityRoutes} from './identity/routes.ts'
 import {openIdentity} from './identity-providers/open.ts'
 import {newId} from './ids.ts'
-import {openFolder, openKeys} from './keys.ts'
+import {type Keys, openFolder, openKeys} from './keys.ts'
 import {doctorRoutes} from './metrics/doctor.ts'
 import {renderPrometheus} from './metrics/prometheus.ts'
 import {metricsRoutes} from './metrics/routes.ts'
 import {deliverDue} from './outbox/deliver.ts'
 import type {Parts} from './parts.ts'
 import {loadPlugins} from './plugins.ts'
-import {BundleRefused, showFinding, watchBundle} from './policy/index.ts'
+import {BundleRefused, type Folders, readPolicyKeys, type SignedFile, showFinding, watchBundle} from './policy/index.ts'
 import {requestRoutes} from './requests/routes.ts'
 import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
 import {recover} from './runs/recover.ts'
@@ -40,6 +41,8 @@ const tickMilliseconds = 500
 const reconcileMilliseconds = 120_000
 const forgetMilliseconds = 60_000
 const drainMilliseconds = 10_000
+/** In the data folder: the newest signed bundle that was loaded. */
+const keptBundleFile = 'policy.bundle'
 
 /** The ready line (`--json`). */
 export interface Ready {
@@ -117,9 +120,9 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     peopleFile,
     recordingKeyFile,
   ]
-  const hide = [...files, 'keys', 'recordings', 'outputs', 'alerts']
+  const hide = [...files, keptBundleFile, 'keys', 'recordings', 'outputs', 'alerts']
     .map(name => join(config.dir, name))
-    .concat(config.catalogDir, config.policyDir)
+    .concat([config.catalogDir, config.policyDir, config.policy?.bundle ?? null].filter(place => place !== null))
   for (const {primitive} of plugins) {
     if (!primitive) continue
     primitives.set(primitive.id, primitive)
@@ -155,7 +158,14 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     choice.alarm(JSON.stringify({at: new Date().toISOString(), level: 'alarm', what, ...detail}))
   }
   const bundles = await watchBundle(
-    {catalogDir: config.catalogDir, policyDir: config.policyDir, development: config.development, primitives, providers: grantProviders},
+    {
+      ...placeOfBundle(config, keys),
+      development: config.development,
+      primitives,
+      providers: grantProviders,
+      now: () => store.now(),
+      ...(config.policy?.maxAgeHours ? {maxAgeSeconds: config.policy.maxAgeHours * 3600} : {}),
+    },
     {
       onSwap: (bundle, previous) => {
         void store
@@ -165,13 +175,14 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
                 type: 'bundle.loaded',
                 by: 'broker',
                 subject: bundle.digest.slice(0, 16),
-                data: {digest: bundle.digest, previous: previous.digest, warnings: bundle.warnings.length},
+                data: {digest: bundle.digest, previous: previous.digest, warnings: bundle.warnings.length, signed: bundle.signed},
               },
             ],
           })
           .catch(() => {})
         set.judgeAll()
       },
+      onAging: current => alarm('the policy bundle is older than half of what policy.maxAgeHours allows', {...current.signed}),
       onRefused: (findings, current) => {
         alarm('a changed bundle was refused; the old one stays', {findings: findings.map(showFinding), bundle: current.digest})
         void store
@@ -206,7 +217,14 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
         type: 'broker.started',
         by: 'broker',
         subject: 'broker',
-        data: {instance, development: config.development, bundle: bundles.current().digest, recovered, config: configDigest(config)},
+        data: {
+          instance,
+          development: config.development,
+          bundle: bundles.current().digest,
+          signed: bundles.current().signed,
+          recovered,
+          config: configDigest(config),
+        },
       },
     ],
   })
@@ -251,6 +269,18 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
       await store.commit({events: [{type: 'broker.stopped', by: 'broker', subject: 'broker', data: {instance}}]}).catch(() => {})
       await stopAll()
     },
+  }
+}
+
+/** Where policy comes from: the folders, or the signed file, its keys none of the broker's own. */
+function placeOfBundle({dir, catalogDir, policyDir, policy}: Config, keys: Keys): Folders | SignedFile {
+  if (!policy) return {catalogDir: catalogDir as string, policyDir: policyDir as string}
+  const own = [keys.log.privateKey, keys.receipt.privateKey, keys.token.privateKey].map(key => parseVerifierKey(verifierKey('own', key)))
+  return {
+    file: policy.bundle,
+    keys: readPolicyKeys(policy.keys, policy.signatures, own),
+    signatures: policy.signatures,
+    kept: join(dir, keptBundleFile),
   }
 }
 

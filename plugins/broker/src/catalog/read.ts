@@ -16,7 +16,7 @@ const maxFileBytes = 256 * 1024
 const maxTotalBytes = 32 * 1024 * 1024
 const maxFiles = 5000
 
-/** Which folders a bundle has, and how the names of their files end. `*`: any folder there. */
+/** Which folders a bundle has, and how the names of their files end: after `/` it is the whole name. `*`: any folder there. */
 const layout: [folder: string, ending: string][] = [
   ['catalog/services', '.yaml'],
   ['catalog/targets', '.yaml'],
@@ -25,9 +25,16 @@ const layout: [folder: string, ending: string][] = [
   ['policy/global', '.cedar'],
   ['policy/services/*', '.cedar'],
   ['policy/tests', '.yaml'],
+  ['policy', '/overrides.yaml'],
 ]
 
 const folders = [...new Set(layout.flatMap(([folder]) => folder.split('/').map((_, depth, parts) => parts.slice(0, depth + 1).join('/'))))]
+
+/** Why a bundle has no file of this name, or undefined. Pure. */
+export function findPlaceFault(name: string): string | undefined {
+  const folder = name.slice(0, name.lastIndexOf('/'))
+  return endingsIn(folder).some(ending => name.endsWith(ending)) ? undefined : `is not read; expected: ${expected(folder)}`
+}
 
 /**
  * Reads catalog and policy. Hidden files, `*~` and `*.md` are left alone; anything else out of place is a finding.
@@ -43,15 +50,16 @@ export async function readBundleFiles(roots: {
   let total = 0
 
   const visit = async (path: string, name: string): Promise<void> => {
+    if (!roots.development && ((await lstat(path)).mode & 0o1002) === 0o002)
+      findings.push({file: name, message: 'may be written by everybody', mend: `chmod o-w ${name}`})
     const entries = await readdir(path, {withFileTypes: true})
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (entry.name.startsWith('.') || entry.name.endsWith('~') || entry.name.endsWith('.md')) continue
       const child = `${name}/${entry.name}`
-      const ending = layout.find(([folder]) => matches(folder, name))?.[1]
       if (entry.isDirectory() && folders.some(folder => matches(folder, child))) await visit(join(path, entry.name), child)
       else if (entry.isDirectory()) findings.push({file: child, message: 'no folder is expected here', mend: `expected: ${expected(name)}`})
       else if (entry.isSymbolicLink()) findings.push({file: child, message: 'is a symbolic link', mend: 'put the file itself here'})
-      else if (!ending || !entry.name.endsWith(ending))
+      else if (!endingsIn(name).some(ending => child.endsWith(ending)))
         findings.push({file: child, message: 'is not read', mend: `expected: ${expected(name)}`})
       else if (files.length >= maxFiles || total > maxTotalBytes) {
         findings.push({file: child, message: `a bundle has at most ${maxFiles} files and ${maxTotalBytes} bytes`})
@@ -119,9 +127,14 @@ function matches(pattern: string, name: string): boolean {
   return wanted.length === given.length && wanted.every((part, index) => part === '*' || part === given[index])
 }
 
+function endingsIn(name: string): string[] {
+  return layout.filter(([folder]) => matches(folder, name)).map(([, ending]) => ending)
+}
+
 function expected(name: string): string {
-  const here = layout.filter(([folder]) => matches(folder, name)).map(([folder, ending]) => `${folder}/NAME${ending}`)
-  return (
-    here.length > 0 ? here : layout.filter(([folder]) => folder.startsWith(`${name}/`)).map(([folder, ending]) => `${folder}/NAME${ending}`)
-  ).join(', ')
+  const inside = layout.filter(([folder]) => matches(folder, name) || folder.startsWith(`${name}/`))
+  const here = inside.filter(([folder, ending]) => matches(folder, name) && !ending.startsWith('/'))
+  return (here.length > 0 ? here : inside)
+    .map(([folder, ending]) => `${folder}${ending.startsWith('/') ? '' : '/NAME'}${ending}`)
+    .join(', ')
 }

@@ -52,6 +52,7 @@ export async function setUpDevelopment({
     identity: {kind: 'dev', clientId: 'prod-cli', issuerPort: 0},
     catalogDir: join(dir, 'catalog'),
     policyDir: join(dir, 'policy'),
+    policy: null,
     channels: receivers.map(({url}, at) => {
       const name = at === 0 ? 'a' : 'b'
       return {name, notifier: 'webhook', config: {url, secretFile: join(dir, 'keys', `alerts-${name}.secret`)}}

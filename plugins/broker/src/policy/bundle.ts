@@ -3,23 +3,31 @@ import type {GrantProvider, PolicyAction, Primitive} from '@prod/sdk'
 import type {Catalog, TargetEntry} from '../catalog/catalog.ts'
 import {BundleRefused, type Finding, showFinding} from '../catalog/finding.ts'
 import {loadCatalog} from '../catalog/load.ts'
-import {digestFiles, readBundleFiles} from '../catalog/read.ts'
+import {digestFiles} from '../catalog/read.ts'
 import {cedarSchema} from './cedar-schema.ts'
-import {Engine, validateRules} from './engine.ts'
-import type {Bundle} from './policy.ts'
+import {classOf, Engine, validateRules} from './engine.ts'
+import type {Answer, Bundle, Question} from './policy.ts'
 import {readRules} from './rules.ts'
+import {type Folders, readSource, type SignedFile, type Source} from './source.ts'
 import {missingTests, readTests, runTests, type TestResult} from './tests.ts'
 
 /** Where a bundle lies and what its names are checked against. */
-export interface BundleOptions {
-  catalogDir: string
-  policyDir: string
+export type BundleOptions = (Folders | SignedFile) & BundleChecks
+
+/** How a bundle is checked. */
+export interface BundleChecks {
   /** missing tests are warnings, not findings; world-writable files pass */
   development: boolean
   /** absent: names of primitives and targets' addresses are taken as they are (offline checks) */
   primitives?: ReadonlyMap<string, Primitive>
   /** absent: names of grant providers and their parameters are taken as they are (offline checks) */
   providers?: ReadonlyMap<string, GrantProvider>
+  /** the clock that ages are told by; absent: this machine's */
+  now?: () => Date
+  /** only reading is allowed under a signed bundle older than this; absent: it never grows too old (TM-G1) */
+  maxAgeSeconds?: number
+  /** a broker starts: what only time made wrong (an override that ended) is a warning, for production must not stand still */
+  starting?: boolean
 }
 
 /** All that is known after reading a bundle. `bundle` is there as soon as it could be built; it loads only without findings. */
@@ -29,6 +37,7 @@ export interface CheckedBundle {
   warnings: string[]
   tests: TestResult[]
   bundle?: Bundle
+  signed?: Source['signed']
 }
 
 /** Loads a bundle. Throws {@link BundleRefused} with every finding: a fault in the files, in validation, a failing or missing test. */
@@ -40,7 +49,8 @@ export async function loadBundle(options: BundleOptions): Promise<Bundle> {
 
 /** Reads and checks a bundle and says everything that is wrong with it. */
 export async function checkBundle(options: BundleOptions): Promise<CheckedBundle> {
-  const {files, findings} = await readBundleFiles(options)
+  const now = options.now ?? (() => new Date())
+  const {files, findings, signed} = await readSource(options, now, options.development)
   const digest = digestFiles(files)
   const catalog = loadCatalog(files, options, findings)
   const rules = readRules(files, new Set(catalog.services.keys()), findings)
@@ -55,12 +65,14 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
   const engine = new Engine(rules, schema, catalog)
   for (const services of servicesTogether(catalog)) engine.prepare(services)
   const warnings: string[] = []
+  const endsAt = signed && options.maxAgeSeconds ? Date.parse(signed.madeAt) + options.maxAgeSeconds * 1000 : Number.POSITIVE_INFINITY
   const bundle: Bundle = {
     digest,
     catalog,
-    loadedAt: new Date().toISOString(),
+    loadedAt: now().toISOString(),
+    signed: signed ? {version: signed.version, madeAt: signed.madeAt, by: signed.by} : null,
     warnings,
-    ask: question => engine.ask(question),
+    ask: question => (now().getTime() >= endsAt && changes(question) ? tooOld : engine.ask(question)),
     approverGroups: resource => engine.approverGroups(resource),
     couldUse({tool, command, ...asked}) {
       const places = tool.targets.map(name => ({tool, command, target: catalog.targets.get(name) as TargetEntry}))
@@ -73,7 +85,14 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
   const missing = missingTests(catalog, rules, tests)
   if (options.development) warnings.push(...missing.map(showFinding))
   else findings.push(...missing)
-  return {digest, findings, warnings, tests, bundle}
+  return {digest, findings, warnings, tests, bundle, ...(signed ? {signed} : {})}
+}
+
+/** The answer to whoever would change something under a bundle that is too old: as if a rule of that name forbade it. */
+const tooOld: Answer = {decision: 'forbidden', rules: ['policy.maxAgeHours'], errors: []}
+
+function changes({action, resource}: Question): boolean {
+  return (['run', 'shell', 'forward', 'assume', 'request', 'breakGlass'] as PolicyAction[]).includes(action) && classOf(resource) !== 'read'
 }
 
 /** Every combination of services that a resource can have, so that no set is parsed at a first question. */

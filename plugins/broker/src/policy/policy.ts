@@ -43,6 +43,8 @@ export interface Bundle {
   readonly digest: string
   readonly catalog: Catalog
   readonly loadedAt: string
+  /** null: read from plain folders */
+  readonly signed: {version: number; madeAt: string; by: string[]} | null
   readonly warnings: string[]
   ask(question: Question): Answer
   /** Group names that some permit on `approve` names for this resource: shown when no known person may. */

@@ -1,31 +1,49 @@
 /** Follows the files of a bundle: a good change is swapped in whole, a bad one is told and the old bundle stays. */
 import {type FSWatcher, watch} from 'node:fs'
 import {lstat, readdir} from 'node:fs/promises'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import {BundleRefused, type Finding} from '../catalog/finding.ts'
-import {type BundleOptions, checkBundle} from './bundle.ts'
+import {replaceFile} from '../keys.ts'
+import {type BundleOptions, type CheckedBundle, checkBundle} from './bundle.ts'
 import type {Bundle} from './policy.ts'
 
-/** What is told: a swap, and a bundle that was refused while the old one stays (an alarm). Each once for one content. */
+/** What is told: a swap; a bundle that was refused while the old one stays (an alarm); one at half of its age. Each once for one content. */
 export interface WatchHandlers {
   onSwap: (bundle: Bundle, previous: Bundle) => void
   onRefused: (findings: Finding[], current: Bundle) => void
+  onAging?: (current: Bundle) => void
 }
 
 const settleMs = 60
 const pollMs = 2000
 
-/** Loads a bundle and keeps it current. Throws {@link BundleRefused} if the first one does not load. */
+/**
+ * Loads a bundle and keeps it current. A signed one is kept beside the data, and serves again where its file no longer does.
+ * Throws {@link BundleRefused} if the first one does not load.
+ */
 export async function watchBundle(
   options: BundleOptions,
-  {onSwap, onRefused}: WatchHandlers,
+  {onSwap, onRefused, onAging}: WatchHandlers,
 ): Promise<{current: () => Bundle; close: () => void}> {
-  const roots = [options.catalogDir, options.policyDir]
+  const roots = 'file' in options ? [options.file] : [options.catalogDir, options.policyDir]
   let stamp = await stampOf(roots)
-  const first = await checkBundle(options)
-  if (!first.bundle || first.findings.length > 0) throw new BundleRefused(first.findings)
-  let current: Bundle = first.bundle
+  const first = await checkBundle({...options, starting: true})
+  const start = first.findings.length > 0 ? await loadKept(options) : first.bundle
+  if (!start) throw new BundleRefused(first.findings)
+  let current: Bundle = start
   let told = ''
+  if (current === first.bundle) keep(options, first)
+  else {
+    told = contentOf(first)
+    onRefused(first.findings, current)
+  }
+  let aging = ''
+  const lookAtAge = (bundle: Bundle): void => {
+    const age = bundle.signed ? (options.now ?? (() => new Date()))().getTime() - Date.parse(bundle.signed.madeAt) : 0
+    if (!options.maxAgeSeconds || age < options.maxAgeSeconds * 500 || aging === bundle.digest) return
+    aging = bundle.digest
+    onAging?.(bundle)
+  }
   let closed = false
   let busy = false
   let again = false
@@ -46,14 +64,17 @@ export async function watchBundle(
         return
       }
       stamp = now
-      if (closed || checked.digest === current.digest) told = checked.digest === current.digest ? '' : told
+      if (closed) return
+      const same = checked.digest === current.digest && (checked.signed?.version ?? 0) === (current.signed?.version ?? 0)
+      if (same && checked.findings.length === 0) told = ''
       else if (checked.bundle && checked.findings.length === 0) {
         const previous = current
+        keep(options, checked)
         current = checked.bundle
         told = ''
         onSwap(current, previous)
-      } else if (told !== checked.digest) {
-        told = checked.digest
+      } else if (told !== contentOf(checked)) {
+        told = contentOf(checked)
         onRefused(checked.findings, current)
       }
     } catch (error) {
@@ -74,8 +95,12 @@ export async function watchBundle(
     clearTimeout(timer)
     if (!closed) timer = setTimeout(() => void look(), settleMs).unref()
   }
-  const watchers = roots.flatMap(root => watchFolder(root, nudge))
-  const poll = setInterval(() => void look(), pollMs).unref()
+  const watchers = ('file' in options ? [dirname(options.file)] : roots).flatMap(root => watchFolder(root, nudge))
+  const poll = setInterval(() => {
+    lookAtAge(current)
+    void look()
+  }, pollMs).unref()
+  lookAtAge(current)
   return {
     current: () => current,
     close() {
@@ -85,6 +110,23 @@ export async function watchBundle(
       for (const watcher of watchers) watcher.close()
     },
   }
+}
+
+/** What was refused, so that it is told once: a file that cannot be read has no digest of its own. */
+function contentOf({digest, findings}: CheckedBundle): string {
+  return `${digest} ${findings[0]?.message ?? ''}`
+}
+
+/** Remembers the newest bundle that was loaded, before it decides anything. */
+function keep(options: BundleOptions, {signed}: CheckedBundle): void {
+  if ('file' in options && options.kept !== undefined && signed) replaceFile(options.kept, signed.text)
+}
+
+/** The bundle that was loaded last, under the same keys: while the file that should be there does not load. */
+async function loadKept(options: BundleOptions): Promise<Bundle | undefined> {
+  if (!('file' in options) || options.kept === undefined) return undefined
+  const {bundle, findings} = await checkBundle({...options, file: options.kept, starting: true})
+  return findings.length === 0 ? bundle : undefined
 }
 
 /** A watcher that fails is no loss: polling finds the change too. */
@@ -102,7 +144,7 @@ function watchFolder(root: string, nudge: () => void): FSWatcher[] {
 async function stampOf(folders: readonly string[]): Promise<string> {
   const lines = await Promise.all(
     folders.map(async folder => {
-      const names = await readdir(folder, {recursive: true}).catch(() => [])
+      const names = await readdir(folder, {recursive: true}).catch(() => ['.'])
       return Promise.all(
         names.map(async name => {
           const found = await lstat(join(folder, name), {bigint: true}).catch(() => undefined)
