@@ -9,7 +9,7 @@ import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-clie
 import type {EndPayload, FirstMessage, ServerMessage} from '@prod/sdk/wire'
 import {clientInfo} from './client-info.ts'
 import {type Outlet, openOutlet} from './outlet.ts'
-import {checkReceipt, openEnd, type Pins} from './proof.ts'
+import {checkReceipt, openEnd, type Pins, readyChecks} from './proof.ts'
 
 /** How long a cut link is tried to be taken up again: as long as the broker keeps the run. */
 const comeBackMilliseconds = 60_000
@@ -82,6 +82,7 @@ class TerminalEnd {
       try {
         const next = lost ? await this.#comeBack(lost) : await openStream({broker, session, first})
         this.#connection = next
+        if (!lost) readyChecks(this.#options.pins)
         if (this.#interrupted > 0) this.#passInterrupt()
         const pending = await this.#read(next)
         if (pending !== undefined) return {pending}

@@ -1,3 +1,4 @@
+import {isatty} from 'node:tty'
 import * as Flags from '@oclif/core/flags'
 import type {Exit, Receipt} from '@prod/sdk'
 import {ProdCommand} from '@prod/sdk/cli/command'
@@ -78,7 +79,7 @@ export default class Exec extends ProdCommand {
         ...(flags.incident === undefined ? {} : {incident: flags.incident}),
         wait: !flags.nowait,
         ...(flags.at === undefined ? {} : {startAt: parseMoment(flags.at, new Date())}),
-        stdin: !process.stdin.isTTY,
+        stdin: !isatty(0),
         client: clientInfo(),
       },
       json: this.jsonEnabled(),

@@ -1,4 +1,5 @@
 /** From an approved request to a running program: start record first, durable; then the child (TM-E4, E5, N2). */
+import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Channel, Exit, Receipt, TargetRef} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
@@ -73,8 +74,25 @@ export async function startRun(
     truncated: false,
     limit: null,
   }
+  // opened while the start is written
+  const folder = join(parts.config.dir, 'outputs', id)
+  const recording =
+    tool.retention === 'none'
+      ? undefined
+      : openRecorder({
+          id,
+          folder,
+          recipients: parts.config.recordingRecipients,
+          startedAt: new Date(run.startedAt),
+          maxBytes: maxStoredBytes,
+        }).catch(() => undefined)
   // whoever attaches from now on waits for what is being opened
   const withdraw = set.announce(id)
+  const withdrawUnstarted = async (): Promise<void> => {
+    withdraw()
+    await (await recording)?.close().catch(() => {})
+    await rm(folder, {recursive: true, force: true})
+  }
   const saved = await parts.store
     .commit({
       expect,
@@ -105,27 +123,17 @@ export async function startRun(
         },
       ],
     })
-    .catch((error: unknown) => {
-      withdraw()
+    .catch(async (error: unknown) => {
+      await withdrawUnstarted()
       throw error
     })
   if (!saved.ok) {
-    withdraw()
+    await withdrawUnstarted()
     return undefined
   }
 
-  const folder = join(parts.config.dir, 'outputs', id)
   let channel: Channel
-  const recorder =
-    tool.retention === 'none'
-      ? undefined
-      : await openRecorder({
-          id,
-          folder,
-          recipients: parts.config.recordingRecipients,
-          startedAt: new Date(run.startedAt),
-          maxBytes: maxStoredBytes,
-        }).catch(() => undefined)
+  const recorder = await recording
   try {
     if (tool.retention !== 'none' && !recorder)
       throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')

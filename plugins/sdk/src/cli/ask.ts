@@ -2,6 +2,7 @@
  * The one place that asks. Questions stand on stderr and need a terminal at both ends; without one, or under `--json`, each is a NO_TERMINAL that
  * names the flag to give instead. The prompts load at the moment one is shown. Ctrl-C throws {@link Interrupted}.
  */
+import {isatty} from 'node:tty'
 import {ProdError} from '../errors.ts'
 import {checkReason} from '../reason.ts'
 import {showLine, showName} from '../text.ts'
@@ -17,7 +18,7 @@ export function neverAsk(): void {
 
 /** Whether somebody is there to answer. */
 export function canAsk(): boolean {
-  return !forbidden && process.stdin.isTTY === true && process.stderr.isTTY === true
+  return !forbidden && isatty(0) && isatty(2)
 }
 
 function need(what: string, instead: string | undefined): void {
@@ -27,7 +28,8 @@ function need(what: string, instead: string | undefined): void {
 }
 
 const isDumb = (): boolean => process.env.TERM === 'dumb'
-const context = {output: process.stderr, input: process.stdin} as const
+/** Made where somebody is asked: to look at process.stdin opens it. */
+const context = () => ({output: process.stderr, input: process.stdin}) as const
 
 async function asked<T>(prompt: Promise<T>): Promise<T> {
   try {
@@ -56,14 +58,14 @@ export async function askText({what, flag, check}: {what: string; flag: string; 
     return check ? check(text) : text
   }
   const {input} = await import('@inquirer/prompts')
-  const text = await asked(input({message, validate: fault}, context))
+  const text = await asked(input({message, validate: fault}, context()))
   return check ? check(text) : text
 }
 
 /** A line without cursor movements, for terminals that have none. */
 async function readLine(question: string): Promise<string> {
   const {createInterface} = await import('node:readline/promises')
-  const reader = createInterface({...context, terminal: false})
+  const reader = createInterface({...context(), terminal: false})
   try {
     return await new Promise((resolve, reject) => {
       reader.once('close', () => reject(new Interrupted('interrupted')))
@@ -106,7 +108,7 @@ export async function pick<T>({what, choices, instead}: {what: string; choices: 
         pageSize: 12,
         source: term => filter(shown, term ?? '', choice => choice.search).map(({name, short, value}) => ({name, short, value})),
       },
-      context,
+      context(),
     ),
   )
 }
@@ -145,7 +147,7 @@ export async function confirm({what, flag}: {what: string; flag: string}): Promi
   need(`a yes to "${what}"`, flag)
   if (isDumb()) return /^y(es)?$/i.test((await readLine(`${showLine(what)} [y/N] `)).trim())
   const {confirm: show} = await import('@inquirer/prompts')
-  return asked(show({message: showLine(what), default: false}, context))
+  return asked(show({message: showLine(what), default: false}, context()))
 }
 
 /**
@@ -155,7 +157,7 @@ export async function confirm({what, flag}: {what: string; flag: string}): Promi
 export async function confirmTyped(text: string): Promise<string> {
   need('the typed confirmation', 'type the same command at a terminal')
   const message = `type ${showName(text)} to go on`
-  const typed = isDumb() ? await readLine(`${message}: `) : await asked((await import('@inquirer/prompts')).input({message}, context))
+  const typed = isDumb() ? await readLine(`${message}: `) : await asked((await import('@inquirer/prompts')).input({message}, context()))
   if (typed !== text) throw new ProdError('CONFIRMATION_FAILED', `that was not ${showName(text)}; nothing was done`)
   return typed
 }
