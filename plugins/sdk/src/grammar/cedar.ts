@@ -1,7 +1,8 @@
 /** What policy sees of a command: one entity type for each, its options and operands as attributes. */
 import {type Command, compile, isMany, type Operand, type Option, optionsOf, spellingKind} from './compile.ts'
 import type {Grammar, Structure} from './grammar.ts'
-import {type CedarType, specOf, valueKinds} from './values.ts'
+import type {CedarType} from './kind.ts'
+import {specOf, valueKinds} from './values.ts'
 
 /** One attribute of the Cedar schema. `required`: it is there in every run. */
 export interface CedarAttribute {
@@ -38,7 +39,8 @@ export function cedarAttributes(grammar: Grammar, commandIndex: number): Record<
 export function cedarValues(structure: Structure, grammar: Grammar): Record<string, CedarValue> {
   const entries = attributesOf(commandOf(grammar, structure.command)).flatMap(({name, type, thing}): [string, CedarValue][] => {
     const values = Object.hasOwn(structure.arguments, thing.name) ? structure.arguments[thing.name] : undefined
-    if (type === 'Bool') return [[name, values !== undefined]]
+    // a flag that was turned off, `--no-pager`, is not there
+    if (type === 'Bool') return [[name, values !== undefined && values.at(-1) !== 'false']]
     const seen = (values ?? []).map(value => cedarValue(value, thing))
     if (type === 'Set<String>') return [[name, [...new Set(seen.flatMap(value => (Array.isArray(value) ? value : [String(value)])))]]]
     const only = seen[0]

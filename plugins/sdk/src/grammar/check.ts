@@ -5,6 +5,7 @@ import {
   type Command,
   compile,
   isOptionGrammar,
+  numberSpelling,
   type Operand,
   type Option,
   optionsOf,
@@ -33,10 +34,11 @@ export function checkGrammar(value: unknown, tool: string): Grammar {
       `${[tool, showPlace(fault.path)].filter(Boolean).join(': ')}: ${fault.message}`,
       fault.mend ?? 'prod policy check',
     )
-  const {options, commands} = value as Grammar
+  const {options, bundles, commands} = value as Grammar
   const tables = compile({tool, ...(options ? {options} : {}), commands})
   return {
     tool,
+    ...(bundles === undefined ? {} : {bundles}),
     ...(options ? {options: written(options, tables.options)} : {}),
     commands: commands.map(
       (command, index): CommandGrammar => ({
@@ -112,6 +114,11 @@ function checkOptions(options: Option[], table: Map<string, Option>, place: Path
       else if (option.type && !option.optional && attachesOf(option, spelling).length === 0)
         report(path, `nothing says how ${spelling} gets its value`, 'add to `attach`')
     }
+    if (option.type && (option.negatable || option.truth)) report(path, '`negatable` and `truth` are of flags')
+    if (option.negatable && option.negations.length === 0) report(path, 'only `--NAME` can be turned off by `--no-NAME`')
+    if (option.spellings.includes(numberSpelling) && option.type?.type !== 'integer')
+      report(path, `${numberSpelling} takes an integer`, 'value: { type: integer }')
+    if (option.type?.type === 'command') report(path, 'a command is an operand, the last one')
     if (option.optional && !option.spellings.some(spelling => attachesOf(option, spelling).length > 0))
       report(path, 'an optional value is part of the same argument', 'add `equals` or `attached` to `attach`')
     if (option.many !== undefined && (option.optional || !attachesOf(option, option.name).includes('separate')))
@@ -143,6 +150,10 @@ function checkSpellings(grammar: Grammar, command: Command, place: Path, report:
       owners.set(spelling, option.name)
     }
   }
+  if (owners.has(numberSpelling)) {
+    const digit = [...owners.keys()].find(spelling => /^-[0-9]/.test(spelling))
+    if (digit) report([...place, owners.get(numberSpelling) as string], `${digit} can be read in two ways`)
+  }
   // `-name` beside an `-n` that may be bundled or followed at once by its value: two readings
   const long = [...owners.keys()].filter(spelling => spellingKind(spelling) === 'long' && /^-[^-]/.test(spelling))
   for (const spelling of long) {
@@ -160,6 +171,7 @@ function checkOperands(command: Command, place: Path, report: Report): void {
     if (names.has(operand.name) || command.options.has(operand.name)) report(path, `${operand.name} is taken`)
     names.add(operand.name)
     if (operand.min > operand.max) report(path, '`min` is more than `max`')
+    if (specOf(operand.type).type === 'command') checkInner(command, operand, index, path, report)
     if (operand.lock && specOf(operand.type).secret) report(path, 'a secret cannot be what a run locks')
     const rest = operands.slice(index + 1).filter(other => other.afterDashes === operand.afterDashes)
     if (operand.min < operand.max && !isToldApart(operand, rest))
@@ -175,21 +187,30 @@ function checkOperands(command: Command, place: Path, report: Report): void {
   if (grouped && command.dashes === 'refused') report(path, 'operands stand after `--`, and `--` is refused', 'dashes: allowed')
   if (grouped && operands.findIndex(operand => operand.afterDashes) < operands.findLastIndex(operand => !operand.afterDashes))
     report([...place, 'operands'], 'operands after `--` come last')
+  const ends = operands.filter(operand => operand.optionsEnd)
+  if (ends.length > 0 && (command.optionsStand !== 'anywhere' || ends.length > 1))
+    report([...place, 'operands'], '`optionsEnd` marks one operand, where options stand anywhere', 'optionsStand: anywhere')
   if (command.dashes !== 'refused' && command.optionsStand === 'after') report(path, 'options after the operands cannot follow `--`')
 }
 
-/** Nothing after it is required, or each of its few values is none of what may come next. */
+/** A command of another tool takes all that is left, so nothing may follow it, nor stand where that tool's options do. */
+function checkInner(command: Command, operand: Operand, index: number, path: Path, report: Report): void {
+  const {operands, optionsStand, grammar} = command
+  if (index < operands.length - 1 || operand.min !== 1 || operand.max !== 1 || operand.afterDashes)
+    report(path, 'a command stands once, as the last operand')
+  if (optionsStand !== 'before') report(path, "options after a command would be that command's own", 'optionsStand: before')
+  if (grammar.stdin || grammar.adds) report(path, 'a command behind another gets no stdin, and the broker adds nothing to it')
+}
+
+const closedTypes = new Set(['enum', 'literal', 'command'])
+
+/** Nothing after it is required, or no word could be both it and one of those up to the required one: one side has few values. */
 function isToldApart(operand: Operand, rest: Operand[]): boolean {
   const required = rest.findIndex(other => other.min > 0)
   if (required < 0) return true
-  const values = listValues(operand.type)
-  const closed = ['enum', 'literal'].includes(specOf(operand.type).type)
-  return (
-    closed &&
-    operand.min === 0 &&
-    operand.max === 1 &&
-    values.every(value => rest.slice(0, required + 1).every(other => !testValue(value, other.type, true)))
-  )
+  const apart = (few: Operand, other: Operand): boolean =>
+    closedTypes.has(specOf(few.type).type) && listValues(few.type).every(value => !testValue(value, other.type, true))
+  return rest.slice(0, required + 1).every(other => apart(operand, other) || apart(other, operand))
 }
 
 function checkRest(command: Command, place: Path, report: Report): void {
@@ -202,6 +223,15 @@ function checkRest(command: Command, place: Path, report: Report): void {
   }
   if (limit && !findDurationSeconds(limit.per))
     report([...place, 'limit', 'per'], `${JSON.stringify(limit.per)} is no duration`, 'write it as 90s, 10m, 1h30m or 2d')
+  for (const [index, {from, to, max}] of (command.grammar.spans ?? []).entries()) {
+    for (const name of [from, ...(to === undefined ? [] : [to])]) {
+      const option = command.options.get(name)
+      if (!option) report([...place, 'spans', index], `there is no option ${name}`)
+      else if (option.type?.type !== 'time' || option.repeat || option.optional)
+        report([...place, 'spans', index], `${name} is not given once, as a time`)
+    }
+    if (!findDurationSeconds(max)) report([...place, 'spans', index, 'max'], `${JSON.stringify(max)} is no duration`, 'max: 24h')
+  }
   if (command.operands.length > 0 && command.optionsStand !== 'after' && optionsOf(command).some(option => option.many !== undefined))
     report(place, 'an option with `many` values leaves no operand after it', 'optionsStand: after')
 }

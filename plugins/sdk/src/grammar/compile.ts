@@ -6,6 +6,8 @@ export interface Option extends Omit<OptionGrammar, 'value'> {
   /** canonical: the key under which the grammar has it */
   name: string
   spellings: string[]
+  /** those of the spellings that turn a flag off: `--no-pager` */
+  negations: string[]
   /** undefined: a flag */
   type: ValueSpec | undefined
 }
@@ -78,7 +80,9 @@ export function compile(grammar: Grammar): Compiled {
 export function readOptions(options: Grammar['options']): Option[] {
   return Object.entries(options ?? {}).map(([name, entry]) => {
     const {value, ...rest} = isOptionGrammar(entry) ? entry : {value: entry}
-    return {...rest, name, spellings: [name, ...(rest.aliases ?? [])], type: value === 'flag' ? undefined : specOf(value)}
+    const named = [name, ...(rest.aliases ?? [])]
+    const negations = rest.negatable ? named.filter(spelling => spelling.startsWith('--')).map(spelling => `--no-${spelling.slice(2)}`) : []
+    return {...rest, name, spellings: [...named, ...negations], negations, type: value === 'flag' ? undefined : specOf(value)}
   })
 }
 
@@ -97,10 +101,14 @@ export function optionsOf(command: Command): Option[] {
   return [...new Set(command.options.values())]
 }
 
-export type SpellingKind = 'short' | 'long' | 'word'
+/** The spelling that stands for a dash and a number, `-5`. */
+export const numberSpelling = '-NUM'
 
-/** `-n` is short; `--lines`, `-name` and `+short` are long; `(` and `dev` are words. */
+export type SpellingKind = 'short' | 'long' | 'word' | 'number'
+
+/** `-n` is short; `--lines`, `-name` and `+short` are long; `(` and `dev` are words; `-NUM` is a number. */
 export function spellingKind(spelling: string): SpellingKind {
+  if (spelling === numberSpelling) return 'number'
   return /^-[^-]$/.test(spelling) ? 'short' : /^[-+]/.test(spelling) ? 'long' : 'word'
 }
 
@@ -108,6 +116,7 @@ export function spellingKind(spelling: string): SpellingKind {
 export function attachesOf(option: Option, spelling: string): Attach[] {
   if (!option.type) return []
   const kind = spellingKind(spelling)
+  if (kind === 'number') return ['attached']
   const single = kind === 'long' && /^-[^-]/.test(spelling)
   const fits: Attach[] =
     kind === 'short' ? ['separate', 'attached', 'short-equals'] : kind === 'long' ? ['separate', 'equals'] : ['separate']
@@ -120,7 +129,7 @@ export function attachesOf(option: Option, spelling: string): Attach[] {
 export function isMany(thing: Option | Operand): boolean {
   const spec = thing.type === undefined ? undefined : specOf(thing.type)
   if (spec && valueKinds[spec.type]?.cedar === 'Set<String>') return true
-  return 'spellings' in thing ? thing.repeat === true || thing.many !== undefined : thing.max > 1
+  return 'spellings' in thing ? (thing.repeat !== undefined && thing.repeat !== false) || thing.many !== undefined : thing.max > 1
 }
 
 function tableOf(options: Option[]): Map<string, Option> {

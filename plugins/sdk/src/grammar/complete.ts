@@ -1,14 +1,14 @@
 import {attachesOf, compile, type Option, optionsOf} from './compile.ts'
-import type {Grammar} from './grammar.ts'
+import type {FindGrammar, Grammar} from './grammar.ts'
 import {readCommand, readPath} from './read.ts'
-import {mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
+import {mayRepeat, mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
 import {listValues, testValue} from './values.ts'
 
 /**
  * What could be typed as the last word of argv, which may be begun or empty: subcommands, options, values of few. Only
- * what `parse` would take; nothing when the words before are wrong. Pure and light: a shell waits for it.
+ * what `parse` would take; nothing when the words before are wrong. `tools`: for commands behind another. Pure and light: a shell waits.
  */
-export function completions(grammar: Grammar, argv: readonly string[]): string[] {
+export function completions(grammar: Grammar, argv: readonly string[], tools?: FindGrammar): string[] {
   const begun = argv.at(-1) ?? ''
   if (argv.length < 2) return grammar.tool.startsWith(begun) ? [grammar.tool] : []
   const words = argv.slice(0, -1)
@@ -21,13 +21,16 @@ export function completions(grammar: Grammar, argv: readonly string[]): string[]
     found.push(...(reading.awaiting ? [] : node.words.keys()), ...(node.commands.length === 0 ? nextWords(reading, begun) : []))
   for (const command of node.commands) {
     const read = readCommand(command, reading, words, next)
-    if (!('position' in read)) found.push(...nextWords(read, begun))
+    if ('position' in read) continue
+    const inner = read.innerFrom === undefined ? undefined : tools?.(argv[read.innerFrom] as string)
+    if (inner) found.push(...completions(inner, argv.slice(read.innerFrom), tools))
+    else if (read.innerFrom === undefined) found.push(...nextWords(read, begun))
   }
   return [...new Set(found)].filter(word => word.startsWith(begun))
 }
 
 function nextWords(reading: Reading, begun: string): string[] {
-  const {command, given, awaiting, dashes} = reading
+  const {command, awaiting, dashes} = reading
   if (awaiting?.type) return listValues(awaiting.type)
   const operands = openOperands(reading).flatMap(({operand}) =>
     listValues(operand.type).filter(value => testValue(value, operand.type, dashes)),
@@ -35,11 +38,12 @@ function nextWords(reading: Reading, begun: string): string[] {
   if (!mayStandOption(reading)) return [...operands, ...(mayStandDashes(reading) ? ['--'] : [])]
   const equals = begun.indexOf('=')
   const options = optionsOf(command)
-    .filter(option => option.repeat || !given.has(option.name))
+    .filter(option => mayRepeat(reading, option))
     .filter(option => !conflicts(reading, option.name))
     .flatMap(option => {
       if (equals < 0) return option.spellings.flatMap(spelling => begin(option, spelling))
       const head = begun.slice(0, equals)
+      if (option.truth && option.spellings.includes(head) && !option.negations.includes(head)) return [`${head}=true`, `${head}=false`]
       return option.type && option.spellings.includes(head) && begin(option, head).length > 0
         ? listValues(option.type).map(value => `${head}=${value}`)
         : []

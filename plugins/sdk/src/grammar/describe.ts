@@ -11,7 +11,7 @@ import {describeValue, listValues} from './values.ts'
 export function describeCommand(grammar: Grammar, commandIndex: number): string[] {
   const command = compile(grammar).commands[commandIndex]
   if (!command) throw new RangeError(`the grammar of ${grammar.tool} has no command ${commandIndex}`)
-  const {summary, stdin, adds, examples, requireOne} = command.grammar
+  const {summary, stdin, adds, examples, requireOne, spans} = command.grammar
   const options = optionsOf(command)
   return [
     usage(grammar, command),
@@ -21,9 +21,10 @@ export function describeCommand(grammar: Grammar, commandIndex: number): string[
     ),
     ...options.map(
       option =>
-        `  ${[optionLabel(option), ...option.spellings.slice(1)].join(', ')}${option.type ? `: ${describeValue(option.type)}` : ''}${bounds(option)}${more(option.summary)}`,
+        `  ${[optionLabel(option), ...option.spellings.slice(1), ...(option.truth ? [`${option.name}=true|false`] : [])].join(', ')}${option.type ? `: ${describeValue(option.type)}` : ''}${bounds(option)}${more(option.summary)}`,
     ),
     ...(requireOne ?? []).map(names => `  at least one of ${names.join(', ')}`),
+    ...(spans ?? []).map(({from, to, max}) => `  from ${from} to ${to ?? 'now'} at most ${max}`),
     ...(options.length > 0 && command.operands.length > 0
       ? [`  options stand ${command.optionsStand === 'anywhere' ? 'anywhere' : `${command.optionsStand} the operands`}`]
       : []),
@@ -61,7 +62,7 @@ function count({min, max}: Operand): string {
 function bounds(option: Option): string {
   const words = [
     ...(option.required ? ['required'] : []),
-    ...(option.repeat ? ['may be repeated'] : []),
+    ...(option.repeat ? [typeof option.repeat === 'number' ? `up to ${option.repeat} times` : 'may be repeated'] : []),
     ...(option.many === undefined ? [] : [`up to ${option.many} values`]),
     ...(option.excludes?.length ? [`not with ${option.excludes.join(', ')}`] : []),
     ...(option.requires?.length ? [`only with ${option.requires.join(', ')}`] : []),

@@ -14,19 +14,27 @@ export interface ValueSpec {
   values?: string[]
   /** literal: the one text allowed */
   value?: string
-  /** integer: the bounds; duration: bounds in seconds; list: how many items at most */
+  /** integer: the bounds; duration, size: bounds in seconds, in bytes; list, ports, address: how many at most */
   min?: number
   max?: number
   /** anchored by us, linear time, matched against one whole argument */
   pattern?: string
   /** path: directories below which it must lie after resolution without symlinks; url: paths below which it must lie */
   below?: string[]
-  /** url, host-name: exact names, or `*.internal.example` for all names below one */
+  /** url, host-name: exact names, `*.internal.example` for all names below one, `web-{1..99}.prod.example` for numbered ones */
   hosts?: string[]
   /** url: default `https` alone */
   schemes?: string[]
+  /** address: blocks in which all that is named must lie, `10.0.0.0/8` */
+  within?: string[]
+  /** address: octets may be lists and ranges, `10.0.0.1-20`, as nmap reads them */
+  ranges?: boolean
+  /** time: the forms that the tool reads, see kinds/time.ts; default all but `duration` and `epoch` */
+  forms?: string[]
+  /** command: the tools whose commands may stand there */
+  tools?: string[]
   maxLength?: number
-  /** string, text: beginnings that are allowed although tools give them a meaning */
+  /** string, text, glob: beginnings that are allowed although tools give them a meaning */
   leading?: Leading[]
   /** text: may hold newlines */
   lines?: boolean
@@ -47,7 +55,7 @@ export type Attach = 'separate' | 'equals' | 'attached' | 'short-equals'
 export interface OptionGrammar {
   /** `flag` takes no value; else the value's type */
   value: 'flag' | ValueType
-  /** other spellings of the same option: `-n` */
+  /** other spellings of the same option: `-n`; `-NUM` stands for a number with a dash, `-5` */
   aliases?: string[]
   /** each applies to the spellings it fits, `equals` to long and `attached` to short ones; default `separate` and `equals` */
   attach?: Attach[]
@@ -55,8 +63,12 @@ export interface OptionGrammar {
   optional?: boolean
   /** up to so many values, one word each, up to the next option: `--ids a b c` */
   many?: number
-  /** may be given more than once: default false */
-  repeat?: boolean
+  /** a flag that may be turned off: `--pager` and `--no-pager` */
+  negatable?: boolean
+  /** a flag that may be followed by its value: `--all=true`, `--all=false` */
+  truth?: boolean
+  /** may be given more than once, or so many times at most: default false */
+  repeat?: boolean | number
   required?: boolean
   /** names of options that must not come together with this one */
   excludes?: string[]
@@ -76,6 +88,8 @@ export interface OperandGrammar {
   max?: number
   /** it stands after `--`, and the operands without this mark before it: `git diff REV -- PATH` */
   afterDashes?: boolean
+  /** once it is given, no option follows: `ssh [OPTION…] HOST [OPTION…] COMMAND`; with `optionsStand: anywhere` */
+  optionsEnd?: boolean
   /** this operand names what a run locks: one run at a time per value */
   lock?: boolean
   /** its name as an attribute in policy, where the usual one is taken */
@@ -91,14 +105,16 @@ export interface CommandGrammar {
   summary?: string
   class: ToolClass
   /**
-   * keyed by the option as typed: `--no-pager`, `-n`, `-name`, `+short`, `(`, or a bare word such as `dev`.
+   * keyed by the option as typed: `--no-pager`, `-n`, `-name`, `+short`, `(`, a bare word such as `dev`, or `-NUM` for `-5`.
    * A bare value is short for `{value}`.
    */
   options?: Record<string, 'flag' | ValueType | OptionGrammar>
   operands?: OperandGrammar[]
   /** of each list at least one option must be given */
   requireOne?: string[][]
-  /** `refused` (default), `allowed` once before operands, `required` before operands */
+  /** two options of type `time` that may lie at most `max` (`24h`) apart; `to` left out is now. Judged without a clock */
+  spans?: {from: string; to?: string; max: string}[]
+  /** `refused` (default), `allowed` once before operands (between them where options stand anywhere), `required` before operands */
   dashes?: 'refused' | 'allowed' | 'required'
   /** where options may stand: `before` the operands (default), `after` them, or `anywhere` */
   optionsStand?: 'before' | 'anywhere' | 'after'
@@ -118,8 +134,13 @@ export interface Grammar {
   tool: string
   /** options of every command; they may also stand between the tool and its subcommand */
   options?: Record<string, 'flag' | ValueType | OptionGrammar>
+  /** short flags of the tool itself may be bundled where they stand before the subcommand: default false */
+  bundles?: boolean
   commands: CommandGrammar[]
 }
+
+/** The grammar of a tool, by its name: for commands that stand behind another (`timeout 5 df -h`). */
+export type FindGrammar = (tool: string) => Grammar | undefined
 
 /** What argv says, once parsed. `print` gives the same argv again. */
 export interface Structure {
@@ -132,8 +153,10 @@ export interface Structure {
   parts: Part[]
   /** option name (canonical) or operand name → values in the order given; a flag's value is the empty text */
   arguments: Record<string, string[]>
-  /** values of operands marked `lock` */
+  /** values of operands marked `lock`, those of the inner command too */
   locks: string[]
+  /** the command that this one runs: what its operand of type `command` says, read by that tool's own grammar */
+  inner?: Structure
 }
 
 export type Part =
@@ -151,6 +174,8 @@ export type Part =
   | {kind: 'value'; name: string; value: string}
   | {kind: 'dashes'}
   | {kind: 'operand'; name: string; value: string}
+  /** the words of `Structure.inner` stand here */
+  | {kind: 'command'; name: string}
 
 /** Why argv is refused: `position` is the index in argv of the first bad argument (argv.length when something is missing). */
 export interface Refusal {

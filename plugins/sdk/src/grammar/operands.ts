@@ -12,7 +12,12 @@ export interface PathOperand {
   below: string[]
 }
 
-/** Every path in argv: operands, values of options, and pieces of either. */
+/** The command, the one behind it, and so on: each is judged by its own tool's definition. */
+export function layersOf(structure: Structure): Structure[] {
+  return structure.inner ? [structure, ...layersOf(structure.inner)] : [structure]
+}
+
+/** Every path in argv: operands, values of options, and pieces of either. Of this layer alone: see {@link layersOf}. */
 export function pathOperands(structure: Structure, grammar: Grammar): PathOperand[] {
   return valuesOf(structure, grammar).flatMap(({name, value, spec}) => pathsIn(value, spec).map(found => ({name, ...found})))
 }

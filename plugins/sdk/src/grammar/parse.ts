@@ -1,10 +1,11 @@
 import {ProdError} from '../errors.ts'
 import {type Command, compile} from './compile.ts'
-import type {Grammar, Refusal, Structure} from './grammar.ts'
+import type {FindGrammar, Grammar, Refusal, Structure} from './grammar.ts'
 import {print} from './print.ts'
 import {findMissing, readCommand, readPath} from './read.ts'
-import type {Reading} from './reading.ts'
+import {mayRepeat, type Reading} from './reading.ts'
 import {atMost, optionLabel, quote} from './say.ts'
+import {findSpanFault} from './spans.ts'
 
 const maxArguments = 4096
 const maxBytes = 128 * 1024
@@ -40,12 +41,23 @@ export function checkArgv(argv: unknown): asserts argv is readonly string[] {
   }
 }
 
+/** What argv is by a grammar, or why it is nothing. */
+export type Parsed = {ok: true; structure: Structure} | {ok: false; refusal: Refusal}
+
+/** So many commands may stand behind one another. */
+const maxInner = 3
+
 /**
  * Reads argv by the tool's grammar. What the grammar does not name is refused, with the index of the first bad argument
  * and what would be allowed there. Of several forms of one subcommand the first that fits is taken. `print` gives argv
- * again, to the byte. Pure; time is linear in argv for a given grammar.
+ * again, to the byte. A command behind another is read by its own tool's grammar, which `tools` finds; without `tools` it
+ * is refused. Pure; time is linear in argv for a given grammar.
  */
-export function parse(grammar: Grammar, argv: readonly string[]): {ok: true; structure: Structure} | {ok: false; refusal: Refusal} {
+export function parse(grammar: Grammar, argv: readonly string[], tools?: FindGrammar): Parsed {
+  return parseLayer(grammar, argv, tools, 0)
+}
+
+function parseLayer(grammar: Grammar, argv: readonly string[], tools: FindGrammar | undefined, depth: number): Parsed {
   const compiled = compile(grammar)
   if (argv[0] !== grammar.tool)
     return no({
@@ -58,7 +70,7 @@ export function parse(grammar: Grammar, argv: readonly string[]): {ok: true; str
   const {node, reading, next} = path
   if (node.commands.length === 0) {
     const word = argv[next]
-    const options = [...new Set(compiled.options.values())].filter(option => option.repeat || !reading.given.has(option.name))
+    const options = [...new Set(compiled.options.values())].filter(option => mayRepeat(reading, option))
     const message = reading.awaiting
       ? `${reading.awaiting.name} needs a value`
       : word === undefined
@@ -71,9 +83,10 @@ export function parse(grammar: Grammar, argv: readonly string[]): {ok: true; str
   const refusals: Refusal[] = []
   for (const command of node.commands) {
     const read = readCommand(command, reading, argv, next)
-    const refusal = 'position' in read ? read : findMissing(read, argv.length)
-    if (refusal) refusals.push(refusal)
-    else return finish(grammar, command, read as Reading, argv)
+    const refusal = 'position' in read ? read : (findMissing(read, argv.length) ?? findSpanFault(read, argv.length))
+    const parsed = refusal ? no(refusal) : finish(grammar, command, read as Reading, argv, tools, depth)
+    if (parsed.ok) return parsed
+    refusals.push(parsed.refusal)
   }
   // the form that came furthest is the one that was meant
   const position = Math.max(...refusals.map(refusal => refusal.position))
@@ -85,7 +98,20 @@ export function parse(grammar: Grammar, argv: readonly string[]): {ok: true; str
   })
 }
 
-function finish(grammar: Grammar, command: Command, {parts, given}: Reading, argv: readonly string[]): ReturnType<typeof parse> {
+function finish(
+  grammar: Grammar,
+  command: Command,
+  {parts, given, innerFrom}: Reading,
+  argv: readonly string[],
+  tools: FindGrammar | undefined,
+  depth: number,
+): Parsed {
+  let inner: Structure | undefined
+  if (innerFrom !== undefined) {
+    const parsed = parseInner(argv.slice(innerFrom), tools, depth + 1)
+    if (!parsed.ok) return no({...parsed.refusal, position: innerFrom + parsed.refusal.position})
+    inner = parsed.structure
+  }
   const structure: Structure = {
     tool: grammar.tool,
     command: command.index,
@@ -93,13 +119,21 @@ function finish(grammar: Grammar, command: Command, {parts, given}: Reading, arg
     class: command.grammar.class,
     parts,
     arguments: Object.fromEntries(given),
-    locks: command.operands.filter(({lock}) => lock).flatMap(({name}) => given.get(name) ?? []),
+    locks: [...command.operands.filter(({lock}) => lock).flatMap(({name}) => given.get(name) ?? []), ...(inner?.locks ?? [])],
+    ...(inner ? {inner} : {}),
   }
   // the promise of TM-M1, kept at run time too
   const printed = print(structure)
   const position =
     printed.length === argv.length ? printed.findIndex((word, index) => word !== argv[index]) : Math.min(printed.length, argv.length)
   return position < 0 ? {ok: true, structure} : no({position, message: 'the argument cannot be read exactly', allowed: []})
+}
+
+function parseInner(argv: readonly string[], tools: FindGrammar | undefined, depth: number): Parsed {
+  const grammar = tools?.(argv[0] as string)
+  if (!grammar) return no({position: 0, message: `no definition of ${quote(argv[0] as string)} is at hand to judge it by`, allowed: []})
+  if (depth > maxInner) return no({position: 0, message: `more than ${maxInner} commands stand behind one another`, allowed: []})
+  return parseLayer(grammar, argv, tools, depth)
 }
 
 function no(refusal: Refusal): {ok: false; refusal: Refusal} {

@@ -11,6 +11,9 @@ export function print(structure: Structure): string[] {
       case 'dashes':
         words.push('--')
         break
+      case 'command':
+        if (structure.inner) words.push(...print(structure.inner))
+        break
       case 'operand':
       case 'value':
         words.push(part.value)

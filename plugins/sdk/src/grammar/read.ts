@@ -2,9 +2,9 @@
  * Reads words by a grammar, one after the other. `parse` wants the whole of argv to be right; completion asks what could
  * come next. Both go through here, so that they never disagree.
  */
-import {attachesOf, type Command, type Compiled, type Option, type PathNode, spellingKind} from './compile.ts'
+import {attachesOf, type Command, type Compiled, numberSpelling, type Option, type PathNode, spellingKind} from './compile.ts'
 import type {Attach, Refusal, ValueSpec} from './grammar.ts'
-import {mayStandDashes, mayStandOption, openOperands, type Reading, startReading} from './reading.ts'
+import {isOn, mayRepeat, mayStandDashes, mayStandOption, openOperands, type Reading, startReading} from './reading.ts'
 import {allowedNext, operandLabel, optionLabel, quote} from './say.ts'
 import {describeValue, hasOwnDash, specOf, testValue} from './values.ts'
 
@@ -20,7 +20,7 @@ export function readPath(compiled: Compiled, words: readonly string[]): {node: P
     operands: [],
     dashes: 'refused',
     optionsStand: 'anywhere',
-    bundles: false,
+    bundles: compiled.grammar.bundles ?? false,
   }
   const reading = startReading(command)
   let node = compiled.root
@@ -62,18 +62,18 @@ export function readCommand(command: Command, before: Reading, words: readonly s
 
 /** What is missing at the end of the words, if anything. */
 export function findMissing(reading: Reading, position: number): Refusal | undefined {
-  const {command, given, awaiting} = reading
+  const {command, awaiting} = reading
   const options = new Set(command.options.values())
   if (awaiting) return {position, message: `${awaiting.name} needs a value`, allowed: awaiting.type ? [describeValue(awaiting.type)] : []}
   for (const option of options) {
-    if (option.required && !given.has(option.name)) return {position, message: `${option.name} is required`, allowed: [optionLabel(option)]}
-    if (!given.has(option.name)) continue
-    const absent = (option.requires ?? []).map(name => command.options.get(name)).find(other => other && !given.has(other.name))
+    if (option.required && !isOn(reading, option)) return {position, message: `${option.name} is required`, allowed: [optionLabel(option)]}
+    if (!isOn(reading, option)) continue
+    const absent = (option.requires ?? []).map(name => command.options.get(name)).find(other => other && !isOn(reading, other))
     if (absent) return {position, message: `${option.name} needs ${absent.name} with it`, allowed: [optionLabel(absent)]}
   }
   for (const names of command.grammar.requireOne ?? []) {
     const choices = names.map(name => command.options.get(name)).filter(option => option !== undefined)
-    if (!choices.some(option => given.has(option.name)))
+    if (!choices.some(option => isOn(reading, option)))
       return {position, message: `one of ${choices.map(({name}) => name).join(', ')} is required`, allowed: choices.map(optionLabel)}
   }
   const index = command.operands.findIndex((operand, at) => (reading.counts[at] ?? 0) < operand.min)
@@ -96,7 +96,7 @@ function readWord(reading: Reading, words: readonly string[], at: number): Step 
     const step = readOption(reading, words, at)
     if (step !== undefined) return step
   }
-  return readMore(reading, word, at) ?? readOperand(reading, word, at)
+  return readMore(reading, word, at) ?? readOperand(reading, word, at, words.length)
 }
 
 /** A further value of an option that takes many. */
@@ -116,7 +116,7 @@ function readMore(reading: Reading, word: string, at: number): Step | undefined 
   return at + 1
 }
 
-function readOperand(reading: Reading, word: string, at: number): Step {
+function readOperand(reading: Reading, word: string, at: number, count: number): Step {
   const {command, dashes} = reading
   const open = openOperands(reading)
   const dashed = !dashes && word.startsWith('-')
@@ -125,8 +125,14 @@ function readOperand(reading: Reading, word: string, at: number): Step {
     const {operand, index} = found
     reading.counts[index] = (reading.counts[index] ?? 0) + 1
     reading.more = undefined
-    reading.parts.push({kind: 'operand', name: operand.name, value: word})
     addValue(reading, operand.name, word)
+    if (specOf(operand.type).type === 'command') {
+      // the rest of argv is the other tool's
+      reading.innerFrom = at
+      reading.parts.push({kind: 'command', name: operand.name})
+      return count
+    }
+    reading.parts.push({kind: 'operand', name: operand.name, value: word})
     return at + 1
   }
   if (dashed && word.length > 1) {
@@ -146,14 +152,17 @@ function readOption(reading: Reading, words: readonly string[], at: number): Ste
   const word = words[at] as string
   const {options, bundles} = reading.command
   const exact = options.get(word)
-  if (exact) return takeOption(reading, exact, word, words, at)
+  if (exact && word !== numberSpelling) return takeOption(reading, exact, word, words, at)
   if (!/^[-+]./.test(word)) return undefined
+  const numbered = /^-[0-9]+$/.test(word) ? options.get(numberSpelling) : undefined
+  if (numbered) return takeValue(reading, numbered, '-', word.slice(1), 'attached', at)
 
   const equals = word.indexOf('=')
   const head = equals < 0 ? undefined : word.slice(0, equals)
   const named = head === undefined ? undefined : options.get(head)
   if (named && head !== undefined) {
     const attach: Attach = spellingKind(head) === 'short' ? 'short-equals' : 'equals'
+    if (named.truth && !named.negations.includes(head)) return takeTruth(reading, named, head, word.slice(equals + 1), attach, at)
     if (attachesOf(named, head).includes(attach)) return takeValue(reading, named, head, word.slice(equals + 1), attach, at)
     if (attach === 'equals')
       return refuse(reading, at, named.type ? `the value of ${head} is not given with \`=\`` : `${head} takes no value`)
@@ -190,7 +199,7 @@ function takeOption(reading: Reading, option: Option, spelling: string, words: r
     const refusal = give(reading, option, at)
     if (refusal) return refusal
     reading.parts.push({kind: 'option', name: option.name, spelling, value: null, attach: 'none', ...(bundled ? {bundled} : {})})
-    push(reading, option, '')
+    push(reading, option, option.negations.includes(spelling) ? 'false' : '')
     return at + 1
   }
   if (!attachesOf(option, spelling).includes('separate'))
@@ -203,6 +212,17 @@ function takeOption(reading: Reading, option: Option, spelling: string, words: r
   return at + 1
 }
 
+/** `--all=true`, `-A=false`: only these two words, which no tool reads otherwise. */
+function takeTruth(reading: Reading, option: Option, spelling: string, value: string, attach: Attach, at: number): Step {
+  const refusal = give(reading, option, at)
+  if (refusal) return refusal
+  if (value !== 'true' && value !== 'false')
+    return {position: at, message: `${quote(value)} is not a value of ${spelling}`, allowed: [`${spelling}=true`, `${spelling}=false`]}
+  reading.parts.push({kind: 'option', name: option.name, spelling, value, attach})
+  push(reading, option, value === 'true' ? '' : 'false')
+  return at + 1
+}
+
 function takeValue(reading: Reading, option: Option, spelling: string, value: string, attach: Attach, at: number, bundled = false): Step {
   const refusal = give(reading, option, at)
   if (refusal) return refusal
@@ -210,7 +230,7 @@ function takeValue(reading: Reading, option: Option, spelling: string, value: st
   if (!option.type || !testValue(value, option.type)) {
     return {
       position,
-      message: `${option.type ? shownValue(value, option.type) : quote(value)} is not a value of ${spelling}`,
+      message: `${option.type ? shownValue(value, option.type) : quote(value)} is not a value of ${spelling === '-' ? option.name : spelling}`,
       allowed: option.type ? [describeValue(option.type)] : [],
     }
   }
@@ -224,7 +244,12 @@ function takeValue(reading: Reading, option: Option, spelling: string, value: st
 function give(reading: Reading, option: Option, at: number): Refusal | undefined {
   const {command, given} = reading
   reading.more = undefined
-  if (given.has(option.name) && !option.repeat) return refuse(reading, at, `${option.name} is given twice`)
+  if (!mayRepeat(reading, option))
+    return refuse(
+      reading,
+      at,
+      typeof option.repeat === 'number' ? `${option.name} is given more than ${option.repeat} times` : `${option.name} is given twice`,
+    )
   const clash = [...given.keys()].find(name => {
     const other = command.options.get(name)
     return other !== undefined && other !== option && (excludes(command, option, other) || excludes(command, other, option))

@@ -1,16 +1,16 @@
 /** The grammar in words, for refusals and descriptions. */
 import {attachesOf, type Operand, type Option, spellingKind} from './compile.ts'
-import {mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
+import {mayRepeat, mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
 import {describeValue, listValues} from './values.ts'
 
 const mostOffered = 24
 
 /** What may come next, each on its own, at most 24: `--since DURATION`, `UNIT: the name of a unit`. */
 export function allowedNext(reading: Reading): string[] {
-  const {command, given} = reading
+  const {command} = reading
   const operands = openOperands(reading).map(({operand}) => `${operandLabel(operand)}: ${describeValue(operand.type)}`)
   const options = mayStandOption(reading)
-    ? [...new Set(command.options.values())].filter(option => option.repeat || !given.has(option.name)).map(optionLabel)
+    ? [...new Set(command.options.values())].filter(option => mayRepeat(reading, option)).map(optionLabel)
     : []
   return atMost([...operands, ...options, ...(mayStandDashes(reading) ? ['--'] : [])])
 }
@@ -23,7 +23,7 @@ export function atMost(items: string[]): string[] {
 /** `--since DURATION`, `--color[=WHEN]`, `-n INTEGER`. */
 export function optionLabel(option: Option): string {
   const {name, type} = option
-  if (!type) return name
+  if (!type || spellingKind(name) === 'number') return name
   const word = typeLabel(option)
   const attaches = attachesOf(option, name)
   if (option.optional) return spellingKind(name) === 'short' ? `${name}[${word}]` : `${name}[=${word}]`

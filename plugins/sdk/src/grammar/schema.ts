@@ -21,6 +21,10 @@ const valueType = {
         below: texts,
         hosts: texts,
         schemes: texts,
+        within: texts,
+        ranges: {type: 'boolean'},
+        forms: texts,
+        tools: texts,
         maxLength: {type: 'integer', minimum: 1, maximum: 65_536},
         leading: {type: 'array', minItems: 1, maxItems: 6, items: {enum: ['-', '+', '@', '|', '!', 'scheme']}},
         lines: {type: 'boolean'},
@@ -43,7 +47,9 @@ const option = {
     attach: {type: 'array', minItems: 1, maxItems: 4, items: {enum: ['separate', 'equals', 'attached', 'short-equals']}},
     optional: {type: 'boolean'},
     many: {type: 'integer', minimum: 2, maximum: 1000},
-    repeat: {type: 'boolean'},
+    negatable: {type: 'boolean'},
+    truth: {type: 'boolean'},
+    repeat: {anyOf: [{type: 'boolean'}, {type: 'integer', minimum: 2, maximum: 1000}]},
     required: {type: 'boolean'},
     excludes: texts,
     requires: texts,
@@ -70,6 +76,7 @@ const operand = {
     min: {type: 'integer', minimum: 0, maximum: 4096},
     max: {type: 'integer', minimum: 1, maximum: 4096},
     afterDashes: {type: 'boolean'},
+    optionsEnd: {type: 'boolean'},
     lock: {type: 'boolean'},
     attribute,
     summary: text,
@@ -88,6 +95,16 @@ const command = {
     options,
     operands: {type: 'array', maxItems: 50, items: operand},
     requireOne: {type: 'array', maxItems: 20, items: texts},
+    spans: {
+      type: 'array',
+      maxItems: 10,
+      items: {
+        type: 'object',
+        required: ['from', 'max'],
+        additionalProperties: false,
+        properties: {from: text, to: text, max: {type: 'string', maxLength: 32}},
+      },
+    },
     dashes: {enum: ['refused', 'allowed', 'required']},
     optionsStand: {enum: ['before', 'anywhere', 'after']},
     bundles: {type: 'boolean'},
@@ -114,7 +131,7 @@ const command = {
         per: {type: 'string', maxLength: 32},
       },
     },
-    examples: texts,
+    examples: {type: 'array', minItems: 1, maxItems: 50, items: text},
   },
 } as const
 
@@ -126,6 +143,7 @@ export const grammarSchema = {
   properties: {
     tool: {type: 'string'},
     options,
+    bundles: {type: 'boolean'},
     commands: {type: 'array', minItems: 1, maxItems: 500, items: command},
   },
 } as const

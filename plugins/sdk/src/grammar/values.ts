@@ -1,153 +1,15 @@
-/**
- * The value types: one entry each, and the only place to touch for a new one. An entry says which fields of
- * {@link ValueSpec} it takes, what its values are, how to say so, and what policy sees.
- */
-import {findDurationSeconds} from './duration.ts'
+/** The table of the value types, and what one is asked: is this text a value of it? A new type is an entry in one file of kinds/. */
 import type {Leading, ValueSpec, ValueType} from './grammar.ts'
+import {orList, type ValueKind, type ValueKinds} from './kind.ts'
+import {amountKinds} from './kinds/amount.ts'
+import {netKinds} from './kinds/net.ts'
+import {placeKinds} from './kinds/place.ts'
+import {leadings, textKinds} from './kinds/text.ts'
+import {timeKinds} from './kinds/time.ts'
 import {findPatternFault, matchesPattern} from './pattern.ts'
 
-/** What policy sees of a value. */
-export type CedarType = 'String' | 'Long' | 'Bool' | 'Set<String>'
-
-export interface ValueKind {
-  /** the fields it takes beside `type` and `secret`; any other is refused */
-  fields: readonly (keyof ValueSpec)[]
-  /** one value, told from a whole argument or a piece of one; `afterDashes`: a leading `-` is harmless there */
-  test(value: string, spec: ValueSpec, afterDashes: boolean): boolean
-  /** after "it is": `an integer from 1 to 5000` */
-  describe(spec: ValueSpec): string
-  cedar: 'String' | 'Long' | 'Set<String>'
-  /** what policy sees, where it is not the text itself */
-  cedarValue?(value: string, spec: ValueSpec): number | string[]
-  /** a fault of the definition, or undefined */
-  findFault?(spec: ValueSpec): string | undefined
-  /** all values, where they are few and known: for completion, and to tell operands apart */
-  list?(spec: ValueSpec): string[]
-  /** it may begin with `-` as an operand without `--`: for types that know their few values */
-  ownDash?: true
-}
-
-/** The table. A new type is a new entry here. */
-export const valueKinds: Readonly<Record<string, ValueKind>> = {
-  string: {
-    fields: ['pattern', 'maxLength', 'leading'],
-    cedar: 'String',
-    test: (value, spec, afterDashes) => !hidden.test(value) && begins(value, spec, afterDashes),
-    describe: spec => `a text of up to ${spec.maxLength ?? 256} characters${suchAs(spec)}`,
-    findFault: findLeadingFault,
-  },
-  // free text, byte for byte: tabs, any script, shell syntax; newlines where `lines` says so
-  text: {
-    fields: ['pattern', 'maxLength', 'leading', 'lines'],
-    cedar: 'String',
-    test: (value, spec, afterDashes) => (spec.lines || !value.includes('\n')) && begins(value, spec, afterDashes),
-    describe: spec => `any text of up to ${spec.maxLength ?? 4096} characters${spec.lines ? '' : ', one line'}${suchAs(spec)}`,
-    findFault: findLeadingFault,
-  },
-  name: {
-    fields: ['pattern', 'maxLength'],
-    cedar: 'String',
-    test: value => /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(value),
-    describe: spec => `a name of letters, digits, \`.\`, \`_\` and \`-\`${suchAs(spec)}`,
-  },
-  enum: {
-    fields: ['values'],
-    cedar: 'String',
-    test: (value, spec) => spec.values?.includes(value) === true,
-    describe: spec => `one of ${(spec.values ?? []).join(', ')}`,
-    findFault: spec =>
-      spec.values && spec.values.length > 0 && new Set(spec.values).size === spec.values.length && spec.values.every(isWord)
-        ? undefined
-        : 'an enum has `values`, each once and each a plain text',
-    list: spec => spec.values ?? [],
-    ownDash: true,
-  },
-  literal: {
-    fields: ['value'],
-    cedar: 'String',
-    test: (value, spec) => value === spec.value,
-    describe: spec => `exactly ${spec.value ?? ''}`,
-    findFault: spec => (spec.value !== undefined && isWord(spec.value) ? undefined : 'a literal has a `value`, a plain text'),
-    list: spec => (spec.value === undefined ? [] : [spec.value]),
-    ownDash: true,
-  },
-  integer: {
-    fields: ['min', 'max'],
-    cedar: 'Long',
-    test: (value, spec) => {
-      if (!/^(?:0|-?[1-9][0-9]{0,15})$/.test(value)) return false
-      const number = Number(value)
-      return Number.isSafeInteger(number) && number >= (spec.min ?? 0) && number <= (spec.max ?? Number.MAX_SAFE_INTEGER)
-    },
-    describe: ({min = 0, max}) => (max === undefined ? `an integer from ${min}` : `an integer from ${min} to ${max}`),
-    cedarValue: Number,
-    findFault: ({min = 0, max = Number.MAX_SAFE_INTEGER}) =>
-      Number.isSafeInteger(min) && Number.isSafeInteger(max) && min <= max
-        ? undefined
-        : '`min` and `max` are integers, and `min` is the smaller',
-    ownDash: true,
-  },
-  duration: {
-    fields: ['min', 'max'],
-    cedar: 'Long',
-    test: (value, spec) => {
-      const seconds = findDurationSeconds(value)
-      return seconds !== undefined && seconds >= (spec.min ?? 0) && seconds <= (spec.max ?? Number.MAX_SAFE_INTEGER)
-    },
-    describe: ({min, max}) =>
-      `a duration such as 90s, 10m, 1h30m or 2d${min === undefined ? '' : `, at least ${min}s`}${max === undefined ? '' : `, at most ${max}s`}`,
-    cedarValue: value => findDurationSeconds(value) ?? 0,
-    findFault: ({min = 0, max = Number.MAX_SAFE_INTEGER}) =>
-      min >= 0 && min <= max ? undefined : '`min` and `max` are seconds, and `min` is the smaller',
-  },
-  // systemd.unit(5): one whole name, no glob
-  'unit-name': {
-    fields: ['pattern', 'maxLength'],
-    cedar: 'String',
-    test: value => /^[A-Za-z0-9_][A-Za-z0-9:_.@\\-]*$/.test(value),
-    describe: spec => `the name of a unit, such as nginx or nginx.service${suchAs(spec)}`,
-  },
-  'host-name': {
-    fields: ['pattern', 'hosts'],
-    cedar: 'String',
-    test: (value, spec) => isHostName(value) && (spec.hosts === undefined || isOnHosts(value, spec.hosts)),
-    describe: spec => (spec.hosts ? `the host ${orList(spec.hosts)}` : `the name of a host${suchAs(spec)}`),
-    findFault: spec => findHostsFault(spec.hosts),
-  },
-  // the textual part; the broker resolves it without symlinks before the run (TM-H14; `pathOperands`)
-  path: {
-    fields: ['pattern', 'below', 'maxLength'],
-    cedar: 'String',
-    test: (value, spec) => isPath(value) && isBelow(value, spec.below),
-    describe: spec =>
-      `an absolute path${spec.below ? ` below ${orList(spec.below)}` : ''}, without \`..\` or doubled slashes${suchAs(spec)}`,
-    findFault: spec => {
-      if (!spec.below || spec.below.length === 0) return 'a path has `below`: the directories it must lie in'
-      const bad = spec.below.find(directory => !isPath(directory) || /^\/(?:proc|sys|dev)(?:\/|$)/.test(directory))
-      return bad === undefined
-        ? undefined
-        : `\`below\` names absolute directories outside /proc, /sys and /dev, without a slash at the end: not ${bad}`
-    },
-  },
-  'relative-path': {
-    fields: ['pattern', 'maxLength'],
-    cedar: 'String',
-    test: value => !/^[-+@|!~:]/.test(value) && isPath(`/${value}`),
-    describe: spec => `a relative path, without \`..\`${suchAs(spec)}`,
-  },
-  url: {
-    fields: ['pattern', 'hosts', 'schemes', 'below', 'maxLength'],
-    cedar: 'String',
-    test: isUrl,
-    describe: spec =>
-      `a URL ${orList((spec.schemes ?? ['https']).flatMap(scheme => (spec.hosts ?? []).map(host => `${scheme}://${host}${spec.below ? orList(spec.below) : '/…'}`)))}`,
-    findFault: spec => {
-      if (!spec.hosts || spec.hosts.length === 0) return 'a url has `hosts`: the hosts it may name'
-      if (spec.schemes?.some(scheme => !/^[a-z][a-z0-9+.-]*$/.test(scheme) || scheme === 'file')) return '`schemes` are names such as https'
-      if (spec.below?.some(path => path !== '/' && !isPath(path))) return '`below` are absolute paths without a slash at the end'
-      return findHostsFault(spec.hosts.map(host => host.replace(/:[0-9]{1,5}$/, '')))
-    },
-  },
+/** Types that are made of other types, and the one that stands for a whole command. */
+const madeOfOthers: ValueKinds = {
   list: {
     fields: ['of', 'separator', 'max', 'maxLength'],
     cedar: 'Set<String>',
@@ -163,6 +25,7 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
         : spec.separator === ''
           ? 'the separator is empty'
           : undefined,
+    maxLength: 4096,
   },
   // pieces in a fixed order; all but the last end at the first separator: `deployment/web`, `jsonpath={.items}`
   joined: {
@@ -178,6 +41,7 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
         .map(type => `(${describeValue(type)})`)
         .join(spec.separator)}`,
     findFault: spec => (allOf(spec).length < 2 || !spec.separator ? 'joined is `of` two or more types, with a `separator`' : undefined),
+    maxLength: 4096,
   },
   any: {
     fields: ['of'],
@@ -186,21 +50,24 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
     describe: spec => allOf(spec).map(describeValue).join('; or '),
     findFault: spec => (allOf(spec).length < 2 ? 'any is `of` two or more types' : undefined),
     list: spec => allOf(spec).flatMap(listValues),
+    maxLength: 4096,
+  },
+  // the first word of a command that another tool's definition judges (TM-H13); the words after it are read in read.ts
+  command: {
+    fields: ['tools'],
+    cedar: 'String',
+    test: (value, spec) => spec.tools?.includes(value) === true,
+    describe: spec => `a whole command of ${orList(spec.tools ?? [])}, judged by that tool's own definition`,
+    findFault: spec =>
+      spec.tools && spec.tools.length > 0 && new Set(spec.tools).size === spec.tools.length
+        ? undefined
+        : 'a command has `tools`: the tools it may be of',
+    list: spec => spec.tools ?? [],
   },
 }
 
-const beginnings: Record<Leading, RegExp> = {
-  '-': /^-/,
-  '+': /^\+/,
-  '@': /^@/,
-  '|': /^\|/,
-  '!': /^!/,
-  scheme: /^(?:[A-Za-z][A-Za-z0-9+.-]*:[/:]|[A-Za-z]:\\|file(?:b)?:)/,
-}
-/** Every name of {@link Leading}. */
-export const leadings = Object.keys(beginnings) as Leading[]
-
-const hidden = /[[\p{C}\p{Z}\p{DI}\u2800\ufffc]--[ ]]/v
+/** All types by their names. */
+export const valueKinds: ValueKinds = {...textKinds, ...amountKinds, ...timeKinds, ...placeKinds, ...netKinds, ...madeOfOthers}
 
 /** The long form of a type: `unit-name` is `{type: 'unit-name'}`. */
 export function specOf(type: ValueType): ValueSpec {
@@ -212,8 +79,7 @@ export function testValue(value: string, type: ValueType, afterDashes = false): 
   const spec = specOf(type)
   const kind = valueKinds[spec.type]
   if (!kind || (value === '' && !listValues(spec).includes(''))) return false
-  if (value.length > (spec.maxLength ?? (spec.type === 'text' || spec.type === 'path' || spec.type === 'url' || spec.of ? 4096 : 256)))
-    return false
+  if (value.length > (spec.maxLength ?? kind.maxLength ?? 256)) return false
   return kind.test(value, spec, afterDashes) && (spec.pattern === undefined || matchesPattern(spec.pattern, value))
 }
 
@@ -265,8 +131,8 @@ export function findTypeFault(type: unknown, depth = 0): string | undefined {
   for (const inner of Array.isArray(spec.of) ? spec.of : spec.of === undefined ? [] : [spec.of]) {
     const fault = findTypeFault(inner, depth + 1)
     if (fault) return fault
-    if (allOf({type: '', of: inner}).some(({secret, type}) => secret || type === 'list'))
-      return 'inside another type stands neither a list nor a secret'
+    if (allOf({type: '', of: inner}).some(({secret, type}) => secret || type === 'list' || type === 'command'))
+      return 'inside another type stands neither a list, a command nor a secret'
   }
   return kind.findFault?.(spec)
 }
@@ -288,6 +154,10 @@ const fieldFaults: Record<Exclude<keyof ValueSpec, 'type'>, (value: unknown) => 
   below: texts,
   hosts: texts,
   schemes: texts,
+  within: texts,
+  ranges: truth,
+  forms: texts,
+  tools: texts,
   maxLength: value =>
     Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65536 ? undefined : 'an integer from 1 to 65536',
   leading: value =>
@@ -296,65 +166,6 @@ const fieldFaults: Record<Exclude<keyof ValueSpec, 'type'>, (value: unknown) => 
   of: () => undefined,
   separator: text,
   secret: truth,
-}
-
-function begins(value: string, spec: ValueSpec, afterDashes: boolean): boolean {
-  if (value === '--') return false
-  return leadings.every(leading => spec.leading?.includes(leading) || (afterDashes && leading === '-') || !beginnings[leading].test(value))
-}
-
-function findLeadingFault(spec: ValueSpec): string | undefined {
-  return spec.leading && new Set(spec.leading).size !== spec.leading.length ? '`leading` names each beginning once' : undefined
-}
-
-function isHostName(value: string): boolean {
-  if (value.length > 253 || !/[a-z]/.test(value.slice(value.lastIndexOf('.') + 1))) return false
-  return value.split('.').every(label => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(label))
-}
-
-function isOnHosts(host: string, hosts: string[]): boolean {
-  if (!isHostName(host.replace(/:[0-9]{1,5}$/, ''))) return false
-  return hosts.some(allowed =>
-    allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) && host.length > allowed.length - 1 : host === allowed,
-  )
-}
-
-function findHostsFault(hosts: string[] | undefined): string | undefined {
-  const bad = hosts?.find(host => !isHostName(host.startsWith('*.') ? host.slice(2) : host))
-  return bad === undefined ? undefined : `\`hosts\` are names in lower case, or *.NAME: not ${bad}`
-}
-
-function isPath(value: string): boolean {
-  return (
-    value.startsWith('/') &&
-    value.length > 1 &&
-    !hidden.test(value) &&
-    value
-      .slice(1)
-      .split('/')
-      .every(part => part !== '' && part !== '.' && part !== '..')
-  )
-}
-
-function isBelow(path: string, directories: string[] | undefined): boolean {
-  return (
-    directories === undefined || directories.some(directory => directory === '/' || path === directory || path.startsWith(`${directory}/`))
-  )
-}
-
-/** RFC 3986, narrowed: no user part, no fragment, no dot segments however written, nothing that a tool expands by itself. */
-function isUrl(value: string, spec: ValueSpec): boolean {
-  const [whole, scheme, host, path] =
-    /^([a-z][a-z0-9+.-]*):\/\/([a-z0-9.-]+(?::[0-9]{1,5})?)(\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?$/.exec(
-      value,
-    ) ?? []
-  if (whole !== value || !scheme || !host || !path) return false
-  if (/%(?![0-9A-Fa-f]{2})|%(?:00|0[ad]|2e|2f|5c)/i.test(value) || path.split('/').some(part => part === '.' || part === '..')) return false
-  return (spec.schemes ?? ['https']).includes(scheme) && isOnHosts(host, spec.hosts ?? []) && isBelow(path, spec.below)
-}
-
-function isWord(value: string): boolean {
-  return typeof value === 'string' && !hidden.test(value) && value.length <= 4096 && value !== '--'
 }
 
 function oneOf(spec: ValueSpec): ValueSpec {
@@ -371,12 +182,4 @@ function splitFirst(value: string, separator: string, count: number): string[] |
     rest = rest.slice(at + separator.length)
   }
   return [...pieces, rest]
-}
-
-function suchAs(spec: ValueSpec): string {
-  return spec.pattern === undefined ? '' : `, matching ${spec.pattern}`
-}
-
-function orList(items: string[]): string {
-  return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} or ${items.at(-1)}`
 }
