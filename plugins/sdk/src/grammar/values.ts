@@ -2,6 +2,9 @@
 import type {Leading, ValueSpec, ValueType} from './grammar.ts'
 import {orList, type ValueKind, type ValueKinds} from './kind.ts'
 import {amountKinds} from './kinds/amount.ts'
+import {captureKinds} from './kinds/capture-filter.ts'
+import {templateKinds} from './kinds/go-template.ts'
+import {kubernetesKinds} from './kinds/kubernetes.ts'
 import {netKinds} from './kinds/net.ts'
 import {placeKinds} from './kinds/place.ts'
 import {leadings, textKinds} from './kinds/text.ts'
@@ -67,7 +70,17 @@ const madeOfOthers: ValueKinds = {
 }
 
 /** All types by their names. */
-export const valueKinds: ValueKinds = {...textKinds, ...amountKinds, ...timeKinds, ...placeKinds, ...netKinds, ...madeOfOthers}
+export const valueKinds: ValueKinds = {
+  ...textKinds,
+  ...amountKinds,
+  ...timeKinds,
+  ...placeKinds,
+  ...netKinds,
+  ...templateKinds,
+  ...kubernetesKinds,
+  ...captureKinds,
+  ...madeOfOthers,
+}
 
 /** The long form of a type: `unit-name` is `{type: 'unit-name'}`. */
 export function specOf(type: ValueType): ValueSpec {
