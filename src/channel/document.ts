@@ -2,24 +2,28 @@
 import type {ApprovalDocument} from '@prod/sdk'
 import {sha256} from '@prod/sdk/document'
 import {showDuration} from '@prod/sdk/grammar/duration'
-import {showArgument, showArgv, showLine} from '@prod/sdk/text'
+import {showArgument, showArgv, showLine, showName} from '@prod/sdk/text'
 
 /** What stands on the screen, and the digest of the bytes that it was made from. */
 export function showDocument(text: string): {lines: string[]; digest: string; document: ApprovalDocument} {
   const document = JSON.parse(text) as ApprovalDocument
   const {argv, program, env, stdin, role, targets, limits} = document
-  const where = targets.map(target => showLine(`${target.name} (${target.environment}, ${target.address})`))
+  const where = targets.map(target => `${showName(target.name)} (${showName(target.environment)}, ${showName(target.address)})`)
   const count = targets.length > 1 ? ` on ${targets.length} targets` : ''
   const field = (name: string, value: string | null | undefined) =>
     value === null || value === undefined ? [] : [`${`${name}:`.padEnd(13)} ${showLine(value)}`]
   const lines = [
     ...field(
       document.class === 'read' ? 'runs' : `${document.class}`,
-      argv ? `${showArgv(argv)}${count}` : role ? `the role ${role.name}` : 'a shell',
+      argv ? `${showArgv(argv)}${count}` : role ? `the role ${showName(role.name)}` : 'a shell',
     ),
     ...(argv ? argv.map((argument, index) => `  argument ${index}: ${showArgument(argument)}`) : []),
     ...(where.length > 0 ? where.map(one => `where:        ${one}`) : []),
     ...field('program', program ? `${program.path} sha256:${program.sha256 ?? 'not known'}` : null),
+    ...(document.behind ?? []).map(
+      ({tool, argv: inner, program: {path, sha256}}) =>
+        `behind it:    ${showArgv(inner)} (${showLine(`${tool}: ${path} sha256:${sha256 ?? 'not known'}`)})`,
+    ),
     ...field('runs as', document.runAs),
     ...field('role', role ? `${role.provider} ${JSON.stringify(role.parameters)}` : null),
     ...field('stdin', stdin ? `${stdin.bytes} bytes sha256:${stdin.sha256}` : null),
@@ -27,7 +31,10 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
     ...field('for', showDuration(document.durationSeconds)),
     ...field('starts', document.startAt),
     ...field('output kept', limits ? document.retention : null),
-    ...field('asked by', `${document.requester.name} (${document.requester.sub} at ${document.requester.iss})`),
+    ...field(
+      'asked by',
+      `${showName(document.requester.name)} (${showName(document.requester.sub)} at ${showName(document.requester.iss)})`,
+    ),
     ...field('incident', document.incident),
     ...field('reason', document.reason),
     ...field('break-glass', document.breakGlass ? 'YES' : null),

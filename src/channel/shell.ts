@@ -60,6 +60,7 @@ class ShellEnd {
   readonly #plain: StreamSanitiser | undefined
   #connection: StreamConnection | undefined
   #spinner: Spinner | undefined
+  #warned = false
   #started: (ServerMessage & {type: 'started'}) | undefined
   #request: string | undefined
   #end: EndPayload | undefined
@@ -151,7 +152,7 @@ class ShellEnd {
 
   async #take(message: Exclude<ServerMessage, {type: 'challenge' | 'window' | 'error'}>, connection: StreamConnection): Promise<void> {
     if (message.type === 'confirm') {
-      say(message.banner.map(line => paint('red', line)))
+      this.#warn(message.banner)
       connection.send({type: 'confirmed', text: await confirmTyped(message.text)})
     } else if (message.type === 'waiting') {
       this.#wait(message)
@@ -160,6 +161,12 @@ class ShellEnd {
     } else if (message.type === 'started') {
       this.#begin(message, connection)
     }
+  }
+
+  /** The banner stands on the screen once: above the confirmation, or where none was asked for. */
+  #warn(banner: string[]): void {
+    if (!this.#warned) say(banner.map(line => paint('red', line)))
+    this.#warned = true
   }
 
   #wait({request, summary, approvers}: ServerMessage & {type: 'waiting'}): void {
@@ -179,7 +186,7 @@ class ShellEnd {
     if (!this.#watching) connection.resize(ownSize())
     if (again) return
     const {id, target, environment, banner = [], expiresAt} = message
-    say(banner.map(line => paint('red', line)))
+    this.#warn(banner)
     if (this.#watching) return
     if (expiresAt) say(`${id} on ${target} (${environment}); it ends at ${new Date(expiresAt).toTimeString().slice(0, 8)} at the latest`)
     this.#giveBack = takeTerminal(`${banner.length > 0 ? 'BREAK-GLASS' : 'prod'} ${target} (${environment})`, {

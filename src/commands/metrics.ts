@@ -34,22 +34,22 @@ function showReport({since, until, values, series}: MetricsReport): string[] {
     paint('bold', `from ${since.slice(0, 16).replace('T', ' ')} to ${until.slice(0, 16).replace('T', ' ')} UTC`),
     '',
     paint('bold', 'production shells'),
-    line('people who held the right', count(values, 'shellPeopleHeld'), `${count(values, 'shellHoursHeld')} hours`),
-    line('people who used it', count(values, 'shellPeopleUsed'), `${count(values, 'shellHoursUsed')} hours`),
+    line('people who held the right', count(values, 'shellPeopleHeld'), counted(values, 'shellHoursHeld', 'hour')),
+    line('people who used it', count(values, 'shellPeopleUsed'), counted(values, 'shellHoursUsed', 'hour')),
     line(
       'shells and commands',
-      `${count(values, 'shells')} shells`,
-      `${count(values, 'execs')} commands`,
+      counted(values, 'shells', 'shell'),
+      counted(values, 'execs', 'command'),
       `${percent(values, 'shellShare')} shells`,
     ),
     line(
       'break-glass',
       count(values, 'breakGlass'),
-      `${count(values, 'reviewsOpen')} reviews open`,
+      `${counted(values, 'reviewsOpen', 'review')} open`,
       `${count(values, 'reviewsOverdue')} overdue`,
       `${count(values, 'reviewsDone')} done`,
     ),
-    line('recordings', `${count(values, 'sessionsRecorded')} sessions recorded`, `${count(values, 'sessionsUnrecorded')} not`),
+    line('recordings', `${counted(values, 'sessionsRecorded', 'session')} recorded`, `${count(values, 'sessionsUnrecorded')} not`),
     '',
     paint('bold', 'requests'),
     line('made', count(values, 'requests')),
@@ -82,6 +82,10 @@ function plot({name, unit, points}: MetricsReport['series'][number]): string[] {
 
 function count(values: Values, name: string): string {
   return String(values[name] ?? '-')
+}
+
+function counted(values: Values, name: string, one: string): string {
+  return `${count(values, name)} ${one}${values[name] === 1 ? '' : 's'}`
 }
 
 function percent(values: Values, name: string): string {

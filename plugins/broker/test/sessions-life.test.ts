@@ -19,7 +19,7 @@ let erins: string
 const ends: Parameters<OnFinished>[0][] = []
 const more = {
   ...people,
-  grace: {groups: ['security']},
+  grace: {groups: ['security', 'newcomers']},
   'alice.sec': {groups: ['security'], person: 'ALICE', sub: 'a-3'},
   anon: {groups: ['security'], person: '', sub: 'n-2'},
 }
@@ -122,9 +122,23 @@ test('a shell ends with the login it stands on, and so does watching', async () 
   const seen = watch(carol, shell.id)
   await seen.message('started')
   await carol.logout()
-  expect(await seen.outcome).toBe('NOT_LOGGED_IN')
+  expect(await seen.outcome).toBe('LOGIN_EXPIRED')
   await alice.logout()
   expect(await shell.done).toMatchObject({endedBy: expect.stringContaining('login was ended')})
+})
+
+test('TM-G3: watching ends with the right to watch', async () => {
+  const [alice, grace] = [await core.as('alice'), await core.as('grace')]
+  const shell = await open(alice)
+  const seen = watch(grace, shell.id)
+  await seen.message('started')
+  const file = 'policy/global/no-watching.cedar'
+  await core.change(file, '@id("no-watching")\nforbid (principal in Group::"newcomers", action == Action::"watch", resource);\n')
+  expect(await seen.outcome).toBe('DENIED')
+  const loaded = (await core.events('bundle.loaded')).length
+  unlinkSync(join(core.dir, file))
+  await until(async () => (await core.events('bundle.loaded')).length > loaded, 'the policy without it')
+  await leave(shell)
 })
 
 test('what is shown can be watched live, with its size; that is recorded and told to nobody in the shell', async () => {

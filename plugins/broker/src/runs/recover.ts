@@ -31,7 +31,7 @@ export async function recover(parts: Parts, instance: string): Promise<{runs: nu
     one => one.value.instance === instance,
   )
   for (const {value} of sessions)
-    await endSession(parts, value, {unknown: 'the broker was lost before the end was recorded'}, 'broker loss')
+    await endSession(parts, value, {exit: {unknown: 'the broker was lost before the end was recorded'}, endedBy: 'broker loss'})
   for (const {value, version} of await parts.store.list<LockRecord>({kind: 'lock'})) {
     const run = value.holder === null ? undefined : await parts.store.find<RunRecord>('run', value.holder)
     const holder = run?.value.state === 'started' ? value.holder : null

@@ -61,5 +61,8 @@ export async function attachSession(
   if (session.state !== 'closed') throw new ProdError('OUTCOME_UNKNOWN', `session ${id} is not on this broker`, `prod attach ${id}`)
   link.send(startedMessage(session, {stdout: have.stdout, stderr: 0}))
   const exit = session.exit ?? {unknown: 'no end record'}
-  link.sendFrame(frame.end, Buffer.from(await signedEnd(parts, {id, exit, endedBy: session.endedBy, stdoutBytes: have.stdout})))
+  link.sendFrame(
+    frame.end,
+    Buffer.from(await signedEnd(parts, {id, exit, endedBy: session.endedBy, stdoutBytes: session.stdoutBytes ?? have.stdout})),
+  )
 }

@@ -6,14 +6,26 @@ import type {Put} from '../stores/store.ts'
 import {breakGlassNotice} from './break-glass.ts'
 import {listChunks, putSession, type SessionRecord} from './record.ts'
 
-/** Writes that a session is over, with its event and notices: one change, tried until it holds. Safe to repeat. */
-export async function endSession(parts: Parts, {id}: Pick<SessionRecord, 'id'>, exit: Exit, endedBy: string | null): Promise<void> {
+/** Writes that a session is over, with its event and notices: one change, tried until it holds. Safe to repeat. `stdoutBytes`: where it is known. */
+export async function endSession(
+  parts: Parts,
+  {id}: Pick<SessionRecord, 'id'>,
+  {exit, endedBy, stdoutBytes = 0}: {exit: Exit; endedBy: string | null; stdoutBytes?: number},
+): Promise<void> {
   for (;;) {
     const stored = await parts.store.find<SessionRecord>('session', id)
     if (!stored || stored.value.state === 'closed') return
     const now = parts.store.now()
     const chunks = await listChunks(parts, id)
-    const closed: SessionRecord = {...stored.value, state: 'closed', closedAt: now.toISOString(), exit, endedBy, chunks: chunks.length}
+    const closed: SessionRecord = {
+      ...stored.value,
+      state: 'closed',
+      closedAt: now.toISOString(),
+      exit,
+      endedBy,
+      stdoutBytes,
+      chunks: chunks.length,
+    }
     const put: Put[] = [putSession(closed, stored.version)]
     const request = await parts.store.find<RequestRecord>('request', closed.request)
     if (request?.value.state === 'started') put.push(putRequest({...request.value, state: 'done'}, request.version))

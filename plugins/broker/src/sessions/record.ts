@@ -8,6 +8,8 @@ export interface SessionRecord extends Session {
   correlation: string
   columns: number
   rows: number
+  /** what it put out, once it is over; sessions of older brokers do not say */
+  stdoutBytes?: number
   /** its recording has been deleted: its time was over */
   erased?: true
 }
@@ -40,7 +42,15 @@ export function putReview(review: Review, version: number): Put {
 }
 
 /** What people see of a session. */
-export function showSession({instance: _, correlation: __, columns: ___, rows: ____, erased: _____, ...session}: SessionRecord): Session {
+export function showSession({
+  instance: _,
+  correlation: __,
+  columns: ___,
+  rows: ____,
+  erased: _____,
+  stdoutBytes: ______,
+  ...session
+}: SessionRecord): Session {
   return session
 }
 

@@ -245,7 +245,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
       () => endedBy,
       () => 'recording lost',
     )
-    await endSession(parts, session, exit, why)
+    await endSession(parts, session, {exit, endedBy: why, stdoutBytes: stdout.bytes})
     live.finish(await signedEnd(parts, {id: session.id, exit, endedBy: why, stdoutBytes: stdout.bytes}), null)
   })()
   ended.catch(error => parts.alarm('a session could not be closed in the store', {session: session.id, error: String(error)}))
@@ -300,7 +300,7 @@ async function openRecorded(
         () => false,
       ))
     if (!recorded) parts.alarm('a session could not be recorded, so it was not opened', {session: id, error: String(error)})
-    await endSession(parts, session, {unknown: 'it did not open'}, recorded ? 'not opened' : 'recording lost')
+    await endSession(parts, session, {exit: {unknown: 'it did not open'}, endedBy: recorded ? 'not opened' : 'recording lost'})
     if (error instanceof ProdError) throw error
     if (!recorded) throw new ProdError('STORE_UNAVAILABLE', 'it cannot be recorded, so nothing was opened', 'prod doctor', {cause: error})
     throw new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})

@@ -1,7 +1,7 @@
 import {ProdError} from '@prod/sdk/errors'
 import {type FirstMessage, frame} from '@prod/sdk/wire'
 import {about} from '../audit/refusals.ts'
-import {findLogin} from '../identity/logins.ts'
+import {reauthenticate} from '../identity/authenticate.ts'
 import {person} from '../requests/create.ts'
 import type {Serving} from '../streams/serving.ts'
 import type {SessionRecord} from './record.ts'
@@ -12,7 +12,7 @@ const laggingBytes = 4 * 1024 * 1024
 
 /** Shows a live session to somebody whom policy lets watch it, from now on. Watching is recorded and told to nobody else. */
 export async function serveWatch({parts, set, link, caller}: Serving, first: FirstMessage & {type: 'watch'}): Promise<void> {
-  const {correlation, login} = caller()
+  const {correlation} = caller()
   const stored = await parts.store.find<SessionRecord>('session', first.session)
   if (!stored || !maySee(parts, caller(), stored.value, 'watch')) {
     throw about(new ProdError('SESSION_NOT_FOUND', `there is no session ${first.session}`, 'prod sessions ls'), {
@@ -40,7 +40,7 @@ export async function serveWatch({parts, set, link, caller}: Serving, first: Fir
   })
 
   const {onlookers} = entry.live
-  const letGo = (error: ProdError) => {
+  const letGo = (error: unknown) => {
     onlookers.delete(look)
     link.fail(error, correlation)
   }
@@ -49,12 +49,12 @@ export async function serveWatch({parts, set, link, caller}: Serving, first: Fir
     else link.sendFrame(stream === 'stdout' ? frame.stdout : frame.resize, bytes)
   }
   onlookers.add(look)
-  const unsubscribe = parts.store.subscribe(changed => {
-    if (!changed.some(({kind, id}) => kind === 'login' && id === login)) return
-    void findLogin(parts, login).then(found => {
-      if (!found || found.revokedAt !== null) letGo(new ProdError('NOT_LOGGED_IN', 'the login was ended', 'prod login'))
-    })
-  })
+  /** As of now: a login that has ended or a group that was lost ends what is seen (TM-Q7, TM-G3). */
+  const judge = async () => {
+    const now = await reauthenticate(parts, caller())
+    if (!maySee(parts, now, session, 'watch')) throw new ProdError('DENIED', `the right to watch ${session.id} has ended`, 'prod whoami')
+  }
+  const unsubscribe = set.onJudge(() => void judge().catch(letGo))
   await Promise.race([link.closed, entry.live.read])
   unsubscribe()
   onlookers.delete(look)

@@ -25,8 +25,10 @@ export interface LiveSet {
   /** The entry; one that was announced is waited for. */
   findSoon(id: string): Promise<LiveEntry | undefined>
   all(): LiveEntry[]
-  /** Judges all that runs, and ends what is no longer allowed. */
+  /** Judges all that runs, and ends what is no longer allowed; who looks on is asked to judge too. */
   judgeAll(): void
+  /** Calls this when rights may have changed, until what it returns is called. */
+  onJudge(judge: () => void): () => void
   /** Ends what this person may no longer do. */
   endLost(principal: {iss: string; sub: string}): Promise<{runs: number; sessions: number}>
   /** Ends everything and waits for the end records. */
@@ -40,6 +42,7 @@ export type MayGoOn = (parts: Parts, entry: LiveEntry) => Promise<{ok: true} | {
 export function createLiveSet(parts: () => Parts, instance: string, mayGoOn: MayGoOn): LiveSet {
   const entries = new Map<string, LiveEntry>()
   const announced = new Map<string, PromiseWithResolvers<void>>()
+  const judges = new Set<() => void>()
   const arrived = (id: string) => {
     announced.get(id)?.resolve()
     announced.delete(id)
@@ -81,6 +84,11 @@ export function createLiveSet(parts: () => Parts, instance: string, mayGoOn: May
     },
     judgeAll() {
       for (const entry of entries.values()) void judge(entry).catch(() => {})
+      for (const look of judges) look()
+    },
+    onJudge(look) {
+      judges.add(look)
+      return () => judges.delete(look)
     },
     async stop() {
       stopping.abort()
