@@ -70,7 +70,9 @@ function offersOfExec(command: Command, rest: readonly string[], typed: string, 
   if (at >= rest.length)
     return index === -1 ? named('tool', catalog) : offersOfCommand({...command, args: {tool: {}}}, rest, typed, catalog)
   const tool = catalog?.view.tools.find(({name}) => name === rest[at])
-  return tool ? completions(tool.grammar, [...rest.slice(at), typed]) : []
+  return tool
+    ? completions(tool.grammar, [...rest.slice(at), typed], name => catalog?.view.tools.find(one => one.name === name)?.grammar)
+    : []
 }
 
 function offersOfCommand(command: Command, rest: readonly string[], typed: string, catalog: CachedCatalog | undefined): string[] {

@@ -48,6 +48,8 @@ export interface ApprovalDocument {
   argv: string[] | null
   program: {path: string; sha256: string | null} | null
   env: Record<string, string>
+  /** commands behind the one that is started (`timeout 5 df -h`), each judged by its own tool's definition; absent: none */
+  behind?: {tool: string; argv: string[]; program: {path: string; sha256: string | null}}[]
   cwd: string | null
   stdin: Digest | null
   tool: string | null

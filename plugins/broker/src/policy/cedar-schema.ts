@@ -2,7 +2,7 @@
 import type {Type as CedarJsonType, SchemaJson} from '@cedar-policy/cedar-wasm/nodejs'
 import type {PolicyAction} from '@prod/sdk'
 import {cedarAttributes, cedarTypeName} from '@prod/sdk/grammar/cedar'
-import type {CedarType} from '@prod/sdk/grammar/values'
+import type {CedarType} from '@prod/sdk/grammar/kind'
 import type {Catalog} from '../catalog/catalog.ts'
 
 type Type = CedarJsonType<string>

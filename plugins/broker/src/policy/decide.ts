@@ -1,13 +1,29 @@
 /** The one decision every interface uses (TM-K1): what a use needs, who may approve it, and why not. Nothing here runs anything. */
 import type {Principal, UseAction} from '@prod/sdk'
 import {limitsOf} from '../catalog/limits.ts'
+import {layersOf} from './layers.ts'
 import type {Bundle, Question, Resource, UseDecision} from './policy.ts'
 
 /** A question whose action is the use itself. */
 export type UseQuestion = Omit<Question, 'action'>
 
-/** At once, after how many approvals, or not. Asked at submission and again at use. Pure. */
+/**
+ * At once, after how many approvals, or not. Asked at submission and again at use. A command behind another is a use of its
+ * own: the stricter decision holds, and all its rules are named (TM-H13). Pure.
+ */
 export function decideUse(bundle: Bundle, asked: UseQuestion, use: UseAction): UseDecision {
+  const decisions = layersOf(bundle.catalog, asked.resource).map(resource => decideLayer(bundle, {...asked, resource}, use))
+  const rules = (among: readonly UseDecision[]): string[] => [...new Set(among.flatMap(one => one.rules))]
+  const denied = decisions.filter(one => one.decision === 'deny')
+  if (denied.length > 0) {
+    const why = denied.some(one => one.why === 'forbidden') ? 'forbidden' : 'default'
+    return {decision: 'deny', rules: rules(denied), errors: denied.flatMap(one => one.errors), why}
+  }
+  if (decisions.every(one => one.decision === 'allow')) return {decision: 'allow', rules: rules(decisions)}
+  return {decision: 'request', approvals: approvalsFor(bundle, asked.resource), rules: rules(decisions)}
+}
+
+function decideLayer(bundle: Bundle, asked: UseQuestion, use: UseAction): UseDecision {
   const context = {...asked.context, use}
   const answer = bundle.ask({...asked, context, action: use})
   if (answer.decision === 'allow') return {decision: 'allow', rules: answer.rules}
@@ -23,6 +39,7 @@ export function approvalsFor({catalog}: Pick<Bundle, 'catalog'>, resource: Resou
   switch (resource.kind) {
     case 'command': {
       const {tool, structure, target} = resource
+      if (structure.inner) return Math.max(...layersOf(catalog, resource).map(layer => approvalsFor({catalog}, layer)))
       const asked = tool.grammar.commands[structure.command]?.approvals ?? 1
       return Math.max(asked, structure.class === 'admin' ? 2 : 1, limitsOf(catalog, [tool.service, target.service]).approvals)
     }
@@ -50,7 +67,11 @@ export function mayApprove(
 /** Why a use is denied, in words, and the next command to type where there is one. Pure. */
 export function explainDenial(bundle: Bundle, asked: UseQuestion, use: UseAction): {message: string; hint?: string} {
   const decided = decideUse(bundle, asked, use)
-  const what = inWords(asked.resource, use)
+  const layers = layersOf(bundle.catalog, asked.resource)
+  const denied = layers.find(resource => decideLayer(bundle, {...asked, resource}, use).decision === 'deny')
+  const what =
+    inWords(denied ?? asked.resource, use) +
+    (layers.length > 1 && denied !== layers[0] ? ` behind ${layers[0]?.kind === 'command' ? layers[0].tool.name : ''}` : '')
   if (decided.decision !== 'deny') return {message: `${what} is not denied`}
   const reason =
     decided.errors.length > 0

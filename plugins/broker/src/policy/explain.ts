@@ -48,7 +48,7 @@ export function explainArgv(bundle: Bundle, {principal, groups, argv, target: wa
   }
   const tool = bundle.catalog.tools.get(argv[0] as string)
   if (!tool) return refuse(`there is no tool ${JSON.stringify(argv[0])} in the catalog`, 0, 'prod tools')
-  const parsed = parse(tool.grammar, argv)
+  const parsed = parse(tool.grammar, argv, name => bundle.catalog.tools.get(name)?.grammar)
   if (!parsed.ok) {
     const {position, message, allowed} = parsed.refusal
     return refuse(

@@ -9,7 +9,10 @@ import {testsSchema} from '../catalog/schemas.ts'
 import {parseYaml} from '../catalog/yaml.ts'
 import {decideUse} from './decide.ts'
 import type {Bundle, Question, Resource} from './policy.ts'
+import {mayReach} from './reach.ts'
 import type {Rule} from './rules.ts'
+import {reachesAction} from './scope.ts'
+import {thingsOf} from './things.ts'
 
 /** One line of a test file. */
 export interface PolicyTest {
@@ -115,7 +118,7 @@ function resourceOf({tools, targets, roles}: Catalog, test: PolicyTest): {resour
     if (!tool) return {fault: `there is no tool ${test.argv[0]}`}
     const target = named ?? targets.get(tool.targets[0] as string)
     if (!target || !tool.targets.includes(target.name)) return {fault: `${tool.name} does not run on ${target?.name}`}
-    const parsed = parse(tool.grammar, test.argv)
+    const parsed = parse(tool.grammar, test.argv, name => tools.get(name)?.grammar)
     if (!parsed.ok) return {decision: 'deny', rules: [], position: parsed.refusal.position}
     return {resource: {kind: 'command', tool, structure: parsed.structure, target}}
   }
@@ -133,7 +136,7 @@ function titleOf({principal, groups, action, argv, target, role, expect}: Policy
 
 const deniesPerTool = 3
 
-/** Rules that no passing test rests on, and tools somebody may run that have fewer than three tests of what must be denied. */
+/** Rules that no passing test rests on, and tools that a rule lets somebody run without a test of what is allowed and three of what must be denied. */
 export function missingTests(catalog: Catalog, rules: readonly Rule[], tests: readonly TestResult[]): Finding[] {
   const passed = tests.filter(({message}) => message === undefined)
   const exercised = new Set(passed.flatMap(one => one.rules))
@@ -144,17 +147,30 @@ export function missingTests(catalog: Catalog, rules: readonly Rule[], tests: re
       message: `no test shows what rule ${id} ${json.effect === 'permit' ? 'permits' : 'forbids'}`,
       mend: 'add one to policy/tests',
     }))
-  const tools = [...catalog.tools.keys()].flatMap(tool => {
+  const tools = usableTools(catalog, rules).flatMap(tool => {
     const of = passed.filter(one => one.tool === tool)
     const denied = of.filter(({decision}) => decision === 'deny').length
-    if (denied >= deniesPerTool || denied === of.length) return []
+    const refuse = (message: string, mend: string): Finding => ({file: 'policy/tests', message: `tool ${tool} has ${message}`, mend})
     return [
-      {
-        file: 'policy/tests',
-        message: `tool ${tool} has ${denied} of ${deniesPerTool} tests of what must be denied`,
-        mend: 'add the rest to policy/tests',
-      },
+      ...(denied < deniesPerTool
+        ? [refuse(`${denied} of ${deniesPerTool} tests of what must be denied`, 'add the rest to policy/tests')]
+        : []),
+      ...(denied === of.length ? [refuse('no test of what is allowed', 'add one to policy/tests')] : []),
     ]
   })
   return [...untested, ...tools]
+}
+
+/** Tools that some rule could let somebody run, at once or after approval. */
+function usableTools(catalog: Catalog, rules: readonly Rule[]): string[] {
+  const permits = rules.filter(({json}) => json.effect === 'permit' && (reachesAction(json, 'run') || reachesAction(json, 'request')))
+  if (permits.length === 0) return []
+  const usable = new Set<string>()
+  for (const {resource, entity, use, class: toolClass} of thingsOf(catalog)) {
+    if (resource.kind !== 'command' || usable.has(resource.tool.name)) continue
+    const context = {class: toolClass, use}
+    if (permits.some(({json}) => mayReach(json, 'run', entity, context) || mayReach(json, 'request', entity, context)))
+      usable.add(resource.tool.name)
+  }
+  return [...usable]
 }

@@ -1,12 +1,13 @@
 /** From a draft to what exactly would happen: the resource that policy judges and the document that people approve. */
+import {dirname} from 'node:path'
 import type {ApprovalDocument, Principal, TargetRef, ToolClass} from '@prod/sdk'
 import {sealDocument} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {showDuration} from '@prod/sdk/grammar/duration'
 import type {Structure} from '@prod/sdk/grammar/grammar'
-import {hasSecret} from '@prod/sdk/grammar/operands'
+import {hasSecret, layersOf, strongestClass} from '@prod/sdk/grammar/operands'
 import {checkArgv, parse} from '@prod/sdk/grammar/parse'
-import {addArguments} from '@prod/sdk/grammar/print'
+import {addArguments, print} from '@prod/sdk/grammar/print'
 import {showArgv} from '@prod/sdk/text'
 import type {TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 import type {Parts} from '../parts.ts'
@@ -90,7 +91,8 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
       {position: login},
     )
   }
-  const parsed = parse(tool.grammar, draft.argv)
+  const {tools} = bundle.catalog
+  const parsed = parse(tool.grammar, draft.argv, name => tools.get(name)?.grammar)
   if (!parsed.ok) {
     const {position, message, allowed} = parsed.refusal
     const offered = allowed.length > 0 ? `; allowed here: ${allowed.slice(0, 8).join(', ')}` : ''
@@ -129,11 +131,11 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
     draft: {...draft, target: target.name},
     resource: {kind: 'command', tool, structure, target},
     action: 'run',
-    class: structure.class,
+    class: strongestClass(structure),
     environment: target.environment,
     summary: `${showArgv(draft.argv)} on ${target.name} (${target.environment})`,
     // by address: two names of one machine are one machine
-    lock: structure.class === 'read' ? null : JSON.stringify([target.address, ...structure.locks]),
+    lock: strongestClass(structure) === 'read' ? null : JSON.stringify([target.address, ...structure.locks]),
     tool,
     target,
   }
@@ -155,7 +157,7 @@ export function question(plan: Plan, caller: {principal: Principal; groups: stri
 
 /** What reaches the program: what was typed, and what the catalog has the broker add. */
 function executedArgv(tool: ToolEntry, structure: Structure): string[] {
-  return addArguments(structure, tool.grammar.commands[structure.command]?.adds)
+  return addArguments(structure, tool.grammar.commands[structure.command]?.adds, tool.grammar.adds)
 }
 
 /** What is fixed when a request is made and stays so when its document is computed again at use. */
@@ -168,6 +170,24 @@ export interface Fixed {
   maxSeconds: number
 }
 
+/** The commands behind the one that is started, each with the program that its own tool names: part of what is approved. */
+function inspectBehind(
+  parts: Parts,
+  {catalog}: Bundle,
+  structure: Structure,
+  target: TargetEntry,
+): Promise<NonNullable<ApprovalDocument['behind']>> {
+  return Promise.all(
+    layersOf(structure)
+      .slice(1)
+      .map(async layer => ({
+        tool: layer.tool,
+        argv: print(layer),
+        program: await inspectProgram(parts, catalog.tools.get(layer.tool) as ToolEntry, target),
+      })),
+  )
+}
+
 /** The document, its RFC 8785 text and digest. Reads the program's bytes, so that what is approved is what runs. */
 export async function makeDocument(
   parts: Parts,
@@ -178,18 +198,20 @@ export async function makeDocument(
   const {draft, tool, target} = plan
   const role = plan.resource.kind === 'role' ? plan.resource.role : null
   const targets: TargetRef[] = target ? [{name: target.name, address: target.address, environment: target.environment}] : []
+  const behind = target && plan.resource.kind === 'command' ? await inspectBehind(parts, bundle, plan.resource.structure, target) : []
   const document: ApprovalDocument = {
     version: 1,
     request: fixed.id,
     kind: draft.kind,
     argv: plan.resource.kind === 'command' ? executedArgv(plan.resource.tool, plan.resource.structure) : null,
     program: tool && target ? await inspectProgram(parts, tool, target) : null,
-    env: tool?.env ?? {},
+    env: {...tool?.env, ...(behind[0] ? {PATH: dirname(behind[0].program.path)} : {})},
     cwd: null,
     stdin: draft.kind === 'exec' ? draft.stdin : null,
     tool: tool?.name ?? null,
     class: plan.class,
     runAs: tool ? tool.runAs : (target?.shellAs ?? null),
+    ...(behind.length > 0 ? {behind} : {}),
     targets,
     role: role ? {name: role.name, provider: role.provider, parameters: role.parameters} : null,
     durationSeconds: draft.kind === 'role' ? draft.durationSeconds : (tool?.limits.wallSeconds ?? fixed.maxSeconds),

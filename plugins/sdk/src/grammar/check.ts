@@ -34,10 +34,11 @@ export function checkGrammar(value: unknown, tool: string): Grammar {
       `${[tool, showPlace(fault.path)].filter(Boolean).join(': ')}: ${fault.message}`,
       fault.mend ?? 'prod policy check',
     )
-  const {options, bundles, commands} = value as Grammar
+  const {options, adds, bundles, commands} = value as Grammar
   const tables = compile({tool, ...(options ? {options} : {}), commands})
   return {
     tool,
+    ...(adds ? {adds} : {}),
     ...(bundles === undefined ? {} : {bundles}),
     ...(options ? {options: written(options, tables.options)} : {}),
     commands: commands.map(
@@ -76,6 +77,7 @@ export function findGrammarFaults(value: unknown, tool: string): GrammarFault[] 
     const clash = findAttributeClash(grammar, command.index)
     if (clash) report(path, `policy would see ${clash[0]} and ${clash[1]} under one name`, 'give one of them an `attribute`')
   }
+  checkAdds(grammar.adds, ['adds'], report)
   checkNames(grammar, report)
   return faults
 }
@@ -199,7 +201,7 @@ function checkInner(command: Command, operand: Operand, index: number, path: Pat
   if (index < operands.length - 1 || operand.min !== 1 || operand.max !== 1 || operand.afterDashes)
     report(path, 'a command stands once, as the last operand')
   if (optionsStand !== 'before') report(path, "options after a command would be that command's own", 'optionsStand: before')
-  if (grammar.stdin || grammar.adds) report(path, 'a command behind another gets no stdin, and the broker adds nothing to it')
+  if (grammar.stdin) report(path, 'a command behind another gets no stdin')
 }
 
 const closedTypes = new Set(['enum', 'literal', 'command'])
@@ -218,9 +220,7 @@ function checkRest(command: Command, place: Path, report: Report): void {
   for (const [index, names] of (requireOne ?? []).entries()) {
     for (const name of names) if (!command.options.has(name)) report([...place, 'requireOne', index], `there is no option ${name}`)
   }
-  for (const [index, word] of (adds ?? []).entries()) {
-    if (!word.isWellFormed() || /[\p{Cc}\ufffd]/u.test(word)) report([...place, 'adds', index], 'is not well-formed text')
-  }
+  checkAdds(adds, [...place, 'adds'], report)
   if (limit && !findDurationSeconds(limit.per))
     report([...place, 'limit', 'per'], `${JSON.stringify(limit.per)} is no duration`, 'write it as 90s, 10m, 1h30m or 2d')
   for (const [index, {from, to, max}] of (command.grammar.spans ?? []).entries()) {
@@ -234,6 +234,11 @@ function checkRest(command: Command, place: Path, report: Report): void {
   }
   if (command.operands.length > 0 && command.optionsStand !== 'after' && optionsOf(command).some(option => option.many !== undefined))
     report(place, 'an option with `many` values leaves no operand after it', 'optionsStand: after')
+}
+
+function checkAdds(adds: readonly string[] | undefined, place: Path, report: Report): void {
+  for (const [index, word] of (adds ?? []).entries())
+    if (!word.isWellFormed() || /[\p{Cc}\ufffd]/u.test(word)) report([...place, index], 'is not well-formed text')
 }
 
 function checkNames(grammar: Grammar, report: Report): void {

@@ -29,7 +29,7 @@ export function describeCommand(grammar: Grammar, commandIndex: number): string[
       ? [`  options stand ${command.optionsStand === 'anywhere' ? 'anywhere' : `${command.optionsStand} the operands`}`]
       : []),
     ...(command.bundles ? ['  short options may be bundled'] : []),
-    ...(adds && adds.length > 0 ? [`  the broker adds: ${adds.join(' ')}`] : []),
+    ...(adds || grammar.adds ? [`  the broker adds: ${[...(grammar.adds ?? []), ...(adds ?? [])].join(' ')}`] : []),
     ...(stdin ? [`  reads stdin${typeof stdin === 'object' ? `, up to ${stdin.maxBytes} bytes` : ''}`] : []),
     `  in policy: ${cedarTypeName(grammar, commandIndex)}`,
     ...(examples ?? []).map(example => `  for example: ${example}`),

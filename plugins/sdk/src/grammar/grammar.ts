@@ -21,6 +21,8 @@ export interface ValueSpec {
   pattern?: string
   /** path: directories below which it must lie after resolution without symlinks; url: paths below which it must lie */
   below?: string[]
+  /** path: a directory may be written with one slash at its end */
+  slash?: boolean
   /** url, host-name: exact names, `*.internal.example` for all names below one, `web-{1..99}.prod.example` for numbered ones */
   hosts?: string[]
   /** url: default `https` alone */
@@ -134,6 +136,8 @@ export interface Grammar {
   tool: string
   /** options of every command; they may also stand between the tool and its subcommand */
   options?: Record<string, 'flag' | ValueType | OptionGrammar>
+  /** arguments that the broker adds itself, right after the tool's name */
+  adds?: string[]
   /** short flags of the tool itself may be bundled where they stand before the subcommand: default false */
   bundles?: boolean
   commands: CommandGrammar[]

@@ -1,4 +1,5 @@
 /** Values that need care outside the grammar: paths that the broker resolves, secrets that nobody may read. */
+import type {ToolClass} from '../domain.ts'
 import {compile} from './compile.ts'
 import type {Grammar, Structure, ValueSpec} from './grammar.ts'
 import {print} from './print.ts'
@@ -15,6 +16,12 @@ export interface PathOperand {
 /** The command, the one behind it, and so on: each is judged by its own tool's definition. */
 export function layersOf(structure: Structure): Structure[] {
   return structure.inner ? [structure, ...layersOf(structure.inner)] : [structure]
+}
+
+/** The class of the whole: that of the layer which does most. */
+export function strongestClass(structure: Structure): ToolClass {
+  const classes = new Set(layersOf(structure).map(layer => layer.class))
+  return (['shell', 'admin', 'change'] as const).find(one => classes.has(one)) ?? 'read'
 }
 
 /** Every path in argv: operands, values of options, and pieces of either. Of this layer alone: see {@link layersOf}. */

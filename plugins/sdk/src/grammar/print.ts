@@ -29,10 +29,10 @@ export function print(structure: Structure): string[] {
   return words
 }
 
-/** What the program is started with: argv and, right after the path, what the command's grammar adds. */
-export function addArguments(structure: Structure, adds: readonly string[] = []): string[] {
-  const words = print(structure)
+/** What the program is started with: argv and what the grammar adds, right after the tool's name and right after the path. */
+export function addArguments(structure: Structure, adds: readonly string[] = [], first: readonly string[] = []): string[] {
+  const [tool = '', ...words] = print(structure)
   const last = structure.parts.findLastIndex(part => part.kind === 'path')
   const before = print({...structure, parts: structure.parts.slice(0, last + 1)}).length
-  return [...words.slice(0, before), ...adds, ...words.slice(before)]
+  return [tool, ...first, ...words.slice(0, before - 1), ...adds, ...words.slice(before - 1)]
 }

@@ -22,6 +22,7 @@ const valueType = {
         hosts: texts,
         schemes: texts,
         within: texts,
+        slash: {type: 'boolean'},
         ranges: {type: 'boolean'},
         forms: texts,
         tools: texts,
@@ -143,6 +144,7 @@ export const grammarSchema = {
   properties: {
     tool: {type: 'string'},
     options,
+    adds: texts,
     bundles: {type: 'boolean'},
     commands: {type: 'array', minItems: 1, maxItems: 500, items: command},
   },

@@ -168,6 +168,7 @@ const fieldFaults: Record<Exclude<keyof ValueSpec, 'type'>, (value: unknown) => 
   hosts: texts,
   schemes: texts,
   within: texts,
+  slash: truth,
   ranges: truth,
   forms: texts,
   tools: texts,

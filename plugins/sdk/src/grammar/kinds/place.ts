@@ -5,9 +5,12 @@ import {hidden, orList, suchAs, type ValueKinds} from '../kind.ts'
 export const placeKinds: ValueKinds = {
   // the textual part; the broker resolves it without symlinks before the run (TM-H14; `pathOperands`)
   path: {
-    fields: ['pattern', 'below', 'maxLength'],
+    fields: ['pattern', 'below', 'slash', 'maxLength'],
     cedar: 'String',
-    test: (value, spec) => isPath(value) && isBelow(value, spec.below),
+    test: (value, spec) => {
+      const path = spec.slash && value.length > 1 && value.endsWith('/') ? value.slice(0, -1) : value
+      return isPath(path) && isBelow(path, spec.below)
+    },
     describe: spec =>
       `an absolute path${spec.below ? ` below ${orList(spec.below)}` : ''}, without \`..\` or doubled slashes${suchAs(spec)}`,
     findFault: spec => {

@@ -76,11 +76,13 @@ export const textKinds: ValueKinds = {
   },
 }
 
-function begins(value: string, spec: ValueSpec, afterDashes: boolean): boolean {
-  if (value === '--') return false
+/** May a free text begin like this? `--` alone is one only after `--`. Pure. */
+export function begins(value: string, spec: ValueSpec, afterDashes: boolean): boolean {
+  if (value === '--' && !afterDashes) return false
   return leadings.every(leading => spec.leading?.includes(leading) || (afterDashes && leading === '-') || !beginnings[leading].test(value))
 }
 
-function findLeadingFault(spec: ValueSpec): string | undefined {
+/** A fault in a definition's `leading`. Pure. */
+export function findLeadingFault(spec: ValueSpec): string | undefined {
   return spec.leading && new Set(spec.leading).size !== spec.leading.length ? '`leading` names each beginning once' : undefined
 }
