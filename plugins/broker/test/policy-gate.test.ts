@@ -82,6 +82,10 @@ describe('TM-L4: one spelling for each name', () => {
 })
 
 describe('TM-D3: tests gate loading', () => {
+  const leads = {
+    'policy/global/leads.cedar':
+      '@id("leads-operator")\npermit (principal in Group::"sre-leads", action == Action::"approve", resource == Role::"operator");\n',
+  }
   const tests = `- { principal: alice, groups: [engineers], argv: [unit, status, x], expect: allow }
 - { principal: alice, groups: [engineers], argv: [unit, restart, payments-api], expect: request, approvals: 1, rule: restart-payments }
 - { principal: alice, groups: [engineers], argv: [unit, restart, ledger], expect: deny }
@@ -90,14 +94,16 @@ describe('TM-D3: tests gate loading', () => {
 - { principal: olga, groups: [operators], argv: [unit, restart, x], expect: allow }
 - { principal: bob, groups: [sre-leads], action: approve, argv: [unit, restart, x], expect: allow }
 - { principal: alice, groups: [engineers], role: operator, expect: request }
+- { principal: bob, groups: [sre-leads], action: approve, role: operator, expect: allow }
 `
   test('a bundle whose tests all hold loads, and each rule has one', async ({onTestFinished}) => {
-    const {options} = writeFolder(onTestFinished, {'policy/tests/unit.yaml': tests})
+    const {options} = writeFolder(onTestFinished, {...leads, 'policy/tests/unit.yaml': tests})
     expect((await loadBundle({...options, development: false})).warnings).toEqual([])
   })
 
   test('a failing test refuses the bundle and says what is so instead', async ({onTestFinished}) => {
     const {options} = writeFolder(onTestFinished, {
+      ...leads,
       'policy/tests/unit.yaml': tests.replace('ledger], expect: deny', 'ledger], expect: request'),
     })
     await expect(loadBundle(options)).rejects.toMatchObject({
@@ -138,8 +144,9 @@ describe('TM-D3: tests gate loading', () => {
     onTestFinished,
   }) => {
     const some = tests.split('\n').slice(0, 3).join('\n')
-    const {options} = writeFolder(onTestFinished, {'policy/tests/unit.yaml': some})
+    const {options} = writeFolder(onTestFinished, {...leads, 'policy/tests/unit.yaml': some})
     const missing = [
+      'policy/global/leads.cedar no test shows what rule global/leads.cedar#leads-operator permits (add one to policy/tests)',
       'policy/global/unit.cedar no test shows what rule global/unit.cedar:4 permits (add one to policy/tests)',
       'policy/global/unit.cedar no test shows what rule global/unit.cedar:5 permits (add one to policy/tests)',
       'policy/global/unit.cedar no test shows what rule global/unit.cedar:6 permits (add one to policy/tests)',
@@ -148,5 +155,32 @@ describe('TM-D3: tests gate loading', () => {
     const refused = await loadBundle({...options, development: false}).catch((error: {findings: []}) => error.findings.map(showFinding))
     expect(refused).toEqual(missing)
     expect((await loadBundle(options)).warnings).toEqual(missing)
+  })
+
+  test('TM-D3: tests of another rule, tests taken out, or none for a tool that a broad rule reaches, refuse it', async ({
+    onTestFinished,
+  }) => {
+    const refused = async (changes: Record<string, string | null>): Promise<string[]> => {
+      const {options} = writeFolder(onTestFinished, {...leads, 'policy/tests/unit.yaml': tests, ...changes})
+      return loadBundle({...options, development: false}).then(
+        () => [],
+        (error: {findings: []}) => error.findings.map(showFinding),
+      )
+    }
+    expect(await refused({})).toEqual([])
+    expect(await refused({'policy/tests/unit.yaml': tests.replace('rule: restart-payments', 'rule: restart-ledger')})).toEqual([
+      expect.stringContaining('expected the rule restart-ledger to decide, global/unit.cedar#restart-payments did'),
+      expect.stringContaining('no test shows what rule global/unit.cedar#restart-payments permits'),
+    ])
+    expect(await refused({'policy/tests/unit.yaml': null})).toHaveLength(8)
+    const date =
+      'kind: Tool\nname: date\nsummary: what time it is\nprogram: /usr/bin/date\nrun: {primitive: host, target: local}\ncommands: [{path: [], class: read}]\n'
+    const look =
+      '@id("look")\npermit (principal in Group::"engineers", action == Action::"run", resource) when { context.class == "read" };\n'
+    expect(await refused({'catalog/tools/date.yaml': date})).toEqual([])
+    expect(await refused({'catalog/tools/date.yaml': date, 'policy/global/look.cedar': look})).toEqual([
+      'policy/tests tool date has 0 of 3 tests of what must be denied (add the rest to policy/tests)',
+      'policy/tests tool date has no test of what is allowed (add one to policy/tests)',
+    ])
   })
 })

@@ -20,6 +20,8 @@ export interface TargetEntry {
   service: string | null
   summary: string
   labels: Record<string, string>
+  /** what is read there needs more than one approval (TM-J3) */
+  data: 'personal' | null
   /** OS account for shells; null: where `--dev` allows, the broker's own */
   shellAs: string | null
 }
@@ -50,6 +52,8 @@ export interface ToolEntry {
   env: Record<string, string>
   limits: Limits
   retention: 'none' | 'redacted' | 'full'
+  /** what it reads needs more than one approval (TM-J3) */
+  data: 'personal' | null
   /** seconds a run is kept after its link was cut */
   detachSeconds: number
   grammar: Grammar

@@ -12,12 +12,14 @@ export interface Finding {
   message: string
   /** what to do about it */
   mend?: string
+  /** the dangerous shape it is, by which an override names it */
+  lint?: string
 }
 
 /** `catalog/tools/unit.yaml:7:3 commands[1].class: must be one of … (mend)`. Pure. */
-export function showFinding({file, path, line, column, message, mend}: Finding): string {
+export function showFinding({file, path, line, column, message, mend, lint}: Finding): string {
   const place = [file, line, column].filter(part => part !== undefined).join(':')
-  return `${place} ${path ? `${path}: ` : ''}${message}${mend ? ` (${mend})` : ''}`
+  return `${place} ${lint ? `${lint}: ` : ''}${path ? `${path}: ` : ''}${message}${mend ? ` (${mend})` : ''}`
 }
 
 /** A bundle that does not load, with everything that is wrong with it. `code`: CATALOG_INVALID or POLICY_INVALID. */

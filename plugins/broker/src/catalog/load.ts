@@ -39,6 +39,7 @@ type ToolFile = Pick<ToolEntry, 'name' | 'summary'> & {
   env?: Record<string, string>
   limits?: Partial<Limits>
   retention?: ToolEntry['retention']
+  data?: 'personal'
   detachSeconds?: number
   options?: Grammar['options']
   commands: (Omit<CommandGrammar, 'class'> & {class?: ToolClass})[]
@@ -106,6 +107,7 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
       service: data.service ?? null,
       summary: data.summary ?? address,
       labels: data.labels ?? {},
+      data: data.data ?? null,
       shellAs: data.shellAs ?? null,
     })
   }
@@ -189,6 +191,7 @@ function toolEntry(
     env: data.env ?? {},
     limits: {...wanted, wallSeconds: Math.min(wanted.wallSeconds, limits.maxSeconds)},
     retention: data.retention ?? 'none',
+    data: data.data ?? null,
     detachSeconds: data.detachSeconds ?? 60,
     grammar,
   }

@@ -51,6 +51,7 @@ export const targetSchema = {
       propertyNames: {pattern: '^[A-Za-z][A-Za-z0-9._/-]{0,62}$'},
       additionalProperties: {type: 'string', maxLength: 200},
     },
+    data: {enum: ['personal']},
     shellAs: {type: 'string', pattern: '^[a-z_][a-z0-9_-]{0,31}$'},
   },
 } as const
@@ -136,6 +137,7 @@ export const toolSchema = {
         outputBytes: bytes,
       },
     },
+    data: {enum: ['personal']},
     retention: {enum: ['none', 'redacted', 'full']},
     detachSeconds: {type: 'integer', minimum: 0, maximum: 3600},
     options: {type: 'object'},

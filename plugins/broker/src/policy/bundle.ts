@@ -6,6 +6,9 @@ import {loadCatalog} from '../catalog/load.ts'
 import {digestFiles} from '../catalog/read.ts'
 import {cedarSchema} from './cedar-schema.ts'
 import {classOf, Engine, validateRules} from './engine.ts'
+import {layersOf, strictest} from './layers.ts'
+import {lintBundle, neverExcused} from './lint.ts'
+import {applyOverrides, type Override} from './overrides.ts'
 import type {Answer, Bundle, Question} from './policy.ts'
 import {readRules} from './rules.ts'
 import {type Folders, readSource, type SignedFile, type Source} from './source.ts'
@@ -36,6 +39,8 @@ export interface CheckedBundle {
   findings: Finding[]
   warnings: string[]
   tests: TestResult[]
+  /** what the linter would say, if nobody answered for it */
+  overrides: (Override & {message: string})[]
   bundle?: Bundle
   signed?: Source['signed']
 }
@@ -55,7 +60,7 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
   const catalog = loadCatalog(files, options, findings)
   const rules = readRules(files, new Set(catalog.services.keys()), findings)
   const cases = readTests(files, findings)
-  const refused: CheckedBundle = {digest, findings, warnings: [], tests: []}
+  const refused: CheckedBundle = {digest, findings, warnings: [], tests: [], overrides: []}
   if (findings.length > 0) return refused
 
   const schema = cedarSchema(catalog)
@@ -72,8 +77,17 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
     loadedAt: now().toISOString(),
     signed: signed ? {version: signed.version, madeAt: signed.madeAt, by: signed.by} : null,
     warnings,
-    ask: question => (now().getTime() >= endsAt && changes(question) ? tooOld : engine.ask(question)),
-    approverGroups: resource => engine.approverGroups(resource),
+    ask: question =>
+      strictest(
+        layersOf(catalog, question.resource).map(resource => {
+          const one = {...question, resource}
+          return now().getTime() >= endsAt && changes(one) ? tooOld : engine.ask(one)
+        }),
+      ),
+    approverGroups: resource =>
+      layersOf(catalog, resource)
+        .map(one => engine.approverGroups(one))
+        .reduce((groups, others) => groups.filter(group => others.includes(group))),
     couldUse({tool, command, ...asked}) {
       const places = tool.targets.map(name => ({tool, command, target: catalog.targets.get(name) as TargetEntry}))
       const could = (action: PolicyAction): boolean => places.some(place => engine.couldBe(action, asked, place))
@@ -83,9 +97,13 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
   const tests = runTests(bundle, cases)
   for (const {file, line, message} of tests) if (message) findings.push({file, line, message})
   const missing = missingTests(catalog, rules, tests)
-  if (options.development) warnings.push(...missing.map(showFinding))
-  else findings.push(...missing)
-  return {digest, findings, warnings, tests, bundle, ...(signed ? {signed} : {})}
+  const lints = applyOverrides(lintBundle(catalog, rules, files), files, now())
+  for (const finding of [...missing, ...lints.findings, ...lints.ended]) {
+    const excused = options.development ? !neverExcused.includes(finding.lint ?? '') : options.starting && lints.ended.includes(finding)
+    if (excused) warnings.push(showFinding(finding))
+    else findings.push(finding)
+  }
+  return {digest, findings, warnings, tests, overrides: lints.excused, bundle, ...(signed ? {signed} : {})}
 }
 
 /** The answer to whoever would change something under a bundle that is too old: as if a rule of that name forbade it. */

@@ -250,7 +250,8 @@ function distinct(services: readonly (string | null)[]): string[] {
   return [...new Set(services.filter(service => service !== null))].sort()
 }
 
-function entityOf(resource: Resource): EntityJson {
+/** A resource as Cedar knows it. Pure. */
+export function entityOf(resource: Resource): EntityJson {
   const services = servicesOf(resource).map(id => ({type: 'Service', id}))
   switch (resource.kind) {
     case 'command': {
@@ -271,7 +272,8 @@ function entityOf(resource: Resource): EntityJson {
   }
 }
 
-function commandEntity({tool, command, target}: CommandPlace, attrs: EntityJson['attrs']): EntityJson {
+/** A command, its arguments as they are given. Pure. */
+export function commandEntity({tool, command, target}: CommandPlace, attrs: EntityJson['attrs']): EntityJson {
   return {
     uid: {type: cedarTypeName(tool.grammar, command), id: [tool.name, ...(tool.grammar.commands[command]?.path ?? [])].join(' ')},
     attrs,

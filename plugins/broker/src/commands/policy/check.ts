@@ -17,13 +17,15 @@ export default class PolicyCheck extends ProdCommand {
   async run(): Promise<{ok: boolean; digest: string; findings: Finding[]; warnings: string[]}> {
     const {flags} = await this.parse(PolicyCheck)
     const {checkBundle, showFinding} = await import('@prod/broker/policy')
-    const {digest, findings, warnings, tests, bundle} = await checkBundle({
+    const {digest, findings, warnings, tests, bundle, overrides} = await checkBundle({
       catalogDir: join(flags.dir, 'catalog'),
       policyDir: join(flags.dir, 'policy'),
       development: flags.dev,
     })
     const ok = findings.length === 0
     for (const warning of warnings) this.say(`warning: ${warning}`)
+    for (const {lint, at, by, until, reason, message} of overrides)
+      this.say(`override: ${lint} at ${at}, by ${by} until ${until}: ${reason} (${message})`)
     this.log(findings.map(showFinding))
     if (ok) this.log(`${bundle?.catalog.tools.size ?? 0} tools, ${tests.length} tests, bundle ${digest}: a broker would load it`)
     else {
