@@ -8,8 +8,10 @@ import {parseVerifierKey, verifierKey} from '@prod/sdk/log/note'
 import {tellFolded} from './audit/refusals.ts'
 import {auditRoutes} from './audit/routes.ts'
 import {catalogRoutes} from './catalog/routes.ts'
+import {type MachineClocks, type SteadyClock, steadyClock} from './clock.ts'
 import {type Config, configDigest, readConfig} from './config.ts'
 import {peopleFile, recordingKeyFile, setUpDevelopment} from './dev/setup.ts'
+import {freezeRoutes} from './freeze/routes.ts'
 import {groupProvider} from './grants/group.ts'
 import {reconcileAll, reconcileDue} from './grants/reconcile.ts'
 import {grantRoutes} from './grants/routes.ts'
@@ -71,6 +73,8 @@ export interface StartChoice {
   alarm: (line: string) => void
   /** the store's clock, and settings of a development broker that tests change */
   clock?: () => Date
+  /** the machine's clocks, for tests */
+  machine?: MachineClocks
   settings?: Partial<
     Pick<Config, 'requestSeconds' | 'approvalSeconds' | 'retentionDays' | 'breakGlass' | 'alertChannels' | 'channels' | 'places'>
   >
@@ -131,12 +135,13 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   }
 
   const keys = openKeys(config.dir, new URL(config.origin).hostname)
+  const clock = steadyClock(choice.machine)
   const instance = `${hostname()}`
   const store = await openSqliteStore({
     file: join(config.dir, storeFile),
     log: {name: keys.log.name, privateKey: keys.log.privateKey},
     instance,
-    ...(choice.clock ? {clock: choice.clock} : {}),
+    clock: choice.clock ?? clock.now,
   })
   undo.push(() => store.close())
   const {identity, people, stop: stopIdentity} = await openIdentity(config)
@@ -151,7 +156,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     channels.set(name, found.channel(name, {...channelConfig, development: config.development}))
   }
 
-  let draining = false
+  let isStopping = false
   let alarms = 0
   const alarm: Parts['alarm'] = (what, detail) => {
     alarms += 1
@@ -206,7 +211,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     channels,
     newId,
     alarm,
-    draining: () => draining,
+    draining: () => (isStopping ? 'the broker is stopping' : whyOff(clock)),
   }
   const set = createLiveSet(() => parts, instance, mayGoOn)
   const recovered = await recover(parts, instance)
@@ -240,6 +245,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
       auditRoutes(app, parts)
       metricsRoutes(app, parts)
       doctorRoutes(app, parts)
+      freezeRoutes(app, parts)
     },
     stream: (socket, hello) => void serveStream(parts, set, socket, hello),
   })
@@ -247,6 +253,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   const operations = await startOperations(config.listen.metricsPort, () => renderPrometheus(parts, {live: set.all().length, alarms}))
   undo.push(() => operations.close())
 
+  undo.push(watchClock(parts, clock))
   const stopping = new AbortController()
   const work = startWork(parts, stopping.signal)
   undo.push(() => {
@@ -263,13 +270,40 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   return {
     ready: {url, ready: true, dir: config.dir, metricsUrl: operations.url, issuer: identity.issuer, ...(people ? {people} : {})},
     async stop() {
-      draining = true
+      isStopping = true
       await Promise.race([set.stop(), new Promise(resolve => setTimeout(resolve, drainMilliseconds).unref())])
       await tellFolded(store, true).catch(() => {})
       await store.commit({events: [{type: 'broker.stopped', by: 'broker', subject: 'broker', data: {instance}}]}).catch(() => {})
       await stopAll()
     },
   }
+}
+
+const clockMilliseconds = 1000
+
+function whyOff(clock: SteadyClock): string | null {
+  const off = clock.secondsOff()
+  return off === 0 ? null : `the clock of the broker's machine was set: it is ${off} seconds from the time that the broker goes by`
+}
+
+/** Tells once when the machine's clock is off, so that nothing new starts here, and once when it is right again (TM-N6). */
+function watchClock(parts: Parts, clock: SteadyClock): () => void {
+  let wasOff = 0
+  const timer = setInterval(() => {
+    const off = clock.secondsOff()
+    if ((off === 0) === (wasOff === 0)) return
+    wasOff = off
+    if (off !== 0)
+      parts.alarm('the clock of this machine was set, so nothing new starts here; set it right, or start the broker again', {seconds: off})
+    const event = {
+      type: off === 0 ? 'broker.clock-right' : 'broker.clock-off',
+      by: 'broker',
+      subject: 'broker',
+      data: {seconds: off},
+    } as const
+    parts.store.commit({events: [event]}).catch(() => {})
+  }, clockMilliseconds)
+  return () => clearInterval(timer)
 }
 
 /** Where policy comes from: the folders, or the signed file, its keys none of the broker's own. */

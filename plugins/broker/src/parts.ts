@@ -20,8 +20,8 @@ export interface Parts {
   readonly newId: (prefix: string) => string
   /** tells an operator: one JSON line on stderr, counted in the metrics */
   readonly alarm: (what: string, detail: Record<string, unknown>) => void
-  /** set when draining: nothing new starts */
-  readonly draining: () => boolean
+  /** Why nothing new starts here: the broker stops, or its clock is off (TM-N6). Null: it starts. */
+  readonly draining: () => string | null
 }
 
 /** Who is calling, checked: token, proof, groups at most 5 minutes old (TM-G3) with those of active grants. */

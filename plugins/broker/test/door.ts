@@ -90,7 +90,7 @@ export async function openDoor(
     channels: new Map(),
     newId: prefix => `${prefix}_${Date.now().toString(36).padStart(9, '0')}${randomBytes(8).toString('hex')}`,
     alarm: (what, detail) => void alarms.push({what, detail}),
-    draining: () => false,
+    draining: () => null,
   }
   const server = await startServer(parts, {
     routes: app => {

@@ -26,6 +26,12 @@ export interface BreakGlass {
   secondPerson: string | null
 }
 
+/** Throws DRAINING while nothing new starts here. */
+export function refuseDraining({draining}: Pick<Parts, 'draining'>): void {
+  const why = draining()
+  if (why !== null) throw new ProdError('DRAINING', why, 'try again in a moment')
+}
+
 const idempotencyHours = 24
 const maxOpenRequests = 50
 
@@ -103,7 +109,7 @@ export function createRequest(parts: Parts, caller: Caller, submission: Submissi
 }
 
 async function create(parts: Parts, caller: Caller, submission: Submission, breakGlass?: BreakGlass): Promise<RequestRecord> {
-  if (parts.draining()) throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
+  refuseDraining(parts)
   const bundle = parts.bundle()
   const draftedPlan = makePlan(bundle, submission.draft)
   const draft = checkDraft(parts, {...submission, draft: draftedPlan.draft}, draftedPlan)

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import type {Channel, Exit, Receipt, TargetRef} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Caller, Parts} from '../parts.ts'
-import {person, putRequest} from '../requests/create.ts'
+import {person, putRequest, refuseDraining} from '../requests/create.ts'
 import type {Plan} from '../requests/plan.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
@@ -45,7 +45,7 @@ export async function startRun(
   const {tool, target} = plan
   if (plan.draft.kind !== 'exec' || !tool || !target || !document.argv || !document.program) throw new Error('not a run')
   const counted = await countStart(parts, plan, caller.principal)
-  if (parts.draining()) throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
+  refuseDraining(parts)
 
   const id = parts.newId('run')
   const ref: TargetRef = {name: target.name, address: target.address, environment: target.environment}

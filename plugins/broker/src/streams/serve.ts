@@ -5,6 +5,7 @@ import type {WebSocket} from 'ws'
 import {tellRefusal} from '../audit/refusals.ts'
 import type {StreamHello} from '../http/server.ts'
 import type {Parts} from '../parts.ts'
+import {refuseDraining} from '../requests/create.ts'
 import {serveFollow} from '../requests/follow.ts'
 import {serveAttach, serveExec} from '../runs/serve.ts'
 import {attachSession} from '../sessions/attach.ts'
@@ -77,8 +78,7 @@ function withRenewal(link: Link, renew: (token: string, proof: string) => Promis
 }
 
 function dispatch(serving: Serving, first: FirstMessage): Promise<void> {
-  if (serving.parts.draining() && first.type !== 'attach')
-    throw new ProdError('DRAINING', 'the broker is stopping', 'try again in a moment')
+  if (first.type !== 'attach') refuseDraining(serving.parts)
   switch (first.type) {
     case 'exec':
       return serveExec(serving, first)
