@@ -1,16 +1,25 @@
 /** What `prod policy init` and `prod broker start --dev` begin with, and the demo's web service. */
 import {spawn} from 'node:child_process'
-import {chmod, copyFile, mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
+import {chmod, copyFile, mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import {ProdError} from '@prod/sdk/errors'
+import {copyLibrary, type LibraryChoice} from './library.ts'
 
 const shipped = fileURLToPath(new URL('../../starter/', import.meta.url))
 
-/** Writes `DIR/catalog` and `DIR/policy` that allow nothing by themselves. Throws USAGE if either is there already. */
-export async function writeStarter(dir: string): Promise<{catalogDir: string; policyDir: string}> {
-  return copyProfile('init', dir)
+/**
+ * Writes `DIR/catalog` and `DIR/policy` that allow nothing by themselves, with a few small tools or those that are chosen from the
+ * library. Throws USAGE if either is there already, or if the library lacks a tool.
+ */
+export async function writeStarter(dir: string, choice?: LibraryChoice): Promise<{catalogDir: string; policyDir: string; tools: string[]}> {
+  if (choice) await copyLibrary(undefined, choice)
+  const made = await copyProfile('init', dir)
+  if (!choice) return {...made, tools: []}
+  await rm(join(made.catalogDir, 'tools'), {recursive: true})
+  await rm(join(made.policyDir, 'tests'), {recursive: true})
+  return {...made, tools: await copyLibrary(dir, choice)}
 }
 
 /**
