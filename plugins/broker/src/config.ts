@@ -54,6 +54,8 @@ export interface Config {
     reviewDueHours: number
     incidentPattern: string
     alertSeconds: number
+    /** whether a second person may stand in for alerts that were not accepted: the last resort, when every channel is dead */
+    withoutAlerts: boolean
     remindSeconds: number
   }
   requestSeconds: number
@@ -142,6 +144,7 @@ export const configSchema = {
         reviewDueHours: {type: 'integer', minimum: 1, maximum: 720},
         incidentPattern: text,
         alertSeconds: seconds(60),
+        withoutAlerts: {type: 'boolean'},
         remindSeconds: seconds(900),
       },
     },
@@ -166,6 +169,7 @@ export const defaults = {
     reviewDueHours: 72,
     incidentPattern: '[A-Z]{2,10}-[0-9]{1,8}',
     alertSeconds: 60,
+    withoutAlerts: false,
     remindSeconds: 900,
   },
   requestSeconds: 3600,

@@ -161,6 +161,29 @@ test('TM-O2: while one channel answers with an error or hangs nothing opens, lou
   await leave(taken)
 })
 
+test('TM-O2: where the operator allows it, a second person who approves just then stands in for dead channels; the log says unalerted, and the alerts are tried on', async ({
+  onTestFinished,
+}) => {
+  const [a, b] = [await openReceiver(onTestFinished), await openReceiver(onTestFinished)]
+  a.status = b.status = 500
+  const own = await startWithReceivers(onTestFinished, [a.url, b.url], {alertSeconds: 1, withoutAlerts: true})
+  const [alice, bob] = [await own.as('alice'), await own.as('bob')]
+  const shell = ask(alice)
+  const {request, summary} = await shell.message('waiting')
+  expect(summary).toMatch(/its alerts were not accepted$/)
+  expect(await sessionsOf(own, 'alice')).toEqual([])
+  await expect(alice.approve(request)).rejects.toMatchObject({code: 'SELF_APPROVAL'})
+  await bob.approve(request)
+  await shell.shows(prompt)
+  expect((await own.events('session.opened')).at(-1)).toMatchObject({data: {alerted: [], breakGlass: true}})
+  expect(await sessionsOf(own, 'alice')).toMatchObject([{alerted: false}])
+  a.status = b.status = 204
+  const before = a.seen
+  own.forward(10 * 60_000)
+  await until(() => a.seen > before, 'the alert that is tried on')
+  await leave(shell)
+})
+
 test('TM-O2: whoever leaves while the alerts are tried opens nothing', async ({onTestFinished}) => {
   const [a, b] = [await openReceiver(onTestFinished), await openReceiver(onTestFinished)]
   b.status = 'hang'

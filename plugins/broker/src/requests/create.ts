@@ -4,6 +4,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {takesSecrets} from '@prod/sdk/grammar/operands'
 import {checkReason, maxReasonCharacters} from '@prod/sdk/reason'
 import {about, detailOf} from '../audit/refusals.ts'
+import {refuseFrozen} from '../freeze/state.ts'
 import {newGrant, putGrant} from '../grants/state.ts'
 import {approveNotice} from '../outbox/notices.ts'
 import type {Caller, Parts} from '../parts.ts'
@@ -122,6 +123,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
   if (known.request) return known.request
 
   const decided = breakGlass ? null : judge(parts, caller, bundle, plan)
+  await refuseFrozen(parts, plan.class, breakGlass !== undefined)
   const approvalsNeeded = breakGlass ? (breakGlass.secondPerson ? 1 : 0) : decided?.decision === 'request' ? decided.approvals : 0
   if (approvalsNeeded > 0) await refuseFlood(parts, owner)
 
@@ -149,7 +151,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
     address: caller.address,
     document: text,
     digest,
-    summary: plan.summary,
+    summary: breakGlass?.secondPerson ? `${plan.summary}; ${breakGlass.secondPerson}` : plan.summary,
     class: plan.class,
     environment: plan.environment,
     approvalsNeeded,

@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import type {Channel, Limits, Review, TargetRef, TerminalSize} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {FirstMessage} from '@prod/sdk/wire'
+import {showFreeze, storedFreeze} from '../freeze/state.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
 import {asRefused, createRequest, judge, person, putRequest} from '../requests/create.ts'
@@ -33,8 +34,10 @@ export async function serveShell(serving: Serving, first: FirstMessage & {type: 
   terminals.set(link, {size: first.size, term: first.term})
   const decided = decideUse(parts.bundle(), question(plan, caller()), 'shell')
   const forbidden = decided.decision === 'deny' && decided.why === 'forbidden'
+  // through a freeze leads break-glass alone
+  const frozen = showFreeze((await storedFreeze(parts))?.value, parts.store.now()) !== null
   let record: RequestRecord
-  if (decided.decision !== 'deny' || forbidden || breakGlassAnswer(parts.bundle(), plan, caller()).decision !== 'allow') {
+  if ((decided.decision !== 'deny' && !frozen) || forbidden || breakGlassAnswer(parts.bundle(), plan, caller()).decision !== 'allow') {
     if (decided.decision === 'deny') judge(parts, caller(), parts.bundle(), plan) // throws
     record = await createRequest(parts, caller(), {draft, key: first.key})
   } else {
@@ -84,7 +87,7 @@ async function confirm({parts, link, caller}: Serving, plan: Plan, given: string
 /** Who broke glass alone must still be free to, and a second person must have agreed to what hinders now. Throws PLACE_REFUSED, REVIEW_OVERDUE. */
 async function checkAgain(parts: Parts, caller: Caller, plan: Plan, request: RequestRecord): Promise<void> {
   const hindrance = await checkBreakGlass(parts, caller, plan)
-  if (hindrance === null || (request.approvalsNeeded > 0 && request.secondPerson === hindrance.why)) return
+  if (hindrance === null || (request.approvalsNeeded > 0 && request.secondPerson?.startsWith(hindrance.why))) return
   throw aboutBreakGlass(
     plan,
     new ProdError(hindrance.code, `${hindrance.why}, and no second person has agreed to that`, `prod shell ${plan.target?.name}`),
@@ -119,6 +122,22 @@ async function alertBoth({parts, link, caller}: Serving, plan: Plan, session: Se
   } finally {
     link.onMessage = () => {}
   }
+}
+
+/** why a second person is asked where no alert was accepted (TM-O2) */
+const unalerted = 'its alerts were not accepted'
+
+function standsIn({approvalsNeeded, secondPerson}: RequestRecord): boolean {
+  return approvalsNeeded > 0 && secondPerson?.endsWith(unalerted) === true
+}
+
+/** The last resort: the same shell, asked for anew, that a second person must approve now. */
+async function askSecondPerson(serving: Serving, request: RequestRecord, error: ProdError): Promise<void> {
+  const {parts, link, caller} = serving
+  link.send({type: 'notice', text: `${error.message}; a second person may stand in for it`})
+  const why = request.secondPerson === null ? unalerted : `${request.secondPerson}, and ${unalerted}`
+  const again = await createRequest(parts, caller(), {draft: request.draft, key: `${request.id}-unalerted`}, {secondPerson: why})
+  return runRequest(serving, again.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
 }
 
 /** Opens the shell of an approved request: alerts first, then session and review in one change, then the recording, then the terminal. */
@@ -157,9 +176,18 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     correlation: caller.correlation,
     ...terminal.size,
   }
-  const alerted = request.breakGlass ? await alertBoth(serving, plan, session) : []
+  let alerted: string[] = []
+  try {
+    if (request.breakGlass) alerted = await alertBoth(serving, plan, session)
+  } catch (error) {
+    if (!parts.config.breakGlass.withoutAlerts || !(error instanceof ProdError) || error.code !== 'ALERTS_NOT_ACCEPTED') throw error
+    if (!standsIn(request)) return askSecondPerson(serving, request, error)
+    link.send({type: 'notice', text: `${error.message.replace(/, so .*/, '')}; a second person stands in, and they are tried on`})
+  }
+  session.alerted = alerted.length > 0
   // alerting took its time: what holds now is what the commit leans on (TM-N4)
-  const {expect} = await clearForUse(parts, caller, stored)
+  const {expect, frozen} = await clearForUse(parts, caller, stored)
+  if (frozen !== null) link.send({type: 'notice', text: `you break glass through a freeze: ${frozen}`})
   const review: Review | null =
     session.review === null
       ? null
@@ -185,6 +213,10 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
         putSession(session, 0),
         ...(review ? [putReview(review, 0)] : []),
       ],
+      notices:
+        session.breakGlass && alerted.length === 0
+          ? [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, session, 'break-glass.started')}]
+          : [],
       events: [
         {
           type: 'session.opened',
@@ -198,6 +230,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
             breakGlass: session.breakGlass,
             incident: session.incident,
             alerted,
+            frozen: frozen !== null,
             review: session.review,
             expiresAt: session.expiresAt,
             digest: request.digest,
