@@ -18,7 +18,7 @@ const ports = [
   'identity-providers/identity-provider',
 ].map(broker)
 /** The life of a request; between these folders the direction is held file by file: there is no circle. */
-const features = ['requests', 'grants', 'runs', 'sessions', 'streams'].map(broker)
+const features = ['requests', 'grants', 'runs', 'sessions', 'streams', 'freeze'].map(broker)
 
 /**
  * Who may import whom, types counted too. A room is the longest line that a file's path begins with; it may import itself
@@ -42,11 +42,11 @@ const table: Record<string, string[]> = {
   [broker('identity-providers')]: [sdk, ...ports, broker('http')],
   // the door
   [broker('http')]: [sdk, ...ports, broker('identity'), broker('audit')],
-  [broker('identity')]: [sdk, ...ports, broker('http'), broker('grants')],
+  [broker('identity')]: [sdk, ...ports, broker('http'), broker('grants'), broker('freeze')],
   // the record, and who is told
   [broker('audit')]: [sdk, ...ports, broker('http'), broker('requests')],
   [broker('outbox')]: [sdk, ...ports, broker('requests')],
-  [broker('metrics')]: [sdk, ...ports, broker('http'), broker('requests')],
+  [broker('metrics')]: [sdk, ...ports, broker('http'), broker('requests'), broker('freeze')],
   // the work
   ...Object.fromEntries(
     features.map(name => [name, [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox', 'audit'].map(broker)]]),

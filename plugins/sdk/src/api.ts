@@ -4,7 +4,7 @@
  */
 import type {JSONSchema} from 'json-schema-to-ts'
 import type {CatalogView} from './catalog-view.ts'
-import type {Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
+import type {Freeze, Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
 
 /** `A` is what it answers; the input is path parameters, query and body in one object. */
 export interface Endpoint<A = unknown, S extends JSONSchema = JSONSchema> {
@@ -82,6 +82,8 @@ export interface WhoAmI {
   expiresAt: string
   loggedInAt: string
   grants: Grant[]
+  /** the fleet-wide stop, while it is on */
+  freeze: Freeze | null
 }
 
 export interface LogEntry {
@@ -290,6 +292,33 @@ export const api = {
       required: ['id', 'verdict', 'note'],
       properties: {id, verdict: {type: 'string', enum: ['ok', 'follow-up', 'violation']}, note: text},
     },
+  }),
+
+  showFreeze: endpoint<{freeze: Freeze | null}>()({
+    method: 'GET',
+    path: '/v1/freeze',
+    summary: 'whether production is frozen',
+    caller: 'person',
+    input: none,
+  }),
+  freeze: endpoint<{freeze: Freeze}>()({
+    method: 'POST',
+    path: '/v1/freeze',
+    summary: 'let nothing of class change, admin or shell start; with all, no read either',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['reason'],
+      properties: {reason: {type: 'string', maxLength: 65536}, all: {type: 'boolean'}},
+    },
+  }),
+  liftFreeze: endpoint<{freeze: Freeze | null}>()({
+    method: 'POST',
+    path: '/v1/freeze/lift',
+    summary: 'one of the two who lift a freeze; null once it is lifted',
+    caller: 'person',
+    input: {type: 'object', additionalProperties: false, required: ['reason'], properties: {reason: {type: 'string', maxLength: 65536}}},
   }),
 
   auditEntries: endpoint<{entries: LogEntry[]; size: number}>()({

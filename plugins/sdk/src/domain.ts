@@ -17,7 +17,17 @@ export type ToolClass = 'read' | 'change' | 'admin' | 'shell'
 /** The Cedar action of a use. */
 export type UseAction = 'run' | 'shell' | 'forward' | 'assume'
 /** What policy is asked about: a use, or what people do about uses. */
-export type PolicyAction = UseAction | 'request' | 'approve' | 'breakGlass' | 'review' | 'watch' | 'readAudit' | 'readRecording'
+export type PolicyAction =
+  | UseAction
+  | 'request'
+  | 'approve'
+  | 'breakGlass'
+  | 'review'
+  | 'watch'
+  | 'readAudit'
+  | 'readRecording'
+  | 'freeze'
+  | 'unfreeze'
 
 /** How a program ended. `status` 0-255; `signal` such as SIGKILL; `unknown` says why nobody knows. */
 export type Exit = {status: number} | {signal: string} | {unknown: string}
@@ -50,7 +60,10 @@ export interface ApprovalDocument {
   env: Record<string, string>
   /** commands behind the one that is started (`timeout 5 df -h`), each judged by its own tool's definition; absent: none */
   behind?: {tool: string; argv: string[]; program: {path: string; sha256: string | null}}[]
+  /** the folder it starts in; null: an empty one of its own */
   cwd: string | null
+  /** what it may reach of its machine; absent: what its account may */
+  needs?: Needs
   stdin: Digest | null
   tool: string | null
   class: ToolClass
@@ -72,6 +85,21 @@ export interface ApprovalDocument {
   /** sha256 of the catalog and policy bundle at submission */
   bundle: string
   createdAt: string
+}
+
+/**
+ * What a program may reach of the machine it runs on, beyond what every program there may: reading the system's own files.
+ * Where the platform can, all else is kept from it.
+ */
+export interface Needs {
+  /** false: no network at all, the machine's own loopback included */
+  network: boolean
+  /** sees the machine's processes, and may touch those of its own account */
+  processes: boolean
+  /** absolute paths that it sees although such places are closed: below /home, /root, /run, /srv, /mnt, /media, /dev */
+  reads: string[]
+  /** absolute paths that it may write to, as far as its account may */
+  writes: string[]
 }
 
 /** Limits of one run; whichever is met first ends it. */
@@ -186,6 +214,17 @@ export interface Session {
   chunks: number
   review: string | null
   alerted: boolean
+}
+
+/** The fleet-wide stop, while it is on: nothing of class `change`, `admin` or `shell` starts, with `all` no read either. */
+export interface Freeze {
+  all: boolean
+  /** name of who froze first */
+  by: string
+  since: string
+  reason: string
+  /** the first of the two who lift it, while the second is waited for; null where nobody has */
+  lift: {by: string; at: string; until: string; reason: string} | null
 }
 
 /** What somebody else must say about a break-glass session; overdue after `dueAt`. */

@@ -53,6 +53,7 @@ export const codes = {
   NOT_AN_APPROVER: {exit: 243, status: 403},
   PLACE_REFUSED: {exit: 243, status: 403},
   LIMIT_REACHED: {exit: 243, status: 429},
+  FROZEN: {exit: 243, status: 423},
   REVIEW_OVERDUE: {exit: 243, status: 403},
   SELF_REVIEW: {exit: 243, status: 403},
   REQUEST_DENIED: {exit: 244, status: 409},

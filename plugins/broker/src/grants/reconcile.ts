@@ -5,6 +5,7 @@
 import type {GrantProvider} from '@prod/sdk'
 import {canonical} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
+import {refuseFrozen} from '../freeze/state.ts'
 import type {Parts} from '../parts.ts'
 import {putRequest} from '../requests/create.ts'
 import type {RequestRecord} from '../requests/state.ts'
@@ -13,6 +14,7 @@ import type {Put, Stored} from '../stores/store.ts'
 import {type GrantRecord, isOver, putGrant} from './state.ts'
 
 const retrySeconds = 30
+const frozenSeconds = 2
 
 /** One pass over the grants that are due. Failures are told and tried again at the next pass. */
 export async function reconcileDue(parts: Parts): Promise<void> {
@@ -28,11 +30,11 @@ export async function reconcileDue(parts: Parts): Promise<void> {
 }
 
 /** A grant that cannot be mended now is tried again in a while, not at each pass. */
-async function later(parts: Parts, id: string): Promise<void> {
+async function later(parts: Parts, id: string, seconds = retrySeconds): Promise<void> {
   const stored = await parts.store.find<GrantRecord>('grant', id)
   if (!stored) return
   const put = putGrant(stored.value, stored.version)
-  const dueAt = new Date(parts.store.now().getTime() + retrySeconds * 1000).toISOString()
+  const dueAt = new Date(parts.store.now().getTime() + seconds * 1000).toISOString()
   await parts.store.commit({put: [{...put, index: {...put.index, dueAt}}], events: []}).catch(() => {})
 }
 
@@ -58,8 +60,18 @@ async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Pr
     await endGrant(parts, stored, 'revoked', 'broker', hindrance)
     return
   }
+  // while production is frozen it waits, and its time runs
+  const frozen = await refuseFrozen(parts, parts.bundle().catalog.roles.get(grant.role)?.class ?? 'change').catch((error: unknown) => {
+    if (error instanceof ProdError && error.code === 'FROZEN') return null
+    throw error
+  })
+  if (frozen === null) return later(parts, grant.id, frozenSeconds)
   // First said, then done: a broker that dies in between finds the grant marked and can take back or confer again.
-  const marked = await parts.store.commit({put: [putGrant({...grant, conferred: true}, stored.version)], events: []})
+  const marked = await parts.store.commit({
+    expect: frozen.expect,
+    put: [putGrant({...grant, conferred: true}, stored.version)],
+    events: [],
+  })
   if (!marked.ok) return
   const {provider, role} = providerOf(parts, grant)
   await provider.confer(grant, role)

@@ -2,6 +2,7 @@ import type {Grant} from '@prod/sdk'
 import type {LoginConfiguration, WhoAmI} from '@prod/sdk/api'
 import {api} from '@prod/sdk/api'
 import type {FastifyInstance, FastifyRequest} from 'fastify'
+import {showFreeze, storedFreeze} from '../freeze/state.ts'
 import {credentialsOf, pathOf} from '../http/guard.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
@@ -62,7 +63,8 @@ async function logout(parts: Parts, caller: Caller, {everywhere = false}: {every
 async function whoAmI(parts: Parts, {principal, groups, login, loggedInAt}: Caller): Promise<WhoAmI> {
   const record = await findLogin(parts, login)
   const grants = await parts.store.list<Grant>({kind: 'grant', owner: `${principal.iss}#${principal.sub}`, state: ['approved', 'active']})
-  return {principal, groups, expiresAt: record?.expiresAt ?? '', loggedInAt, grants: grants.map(({value}) => plainGrant(value))}
+  const freeze = showFreeze((await storedFreeze(parts))?.value, parts.store.now())
+  return {principal, groups, expiresAt: record?.expiresAt ?? '', loggedInAt, grants: grants.map(({value}) => plainGrant(value)), freeze}
 }
 
 function plainGrant({id, state, request, principal, role, provider, startsAt, expiresAt, endedAt}: Grant): Grant {

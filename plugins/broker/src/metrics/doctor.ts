@@ -1,5 +1,6 @@
 import {api} from '@prod/sdk/api'
 import type {FastifyInstance} from 'fastify'
+import {freezeWords, showFreeze, storedFreeze} from '../freeze/state.ts'
 import {handle} from '../http/handle.ts'
 import type {Parts} from '../parts.ts'
 
@@ -14,6 +15,8 @@ export function doctorRoutes(app: FastifyInstance, parts: Parts): void {
       ok: true,
       detail: `${bundle.digest.slice(0, 12)} loaded at ${bundle.loadedAt}, ${bundle.warnings.length} warnings`,
     })
+    const freeze = showFreeze((await storedFreeze(parts))?.value, parts.store.now())
+    checks.push({name: 'freeze', ok: freeze === null, detail: freeze ? freezeWords(freeze) : 'nothing is frozen'})
     const notices = await parts.store.countNotices()
     checks.push({name: 'outbox', ok: notices.dead === 0, detail: `${notices.waiting} waiting, ${notices.dead} undeliverable`})
     checks.push({

@@ -9,7 +9,7 @@ type Type = CedarJsonType<string>
 type Namespace = SchemaJson<string>[string]
 
 /** Which kinds of resource an action is asked about. */
-export const actionResources: Record<PolicyAction, readonly ('command' | 'target' | 'role' | 'log')[]> = {
+export const actionResources: Record<PolicyAction, readonly ('command' | 'target' | 'role' | 'log' | 'fleet')[]> = {
   run: ['command'],
   shell: ['target'],
   forward: ['target'],
@@ -21,6 +21,8 @@ export const actionResources: Record<PolicyAction, readonly ('command' | 'target
   watch: ['command', 'target'],
   readAudit: ['log'],
   readRecording: ['command', 'target'],
+  freeze: ['fleet'],
+  unfreeze: ['fleet'],
 }
 
 const cedarTypes: Record<CedarType, Type> = {
@@ -37,7 +39,7 @@ export function cedarSchema(catalog: Catalog): SchemaJson<string> {
   const commands = [...catalog.tools.values()].flatMap(({grammar}) =>
     grammar.commands.map((_, index) => ({grammar, index, type: cedarTypeName(grammar, index)})),
   )
-  const types = {command: commands.map(({type}) => type), target: ['Target'], role: ['Role'], log: ['Log']}
+  const types = {command: commands.map(({type}) => type), target: ['Target'], role: ['Role'], log: ['Log'], fleet: ['Fleet']}
   const root: Namespace = {
     commonTypes: {
       Context: {
@@ -60,6 +62,7 @@ export function cedarSchema(catalog: Catalog): SchemaJson<string> {
       Target: {memberOfTypes: ['Service', 'Environment'], tags: {type: 'String'}},
       Role: {memberOfTypes: ['Service']},
       Log: {},
+      Fleet: {},
     },
     actions: Object.fromEntries(
       Object.entries(actionResources).map(([action, kinds]) => [

@@ -48,6 +48,7 @@ export function approvalsFor({catalog}: Pick<Bundle, 'catalog'>, resource: Resou
     case 'target':
       return limitsOf(catalog, [resource.target.service]).approvals
     case 'log':
+    case 'fleet':
       return 1
   }
 }
@@ -122,5 +123,7 @@ function inWords(resource: Resource, use: UseAction): string {
       return `have the role ${resource.role.name}`
     case 'log':
       return 'read the log'
+    case 'fleet':
+      return 'freeze production'
   }
 }

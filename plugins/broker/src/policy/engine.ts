@@ -57,6 +57,7 @@ export function validateRules(
     Role: new Set(catalog.roles.keys()),
     Environment: new Set([...catalog.targets.values()].map(({environment}) => environment)),
     Log: new Set(['audit']),
+    Fleet: new Set(['all']),
   }
   const spellings = policyNames(rules, catalog)
   for (const rule of rules) {
@@ -269,6 +270,8 @@ export function entityOf(resource: Resource): EntityJson {
       return {uid: {type: 'Role', id: resource.role.name}, attrs: {}, parents: services}
     case 'log':
       return {uid: {type: 'Log', id: 'audit'}, attrs: {}, parents: []}
+    case 'fleet':
+      return {uid: {type: 'Fleet', id: 'all'}, attrs: {}, parents: []}
   }
 }
 

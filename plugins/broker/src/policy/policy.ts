@@ -10,6 +10,8 @@ export type Resource =
   | {kind: 'target'; target: TargetEntry}
   | {kind: 'role'; role: RoleEntry}
   | {kind: 'log'}
+  /** all of production: what a freeze is about */
+  | {kind: 'fleet'}
 
 export interface Question {
   principal: Pick<Principal, 'iss' | 'sub' | 'person' | 'name'>

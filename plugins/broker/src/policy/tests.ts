@@ -92,7 +92,10 @@ function answerOf(bundle: Bundle, test: PolicyTest): Answered | {fault: string} 
   if ('fault' in found || 'decision' in found) return found
   const {resource} = found
   const action =
-    test.action ?? {command: 'run' as const, role: 'assume' as const, target: 'shell' as const, log: 'readAudit' as const}[resource.kind]
+    test.action ??
+    {command: 'run' as const, role: 'assume' as const, target: 'shell' as const, log: 'readAudit' as const, fleet: 'freeze' as const}[
+      resource.kind
+    ]
   const asked: Omit<Question, 'action'> = {
     principal: {iss: 'test', sub: test.principal, person: test.principal, name: test.principal},
     groups: test.groups,
@@ -126,6 +129,7 @@ function resourceOf({tools, targets, roles}: Catalog, test: PolicyTest): {resour
     const role = roles.get(test.role)
     return role ? {resource: {kind: 'role', role}} : {fault: `there is no role ${test.role}`}
   }
+  if (test.action === 'freeze' || test.action === 'unfreeze') return {resource: {kind: 'fleet'}}
   return {resource: named ? {kind: 'target', target: named} : {kind: 'log'}}
 }
 

@@ -7,7 +7,7 @@ import type {Resource} from './policy.ts'
 /** One command on one target, a shell on a target, or a role. */
 export interface Thing {
   /** of a command: without arguments */
-  resource: Exclude<Resource, {kind: 'log'}>
+  resource: Exclude<Resource, {kind: 'log' | 'fleet'}>
   entity: ReturnType<typeof entityOf>
   use: 'run' | 'shell' | 'assume'
   class: string

@@ -3,6 +3,7 @@ import type {Approval, ApprovalDocument} from '@prod/sdk'
 import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {recorded} from '../audit/refusals.ts'
+import {refuseFrozen} from '../freeze/state.ts'
 import {findLogin, groupsOf} from '../identity/logins.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {approvalsFor, decideUse, explainDenial} from '../policy/decide.ts'
@@ -25,6 +26,8 @@ export interface Cleared {
   approvals: Approval[]
   /** what must still hold when the use is written: belongs into its commit */
   expect: Expect[]
+  /** the freeze that a break-glass goes through */
+  frozen: string | null
 }
 
 /**
@@ -65,6 +68,7 @@ export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<R
     if (!(error instanceof ProdError)) throw error
     throw await voided(error.message)
   }
+  const {expect: unfrozen, through} = await refuseFrozen(parts, plan.class, record.breakGlass)
   const changed = await changedSince(parts, bundle, plan, record)
   if (changed.length > 0) throw await voided(`${changed.join(', ')} changed since it was asked for`, {changed})
   const document = JSON.parse(record.document) as ApprovalDocument
@@ -87,7 +91,7 @@ export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<R
   const approvals = needed === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
   if (approvals.length < needed) throw await voided('its approvals no longer count', {needed, counting: approvals.length})
   if (needed > 0 && isStale(parts, record, approvals)) throw await voided('its approvals are too old')
-  return {plan, document, approvals, expect}
+  return {plan, document, approvals, expect: [...expect, ...unfrozen], frozen: through}
 }
 
 /** Whether the time to use what was approved is over by the signatures alone (TM-W5): a row may say otherwise. */

@@ -14,13 +14,14 @@ function path(): string {
 }
 
 /** `prod whoami` for people: name, person, groups, age and end of the login, active grants. Pure. */
-export function whoamiText({principal, groups, loggedInAt, expiresAt, grants}: WhoAmI, broker: string, now: Date): string[] {
+export function whoamiText({principal, groups, loggedInAt, expiresAt, grants, freeze}: WhoAmI, broker: string, now: Date): string[] {
   const active = grants.filter(grant => grant.state === 'active')
   return [
     `${showLine(principal.name)} (${groups.map(showLine).join(', ') || 'in no group'}) at ${broker}`,
     `person: ${showLine(principal.person)}`,
     `logged in: ${showLine(showWhen(loggedInAt, now))}, until ${showLine(expiresAt)}`,
     `grants: ${active.map(grant => `${showLine(grant.role)} until ${showLine(grant.expiresAt)} (${showLine(grant.id)})`).join(', ') || 'none'}`,
+    ...(freeze ? [`FROZEN: by ${showLine(freeze.by)} since ${showLine(freeze.since)}: ${showLine(freeze.reason)}`] : []),
   ]
 }
 
