@@ -82,9 +82,13 @@ test('TM-K3: explain answers for one command; our options stop at the tool', asy
   })
   expect(await prod([...as, '--on', 'local', 'unit', 'restart', 'payments-api'])).toMatchObject({
     status: 0,
-    stdout: 'request, after 1 by sre-leads\nrule global/unit.cedar#restart-payments\n',
+    stdout: expect.stringMatching(
+      /^request, after 1 by sre-leads\nrule global\/unit\.cedar#restart-payments\n {2}unit restart .*\n {4}UNIT +payments-api .*\non local/,
+    ),
   })
-  expect((await prod([...as, '--on', 'local', 'unit', 'restart', 'x', '--json'])).stdout).toMatch(/^deny\nargument 3 of unit/)
+  expect((await prod([...as, '--on', 'local', 'unit', 'restart', 'x', '--json'])).stdout).toMatch(
+    /^deny\n {2}unit restart x --json\n {17}\^\^\^\^\^\^\nargument 3 of unit/,
+  )
   expect(await prod(['policy', 'explain', '--dir', dir, 'unit'])).toMatchObject({
     status: 241,
     stderr: expect.stringContaining('who would ask is missing'),

@@ -6,7 +6,7 @@ export type CedarType = 'String' | 'Long' | 'Bool' | 'Set<String>'
 
 /** One value type. */
 export interface ValueKind {
-  /** the fields it takes beside `type` and `secret`; any other is refused */
+  /** the fields it takes beside `type`, `summary` and `secret`; any other is refused */
   fields: readonly (keyof ValueSpec)[]
   /** one value, told from a whole argument or a piece of one; `afterDashes`: a leading `-` is harmless there */
   test(value: string, spec: ValueSpec, afterDashes: boolean): boolean

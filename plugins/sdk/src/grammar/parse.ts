@@ -83,7 +83,7 @@ function parseLayer(grammar: Grammar, argv: readonly string[], tools: FindGramma
   const refusals: Refusal[] = []
   for (const command of node.commands) {
     const read = readCommand(command, reading, argv, next)
-    const refusal = 'position' in read ? read : (findMissing(read, argv.length) ?? findSpanFault(read, argv.length))
+    const refusal = 'position' in read ? read : (findMissing(read, read.innerFrom ?? argv.length) ?? findSpanFault(read, argv.length))
     const parsed = refusal ? no(refusal) : finish(grammar, command, read as Reading, argv, tools, depth)
     if (parsed.ok) return parsed
     refusals.push(parsed.refusal)

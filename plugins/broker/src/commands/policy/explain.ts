@@ -41,7 +41,7 @@ With --batch it reads one {"principal", "groups", "argv", "target"?} a line and 
         'prod policy explain --as alice --groups engineers TOOL',
       )
     }
-    const {BundleRefused, checkBundle, explainArgv, explainLines} = await import('@prod/broker/policy')
+    const {BundleRefused, checkBundle, explain, explainInWords, explainLines} = await import('@prod/broker/policy')
     const {bundle, findings} = await checkBundle({
       catalogDir: join(flags.dir, 'catalog'),
       policyDir: join(flags.dir, 'policy'),
@@ -51,18 +51,14 @@ With --batch it reads one {"principal", "groups", "argv", "target"?} a line and 
     for (const {file, line, message} of findings) this.say(`${file}:${line} ${message}`)
 
     if (flags.batch) {
-      for await (const answer of explainLines(bundle, process.stdin)) if (!(await passBytes('stdout', `${answer}\n`))) break
+      for await (const answers of explainLines(bundle, process.stdin)) if (!(await passBytes('stdout', answers))) break
       return undefined
     }
     const groups = flags.groups.split(',').filter(group => group !== '')
-    const answer = explainArgv(bundle, {principal: flags.as as string, groups, argv, target: flags.on})
-    const approvers =
-      answer.decision === 'request' ? `, after ${answer.approvals} by ${answer.approvers.join(' or ') || 'nobody that policy names'}` : ''
-    this.log(answer.decision + approvers)
-    for (const rule of answer.rules) this.log([`rule ${rule}`])
-    if (answer.message) this.log([answer.message])
-    if (answer.hint) this.log([`next: ${answer.hint}`])
-    return answer
+    const question = {principal: flags.as as string, groups, argv, target: flags.on}
+    const explained = explain(bundle, question)
+    this.log(explainInWords(bundle, question, explained))
+    return explained.answer
   }
 
   /** Our options stop at the first word that is neither an option of ours nor its value. */
