@@ -3,10 +3,14 @@ import type {Leading, ValueSpec, ValueType} from './grammar.ts'
 import {orList, type ValueKind, type ValueKinds} from './kind.ts'
 import {amountKinds} from './kinds/amount.ts'
 import {captureKinds} from './kinds/capture-filter.ts'
+import {gitKinds} from './kinds/git.ts'
 import {templateKinds} from './kinds/go-template.ts'
+import {kernelKinds} from './kinds/kernel.ts'
 import {kubernetesKinds} from './kinds/kubernetes.ts'
+import {mongoshKinds} from './kinds/mongosh.ts'
 import {netKinds} from './kinds/net.ts'
 import {placeKinds} from './kinds/place.ts'
+import {sqlKinds} from './kinds/sql.ts'
 import {leadings, textKinds} from './kinds/text.ts'
 import {timeKinds} from './kinds/time.ts'
 import {findPatternFault, matchesPattern} from './pattern.ts'
@@ -75,10 +79,14 @@ export const valueKinds: ValueKinds = {
   ...amountKinds,
   ...timeKinds,
   ...placeKinds,
+  ...gitKinds,
+  ...kernelKinds,
   ...netKinds,
   ...templateKinds,
   ...kubernetesKinds,
   ...captureKinds,
+  ...sqlKinds,
+  ...mongoshKinds,
   ...madeOfOthers,
 }
 
@@ -99,7 +107,7 @@ export function testValue(value: string, type: ValueType, afterDashes = false): 
 /** The type in words: `an integer from 1 to 5000`. */
 export function describeValue(type: ValueType): string {
   const spec = specOf(type)
-  return valueKinds[spec.type]?.describe(spec) ?? spec.type
+  return spec.summary ?? valueKinds[spec.type]?.describe(spec) ?? spec.type
 }
 
 /** All values of a type, where they are few and known; else none. */
@@ -137,7 +145,8 @@ export function findTypeFault(type: unknown, depth = 0): string | undefined {
   const kind = valueKinds[spec.type] as ValueKind
   for (const [field, value] of Object.entries(spec)) {
     if (field === 'type') continue
-    if (field !== 'secret' && !kind.fields.includes(field as keyof ValueSpec)) return `the type ${spec.type} takes no \`${field}\``
+    if (field !== 'secret' && field !== 'summary' && !kind.fields.includes(field as keyof ValueSpec))
+      return `the type ${spec.type} takes no \`${field}\``
     const fault = fieldFaults[field as Exclude<keyof ValueSpec, 'type'>]?.(value)
     if (fault) return `\`${field}\`: ${fault}`
   }
@@ -172,6 +181,9 @@ const fieldFaults: Record<Exclude<keyof ValueSpec, 'type'>, (value: unknown) => 
   ranges: truth,
   forms: texts,
   tools: texts,
+  dialect: text,
+  statements: texts,
+  functions: texts,
   maxLength: value =>
     Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65536 ? undefined : 'an integer from 1 to 65536',
   leading: value =>
@@ -179,6 +191,7 @@ const fieldFaults: Record<Exclude<keyof ValueSpec, 'type'>, (value: unknown) => 
   lines: truth,
   of: () => undefined,
   separator: text,
+  summary: text,
   secret: truth,
 }
 
