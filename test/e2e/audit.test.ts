@@ -138,6 +138,18 @@ test('everybody may read the figures; they name nobody', async () => {
   expect(figures).toContain('broker_runs_total{class="read"} 2')
 })
 
+test('TM-E10: the output that is kept of a run is shown to whom policy lets read it, with the key that opens it', async () => {
+  const ran = JSON.parse((await alice.run(['exec', '--json', '--reason', 'to read it again', 'web', 'status'])).stdout) as {
+    run: string
+    stdout: {text: string}
+  }
+  const play = ['sessions', 'play', ran.run, '--identity', join(broker.dir, 'recording-key.txt')]
+  expect(ran.stdout.text).not.toBe('')
+  expect(await carol.run(play)).toMatchObject({status: 0, stdout: ran.stdout.text, stderr: ''})
+  expect(await broker.as('bob').run(play)).toMatchObject({status: 241, stdout: ''})
+  expect((await carol.run(['audit', 'search', '--type', 'output.read', '--subject', ran.run, '--json'])).stdout).toContain('"carol"')
+})
+
 test('TM-E2 TM-E14: the data folder is checked while the broker runs and after it; a copy with one byte changed is named', async () => {
   const verify = async (dir: string, ...more: string[]) => {
     const {status, stdout} = await alice.run(['audit', 'verify', '--dir', dir, '--json', ...more])

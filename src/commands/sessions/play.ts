@@ -13,10 +13,10 @@ import {giveBack} from '../../channel/terminal.ts'
 
 /** Replays a recording. It is opened on this machine, with the reader's own key. */
 export default class SessionsPlay extends ProdCommand {
-  static override summary = 'replay a recording'
+  static override summary = 'replay a recording, or the output that is kept of a run'
   static override description =
-    'The recording is sealed to security’s key; it is opened on this machine alone. --cast writes an asciicast v2 file.'
-  static override args = {session: Args.string({required: true, description: 'id of the session'})}
+    'What is kept is sealed to security’s key; it is opened on this machine alone. --cast writes an asciicast v2 file.'
+  static override args = {session: Args.string({required: true, description: 'id of the session, or of the run'})}
   static override flags = {
     identity: Flags.string({
       description: 'file with the age identity that opens it; else PROD_RECORDING_IDENTITY',
@@ -44,24 +44,28 @@ export default class SessionsPlay extends ProdCommand {
     }
     const shown = createPlain()
     const typed = createPlain()
+    const complained = createPlain()
     let [at, count] = [0, 0]
     const stop = new AbortController()
     this.onInterrupt(() => stop.abort())
-    const show = async (bytes: Uint8Array | string) => {
-      if (!this.jsonEnabled() && !(await passBytes('stdout', bytes))) stop.abort()
+    const show = async (bytes: Uint8Array | string, to: 'stdout' | 'stderr' = 'stdout') => {
+      if (!this.jsonEnabled() && !(await passBytes(to, bytes))) stop.abort()
     }
     for await (const chunk of chunks) {
       count += 1
       for (const record of chunk) {
         if (stop.signal.aborted) return {session: args.session, chunks: count}
         const input = record.stream === recordStream.stdin
-        if (record.stream !== recordStream.stdout && !(input && flags.input)) continue
+        const errors = record.stream === recordStream.stderr
+        if (record.stream !== recordStream.stdout && !errors && !(input && flags.input)) continue
         const pause = speed === 0 || !process.stdout.isTTY ? 0 : Math.min(longestPause, (record.at - at) / 1000 / speed)
         at = record.at
         if (pause > 1) await setTimeout(pause, undefined, {signal: stop.signal}).catch(() => {})
-        await show(input ? typed.push(record.bytes) : flags.raw ? record.bytes : shown.push(record.bytes))
+        if (errors) await show(flags.raw ? record.bytes : complained.push(record.bytes), 'stderr')
+        else await show(input ? typed.push(record.bytes) : flags.raw ? record.bytes : shown.push(record.bytes))
       }
     }
+    if (!flags.raw) await show(complained.end(), 'stderr')
     await show(flags.raw ? giveBack : shown.end() + typed.end())
     return {session: args.session, chunks: count}
   }
