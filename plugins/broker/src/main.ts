@@ -28,6 +28,7 @@ import {deliverDue} from './outbox/deliver.ts'
 import type {Parts} from './parts.ts'
 import {loadPlugins} from './plugins.ts'
 import {BundleRefused, type Folders, readPolicyKeys, type SignedFile, showFinding, watchBundle} from './policy/index.ts'
+import {compareWithLog} from './policy/shadow.ts'
 import {requestRoutes} from './requests/routes.ts'
 import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
 import {recover} from './runs/recover.ts'
@@ -187,6 +188,8 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
           .catch(() => {})
         set.judgeAll()
       },
+      beforeSwap: (next, current) =>
+        compareWithLog(store, next, current).catch(() => alarm('what a new bundle changes could not be recorded', {bundle: next.digest})),
       onAging: current => alarm('the policy bundle is older than half of what policy.maxAgeHours allows', {...current.signed}),
       onRefused: (findings, current) => {
         alarm('a changed bundle was refused; the old one stays', {findings: findings.map(showFinding), bundle: current.digest})

@@ -66,6 +66,7 @@ export async function tellRefusal(parts: Parts, caller: Caller, error: unknown, 
       name: caller.principal.name,
       address: caller.address,
       ...(caller.label === undefined ? {} : {label: caller.label}),
+      ...(type === 'request.refused' ? {groups: caller.groups} : {}),
       ...personal,
     },
   }

@@ -12,7 +12,7 @@ import {applyOverrides, type Override} from './overrides.ts'
 import type {Answer, Bundle, Question} from './policy.ts'
 import {readRules} from './rules.ts'
 import {type Folders, readSource, type SignedFile, type Source} from './source.ts'
-import {missingTests, readTests, runTests, type TestResult} from './tests.ts'
+import {missingTests, type PolicyTest, readTests, runTests, type TestResult} from './tests.ts'
 
 /** Where a bundle lies and what its names are checked against. */
 export type BundleOptions = (Folders | SignedFile) & BundleChecks
@@ -39,6 +39,8 @@ export interface CheckedBundle {
   findings: Finding[]
   warnings: string[]
   tests: TestResult[]
+  /** the questions of those tests */
+  cases: PolicyTest[]
   /** what the linter would say, if nobody answered for it */
   overrides: (Override & {message: string})[]
   bundle?: Bundle
@@ -60,7 +62,7 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
   const catalog = loadCatalog(files, options, findings)
   const rules = readRules(files, new Set(catalog.services.keys()), findings)
   const cases = readTests(files, findings)
-  const refused: CheckedBundle = {digest, findings, warnings: [], tests: [], overrides: []}
+  const refused: CheckedBundle = {digest, findings, warnings: [], tests: [], cases, overrides: []}
   if (findings.length > 0) return refused
 
   const schema = cedarSchema(catalog)
@@ -103,7 +105,7 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
     if (excused) warnings.push(showFinding(finding))
     else findings.push(finding)
   }
-  return {digest, findings, warnings, tests, overrides: lints.excused, bundle, ...(signed ? {signed} : {})}
+  return {digest, findings, warnings, tests, cases, overrides: lints.excused, bundle, ...(signed ? {signed} : {})}
 }
 
 /** The answer to whoever would change something under a bundle that is too old: as if a rule of that name forbade it. */

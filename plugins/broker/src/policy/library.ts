@@ -47,7 +47,7 @@ export async function copyLibrary(dir: string | undefined, {tools, look, account
     for (const item of document.contents.items) {
       const groups = isMap(item) ? item.get('groups') : undefined
       if (isSeq(groups) && look !== undefined && look !== everyone)
-        for (const [at, group] of (groups.toJSON() as string[]).entries()) if (group === everyone) groups.set(at, look)
+        for (const [at, group] of (groups.toJSON() as string[]).entries()) if (group === everyone) groups.set(at, look as never)
     }
     if (document.contents.items.length > 0) await write('policy/tests', file, print(document))
   }

@@ -43,6 +43,7 @@ export interface TestResult extends Pick<PolicyTest, 'file' | 'line'> {
   name: string
   tool: string | null
   decision: 'allow' | 'request' | 'deny' | null
+  approvals?: number
   rules: string[]
   message?: string
 }
@@ -61,7 +62,7 @@ export function readTests(files: readonly BundleFile[], findings: Finding[]): Po
 /** Runs them through the decision that everybody uses. Starts nothing. */
 export function runTests(bundle: Bundle, tests: readonly PolicyTest[]): TestResult[] {
   return tests.map(test => {
-    const result = {file: test.file, line: test.line, name: test.name ?? titleOf(test), tool: test.argv?.[0] ?? null}
+    const result = {file: test.file, line: test.line, name: test.name ?? `${sceneOf(test)} → ${test.expect}`, tool: test.argv?.[0] ?? null}
     const answer = answerOf(bundle, test)
     if ('fault' in answer) return {...result, decision: null, rules: [], message: `test “${result.name}”: ${answer.fault}`}
     const {decision, rules, approvals, position} = answer
@@ -81,7 +82,13 @@ export function runTests(bundle: Bundle, tests: readonly PolicyTest[]): TestResu
             : test.rule !== undefined && !rules.some(id => id === test.rule || id.endsWith(`#${test.rule}`))
               ? `expected the rule ${test.rule} to decide, ${rules.join(' and ') || 'none'} did`
               : undefined
-    return {...result, decision, rules, ...(fault ? {message: `test “${result.name}”: ${fault}`} : {})}
+    return {
+      ...result,
+      decision,
+      rules,
+      ...(approvals === undefined ? {} : {approvals}),
+      ...(fault ? {message: `test “${result.name}”: ${fault}`} : {}),
+    }
   })
 }
 
@@ -133,9 +140,10 @@ function resourceOf({tools, targets, roles}: Catalog, test: PolicyTest): {resour
   return {resource: named ? {kind: 'target', target: named} : {kind: 'log'}}
 }
 
-function titleOf({principal, groups, action, argv, target, role, expect}: PolicyTest): string {
+/** Who asks for what: `alice (engineers): unit restart ledger`. Pure. */
+export function sceneOf({principal, groups, action, argv, target, role}: PolicyTest): string {
   const what = [action, argv?.join(' ') ?? role ?? target].filter(part => part !== undefined).join(' ')
-  return `${principal} (${groups.join(', ') || 'no groups'}): ${what || 'readAudit'} → ${expect}`
+  return `${principal} (${groups.join(', ') || 'no groups'}): ${what || 'readAudit'}`
 }
 
 const deniesPerTool = 3

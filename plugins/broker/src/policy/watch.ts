@@ -12,6 +12,8 @@ export interface WatchHandlers {
   onSwap: (bundle: Bundle, previous: Bundle) => void
   onRefused: (findings: Finding[], current: Bundle) => void
   onAging?: (current: Bundle) => void
+  /** before a bundle that could load decides anything */
+  beforeSwap?: (next: Bundle, current: Bundle) => Promise<void>
 }
 
 const settleMs = 60
@@ -23,7 +25,7 @@ const pollMs = 2000
  */
 export async function watchBundle(
   options: BundleOptions,
-  {onSwap, onRefused, onAging}: WatchHandlers,
+  {onSwap, onRefused, onAging, beforeSwap}: WatchHandlers,
 ): Promise<{current: () => Bundle; close: () => void}> {
   const roots = 'file' in options ? [options.file] : [options.catalogDir, options.policyDir]
   let stamp = await stampOf(roots)
@@ -68,6 +70,7 @@ export async function watchBundle(
       const same = checked.digest === current.digest && (checked.signed?.version ?? 0) === (current.signed?.version ?? 0)
       if (same && checked.findings.length === 0) told = ''
       else if (checked.bundle && checked.findings.length === 0) {
+        await beforeSwap?.(checked.bundle, current)
         const previous = current
         keep(options, checked)
         current = checked.bundle

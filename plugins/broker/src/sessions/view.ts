@@ -25,6 +25,7 @@ export function maySee(
     service: null,
     summary: '',
     labels: {},
+    data: null,
     shellAs: null,
   }
   return (
