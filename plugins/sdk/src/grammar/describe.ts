@@ -1,17 +1,19 @@
+import {showArgv} from '../text.ts'
 import {cedarTypeName} from './cedar.ts'
 import {type Command, compile, type Operand, type Option, optionsOf} from './compile.ts'
-import type {Grammar} from './grammar.ts'
-import {operandLabel, optionLabel} from './say.ts'
+import type {FindGrammar, Grammar} from './grammar.ts'
+import {sampleArgv} from './sample.ts'
+import {isClosed, operandLabel, optionLabel} from './say.ts'
 import {describeValue, listValues} from './values.ts'
 
 /**
  * What one command allows, in words: the form, each operand and option, where `--` goes, what stdin may be, examples. One
  * line each, for `prod tools show` and refusals. `commandIndex` is the index into `Grammar.commands`.
  */
-export function describeCommand(grammar: Grammar, commandIndex: number): string[] {
+export function describeCommand(grammar: Grammar, commandIndex: number, tools?: FindGrammar): string[] {
   const command = compile(grammar).commands[commandIndex]
   if (!command) throw new RangeError(`the grammar of ${grammar.tool} has no command ${commandIndex}`)
-  const {summary, stdin, adds, examples, requireOne, spans} = command.grammar
+  const {summary, stdin, adds, requireOne, spans} = command.grammar
   const options = optionsOf(command)
   return [
     usage(grammar, command),
@@ -25,15 +27,21 @@ export function describeCommand(grammar: Grammar, commandIndex: number): string[
     ),
     ...(requireOne ?? []).map(names => `  at least one of ${names.join(', ')}`),
     ...(spans ?? []).map(({from, to, max}) => `  from ${from} to ${to ?? 'now'} at most ${max}`),
-    ...(options.length > 0 && command.operands.length > 0
-      ? [`  options stand ${command.optionsStand === 'anywhere' ? 'anywhere' : `${command.optionsStand} the operands`}`]
-      : []),
+    ...(options.length > 0 && command.operands.length > 0 ? [`  options stand ${whereOptions(command)}`] : []),
     ...(command.bundles ? ['  short options may be bundled'] : []),
     ...(adds || grammar.adds ? [`  the broker adds: ${[...(grammar.adds ?? []), ...(adds ?? [])].join(' ')}`] : []),
     ...(stdin ? [`  reads stdin${typeof stdin === 'object' ? `, up to ${stdin.maxBytes} bytes` : ''}`] : []),
     `  in policy: ${cedarTypeName(grammar, commandIndex)}`,
-    ...(examples ?? []).map(example => `  for example: ${example}`),
+    ...examplesOf(grammar, commandIndex, tools).map(example => `  for example: ${example}`),
   ]
+}
+
+/** What the definition gives as examples; where it gives none, the plainest line that the grammar allows. Pure. */
+export function examplesOf(grammar: Grammar, commandIndex: number, tools?: FindGrammar): string[] {
+  const {examples} = grammar.commands[commandIndex] ?? {}
+  if (examples) return examples
+  const argv = sampleArgv(grammar, commandIndex, {pick: () => 0, tools})
+  return argv ? [showArgv(argv)] : []
 }
 
 function usage(grammar: Grammar, command: Command): string {
@@ -42,7 +50,7 @@ function usage(grammar: Grammar, command: Command): string {
   )
   const grouped = command.operands.some(operand => operand.afterDashes)
   const form = (operand: Operand): string => {
-    const values = listValues(operand.type)
+    const values = isClosed(operand.type) ? listValues(operand.type).filter(value => value !== '') : []
     const word = values.length > 1 && values.length <= 6 ? `(${values.join('|')})` : operandLabel(operand)
     return operand.min === 0 ? `[${word}${operand.max > 1 ? '...' : ''}]` : `${word}${operand.max > 1 ? '...' : ''}`
   }
@@ -52,6 +60,12 @@ function usage(grammar: Grammar, command: Command): string {
   const operands = grouped ? [...before, ...dashes, ...after] : [...dashes, ...before]
   const order = command.optionsStand === 'after' ? [...operands, ...options] : [...options, ...operands]
   return [grammar.tool, ...command.grammar.path, ...order].join(' ')
+}
+
+function whereOptions({optionsStand, operands}: Command): string {
+  const end = operands.find(operand => operand.optionsEnd)
+  if (end) return `before ${operandLabel(end)}`
+  return optionsStand === 'anywhere' ? 'anywhere' : `${optionsStand} the operands`
 }
 
 function count({min, max}: Operand): string {

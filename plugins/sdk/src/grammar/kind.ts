@@ -19,6 +19,8 @@ export interface ValueKind {
   findFault?(spec: ValueSpec): string | undefined
   /** all values, where they are few and known: for completion, and to tell operands apart */
   list?(spec: ValueSpec): string[]
+  /** some values of it, for examples and for lines made by chance; those that the bounds of a definition refuse are left out */
+  samples?(spec: ValueSpec): string[]
   /** it may begin with `-` as an operand without `--`: for types that know their few values */
   ownDash?: true
   /** most characters of a value where the definition does not say: default 256 */

@@ -45,6 +45,30 @@ export function findPatternFault(pattern: string): string | undefined {
 
 class PatternFault extends Error {}
 
+/**
+ * A text that matches, made by choices: `pick(n)` answers an index below n. Unbounded repeats go at most three over their
+ * least. Throws on a pattern that {@link findPatternFault} finds fault with.
+ */
+export function samplePattern(pattern: string, pick: (count: number) => number): string {
+  const make = (node: Node): string => {
+    switch (node.kind) {
+      case 'set': {
+        const [from, to] = node.ranges[pick(node.ranges.length)] as [number, number]
+        // of wide ranges the part that people type
+        const low = to - from > 200 && from < 97 && to > 122 ? 97 : from
+        return String.fromCodePoint(low + pick(Math.min(to - low, 25) + 1))
+      }
+      case 'sequence':
+        return node.items.map(make).join('')
+      case 'choice':
+        return make(node.items[pick(node.items.length)] as Node)
+      case 'repeat':
+        return Array.from({length: node.min + pick(Math.min(node.max - node.min, 3) + 1)}, () => make(node.item)).join('')
+    }
+  }
+  return make(parsePattern(pattern))
+}
+
 const compiled = new Map<string, Machine>()
 
 /** Does the whole value match? Throws on a pattern that {@link findPatternFault} finds fault with. Linear in the value's length. */

@@ -1,7 +1,8 @@
 /** The grammar in words, for refusals and descriptions. */
 import {attachesOf, type Operand, type Option, spellingKind} from './compile.ts'
+import type {ValueType} from './grammar.ts'
 import {mayRepeat, mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
-import {describeValue, listValues} from './values.ts'
+import {allOf, describeValue, listValues, specOf} from './values.ts'
 
 const mostOffered = 24
 
@@ -33,8 +34,14 @@ export function optionLabel(option: Option): string {
 
 /** The operand in capitals, or the one text it can be. */
 export function operandLabel({name, type}: Operand): string {
-  const values = listValues(type)
-  return values.length === 1 ? (values[0] as string) : name.toUpperCase()
+  const values = isClosed(type) ? listValues(type) : []
+  return values.length === 1 && values[0] !== '' ? (values[0] as string) : name.toUpperCase()
+}
+
+/** Are all values of the type known, so that they can stand for its name? */
+export function isClosed(type: ValueType): boolean {
+  const spec = specOf(type)
+  return spec.type === 'any' ? allOf(spec).every(isClosed) : ['enum', 'literal', 'command'].includes(spec.type)
 }
 
 /** An argument as part of a sentence: quoted, and not longer than 80 characters. */

@@ -17,6 +17,7 @@ export const amountKinds: ValueKinds = {
     },
     describe: ({min = 0, max}) => (max === undefined ? `an integer from ${min}` : `an integer from ${min} to ${max}`),
     cedarValue: Number,
+    samples: ({min = 0, max = 100}) => [String(Math.max(min, Math.min(10, max))), String(min), String(max)],
     findFault: ({min = 0, max = Number.MAX_SAFE_INTEGER}) =>
       Number.isSafeInteger(min) && Number.isSafeInteger(max) && min <= max
         ? undefined
@@ -33,6 +34,7 @@ export const amountKinds: ValueKinds = {
     describe: ({min, max}) =>
       `a duration such as 90s, 10m, 1h30m or 2d${min === undefined ? '' : `, at least ${min}s`}${max === undefined ? '' : `, at most ${max}s`}`,
     cedarValue: value => findDurationSeconds(value) ?? 0,
+    samples: ({min = 1}) => ['10m', '30s', '1h30m', '2d', `${min}s`],
     findFault: spec => findBoundsFault(spec, 'seconds'),
   },
   // tools disagree on whether K is 1000 or 1024: bounds count the larger
@@ -46,6 +48,7 @@ export const amountKinds: ValueKinds = {
     describe: ({min, max}) =>
       `a size such as 512, 64K, 10M or 1GiB${min === undefined ? '' : `, at least ${min} bytes`}${max === undefined ? '' : `, at most ${max} bytes`}`,
     cedarValue: value => findBytes(value) ?? 0,
+    samples: ({min = 1}) => ['10M', '512', '64K', '1GiB', String(min)],
     findFault: spec => findBoundsFault(spec, 'bytes'),
   },
   ports: {
@@ -57,6 +60,7 @@ export const amountKinds: ValueKinds = {
     },
     describe: ({max = 100}) => (max === 1 ? 'a port from 1 to 65535' : `ports and ranges of ports, 22,80,8000-8010, at most ${max} in all`),
     cedarValue: value => value.split(','),
+    samples: () => ['443', '22,80', '8000-8010', '22,80-89,443'],
     findFault: ({max = 100}) => (max >= 1 && max <= 65_535 ? undefined : '`max` is how many ports one value may name'),
     maxLength: 1024,
   },

@@ -11,6 +11,7 @@ export const netKinds: ValueKinds = {
     cedar: 'String',
     test: (value, spec) => isHostName(value) && (spec.hosts === undefined || isOnHosts(value, spec.hosts)),
     describe: spec => (spec.hosts ? `the host ${orList(spec.hosts)}` : `the name of a host${suchAs(spec)}`),
+    samples: ({hosts = ['web-1.prod.example']}) => hosts.map(host => host.replace('*', 'web-1').replace(numbered, '$1')),
     findFault: spec => findHostsFault(spec.hosts),
   },
   // one spelling each: no leading zeros, no short forms, no number for four, no zone
@@ -24,6 +25,8 @@ export const netKinds: ValueKinds = {
     },
     describe: ({within, max = 1, ranges}) =>
       `${max === 1 ? 'an IP address' : `an IP address, or a block such as 10.0.0.0/28${ranges ? ' or 10.0.0.1-20' : ''}, of at most ${max} addresses`}${within ? `, within ${orList(within)}` : ''}`,
+    samples: ({within = ['10.0.0.0/8']}) =>
+      within.flatMap(block => [block.replace(/\/.*/, ''), block.replace(/\/.*/, '/28'), block.replace(/\.[0-9]+\/.*/, '.1-5')]),
     findFault: ({within, max = 1}) => {
       const bad = within?.find(one => !readBlock(one))
       if (bad !== undefined) return `\`within\` are blocks such as 10.0.0.0/8: not ${bad}`
@@ -36,6 +39,12 @@ export const netKinds: ValueKinds = {
     test: isUrl,
     describe: spec =>
       `a URL ${orList((spec.schemes ?? ['https']).flatMap(scheme => (spec.hosts ?? []).map(host => `${scheme}://${host}${spec.below ? orList(spec.below) : '/…'}`)))}`,
+    samples: ({schemes = ['https'], hosts = [], below = ['']}) =>
+      schemes.flatMap(scheme =>
+        hosts.flatMap(host =>
+          below.map(path => `${scheme}://${host.replace('*', 'web-1').replace(numbered, '$1')}${path === '/' ? '' : path}/health?a=b`),
+        ),
+      ),
     findFault: spec => {
       if (!spec.hosts || spec.hosts.length === 0) return 'a url has `hosts`: the hosts it may name'
       if (spec.schemes?.some(scheme => !/^[a-z][a-z0-9+.-]*$/.test(scheme) || scheme === 'file')) return '`schemes` are names such as https'
@@ -144,6 +153,7 @@ function isUrl(value: string, spec: ValueSpec): boolean {
       value,
     ) ?? []
   if (whole !== value || !scheme || !host || !path) return false
-  if (/%(?![0-9A-Fa-f]{2})|%(?:00|0[ad]|2e|2f|5c)/i.test(value) || path.split('/').some(part => part === '.' || part === '..')) return false
+  if (/%(?![0-9A-Fa-f]{2})|%(?:00|0[ad])/i.test(value) || /%(?:2e|2f|5c)/i.test(path)) return false
+  if (path.split('/').some(part => part === '.' || part === '..')) return false
   return (spec.schemes ?? ['https']).includes(scheme) && isOnHosts(host, spec.hosts ?? []) && isBelow(path, spec.below)
 }

@@ -13,6 +13,7 @@ export const placeKinds: ValueKinds = {
     },
     describe: spec =>
       `an absolute path${spec.below ? ` below ${orList(spec.below)}` : ''}, without \`..\` or doubled slashes${suchAs(spec)}`,
+    samples: ({below = []}) => below.flatMap(directory => [`${directory}/app.log`, directory, `${directory}/a b/x-1.gz`]),
     findFault: spec => {
       if (!spec.below || spec.below.length === 0) return 'a path has `below`: the directories it must lie in'
       const bad = spec.below.find(directory => !isPath(directory) || /^\/(?:proc|sys|dev)(?:\/|$)/.test(directory))
@@ -27,6 +28,7 @@ export const placeKinds: ValueKinds = {
     cedar: 'String',
     test: value => !/^[-+@|!~:]/.test(value) && isPath(`/${value}`),
     describe: spec => `a relative path, without \`..\`${suchAs(spec)}`,
+    samples: () => ['src/app.ts', 'README.md'],
   },
 }
 

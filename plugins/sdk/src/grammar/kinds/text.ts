@@ -20,6 +20,7 @@ export const textKinds: ValueKinds = {
     cedar: 'String',
     test: (value, spec, afterDashes) => !hidden.test(value) && begins(value, spec, afterDashes),
     describe: spec => `a text of up to ${spec.maxLength ?? 256} characters${suchAs(spec)}`,
+    samples: () => ['text', 'two words', '50% of it', "it's", '*', '$HOME', 'naïve é 日本語', '-x', '+x', '@x'],
     findFault: findLeadingFault,
   },
   // free text, byte for byte: tabs, any script, shell syntax; newlines where `lines` says so
@@ -28,6 +29,7 @@ export const textKinds: ValueKinds = {
     cedar: 'String',
     test: (value, spec, afterDashes) => (spec.lines || !value.includes('\n')) && begins(value, spec, afterDashes),
     describe: spec => `any text of up to ${spec.maxLength ?? 4096} characters${spec.lines ? '' : ', one line'}${suchAs(spec)}`,
+    samples: () => ['error', 'two words', '$(reboot)', '; rm -rf / #', 'a b  c\t\'"\\', '~root/$HOME', '-x', '@/etc/shadow', 'a\nb'],
     findFault: findLeadingFault,
     maxLength: 4096,
   },
@@ -38,6 +40,7 @@ export const textKinds: ValueKinds = {
     test: (value, spec, afterDashes) =>
       !hidden.test(value) && !value.includes('/') && value !== '.' && value !== '..' && begins(value, spec, afterDashes),
     describe: spec => `a name, or a pattern of names with * ? [ ], without \`/\`${suchAs(spec)}`,
+    samples: () => ['*.log', 'app.log', '[ab]?.gz', '*'],
     findFault: findLeadingFault,
   },
   name: {
@@ -45,12 +48,13 @@ export const textKinds: ValueKinds = {
     cedar: 'String',
     test: value => /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(value),
     describe: spec => `a name of letters, digits, \`.\`, \`_\` and \`-\`${suchAs(spec)}`,
+    samples: () => ['web', 'web-1', 'A_b.c-2'],
   },
   enum: {
     fields: ['values'],
     cedar: 'String',
     test: (value, spec) => spec.values?.includes(value) === true,
-    describe: spec => `one of ${(spec.values ?? []).join(', ')}`,
+    describe: spec => `one of ${(spec.values ?? []).map(value => (value === '' ? "''" : value)).join(', ')}`,
     findFault: spec =>
       spec.values && spec.values.length > 0 && new Set(spec.values).size === spec.values.length && spec.values.every(isWord)
         ? undefined
@@ -73,6 +77,7 @@ export const textKinds: ValueKinds = {
     cedar: 'String',
     test: value => /^[A-Za-z0-9_][A-Za-z0-9:_.@\\-]*$/.test(value),
     describe: spec => `the name of a unit, such as nginx or nginx.service${suchAs(spec)}`,
+    samples: () => ['nginx', 'nginx.service', 'getty@tty1.service'],
   },
 }
 

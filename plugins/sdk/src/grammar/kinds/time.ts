@@ -97,6 +97,7 @@ export const timeKinds: ValueKinds = {
     cedar: 'String',
     test: (value, spec) => findTimePoint(value, spec) !== undefined,
     describe: spec => `a time such as ${orList((spec.forms ?? usual).map(form => forms[form]?.like ?? form))}`,
+    samples: spec => (spec.forms ?? usual).map(form => forms[form]?.like.split(' or ')[0] ?? form),
     findFault: spec =>
       spec.forms && (spec.forms.length === 0 || spec.forms.some(form => !Object.hasOwn(forms, form)))
         ? `\`forms\` are of ${timeForms.join(', ')}`
