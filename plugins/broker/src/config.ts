@@ -1,6 +1,6 @@
 /** The broker's configuration: one JSON or YAML file, schema-checked; unknown or doubled keys stop the start (TM-G5). */
 import {constants} from 'node:fs'
-import {open} from 'node:fs/promises'
+import {lstat, open} from 'node:fs/promises'
 import {dirname, resolve} from 'node:path'
 import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
@@ -186,7 +186,12 @@ export async function readConfig(path: string): Promise<Config> {
   const said = await readClosed(path)
   const document = parseDocument(said, {schema: 'core', uniqueKeys: true, merge: false})
   const faults = document.errors.map(error => error.message.split('\n')[0] as string)
-  const value: unknown = faults.length > 0 ? undefined : document.toJS({maxAliasCount: 0})
+  let value: unknown
+  try {
+    value = faults.length > 0 ? undefined : document.toJS({maxAliasCount: 0})
+  } catch {
+    faults.push('it has aliases: write the values out')
+  }
   if (faults.length === 0 && !check(value)) {
     for (const error of check.errors ?? []) {
       const extra = error.keyword === 'additionalProperties' ? `: ${(error.params as {additionalProperty: string}).additionalProperty}` : ''
@@ -247,6 +252,9 @@ async function readClosed(path: string): Promise<string> {
     if ((info.mode & 0o022) !== 0 || (info.uid !== 0 && info.uid !== process.getuid?.())) {
       throw new ProdError('CONFIG_INVALID', `${path} can be written by others`, `chmod 600 ${path}`)
     }
+    // whoever may write the folder may put another file there; in a sticky one only what is their own
+    if (((await lstat(dirname(path))).mode & 0o1002) === 0o002)
+      throw new ProdError('CONFIG_INVALID', `the folder of ${path} can be written by others`, `chmod o-w ${dirname(path)}`)
     return await file.readFile('utf8')
   } finally {
     await file.close()

@@ -3,6 +3,7 @@ import {hostname} from 'node:os'
 import {join} from 'node:path'
 import type {GrantProvider, NoticeChannel, Primitive} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {openEntry} from '@prod/sdk/log/envelope'
 import {storeFile} from '@prod/sdk/log/folder'
 import {parseVerifierKey, verifierKey} from '@prod/sdk/log/note'
 import {tellFolded} from './audit/refusals.ts'
@@ -219,6 +220,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   const set = createLiveSet(() => parts, instance, mayGoOn)
   const recovered = await recover(parts, instance)
   await reconcileAll(parts)
+  const [before] = await store.entries({from: 0, limit: 1, newest: true, type: 'broker.started'})
   await store.commit({
     events: [
       {
@@ -232,6 +234,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
           signed: bundles.current().signed,
           recovered,
           config: configDigest(config),
+          configBefore: before ? (openEntry(before).data?.config ?? null) : null,
         },
       },
     ],

@@ -160,7 +160,7 @@ describe('TM-L1: a service only narrows', () => {
     )
   })
 
-  test('property: whatever services forbid, no decision gets wider, and others stay as they are', async ({onTestFinished}) => {
+  test('TM-L1: property: whatever services forbid, no decision gets wider, and others stay as they are', async ({onTestFinished}) => {
     const group = fc.constantFrom('engineers', 'operators', 'sre-leads', 'nobody')
     const scope = fc.oneof(
       fc.constant('principal'),
