@@ -3,13 +3,16 @@ import type {Leading, ValueSpec, ValueType} from './grammar.ts'
 import {orList, type ValueKind, type ValueKinds} from './kind.ts'
 import {amountKinds} from './kinds/amount.ts'
 import {captureKinds} from './kinds/capture-filter.ts'
+import {curlKinds} from './kinds/curl.ts'
 import {gitKinds} from './kinds/git.ts'
 import {templateKinds} from './kinds/go-template.ts'
+import {jqKinds} from './kinds/jq.ts'
 import {kernelKinds} from './kinds/kernel.ts'
 import {kubernetesKinds} from './kinds/kubernetes.ts'
 import {mongoshKinds} from './kinds/mongosh.ts'
 import {netKinds} from './kinds/net.ts'
 import {placeKinds} from './kinds/place.ts'
+import {regexpKinds} from './kinds/regexp.ts'
 import {sqlKinds} from './kinds/sql.ts'
 import {leadings, textKinds} from './kinds/text.ts'
 import {timeKinds} from './kinds/time.ts'
@@ -79,7 +82,10 @@ export const valueKinds: ValueKinds = {
   ...amountKinds,
   ...timeKinds,
   ...placeKinds,
+  ...curlKinds,
   ...gitKinds,
+  ...regexpKinds,
+  ...jqKinds,
   ...kernelKinds,
   ...netKinds,
   ...templateKinds,

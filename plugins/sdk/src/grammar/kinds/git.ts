@@ -29,7 +29,8 @@ export const gitKinds: ValueKinds = {
   'git-format': {
     fields: ['maxLength'],
     cedar: 'String',
-    test: value => names.has(value) || (/^t?format:|%/.test(value) && isFormat(value)),
+    test: value => value === '' || names.has(value) || (/^t?format:|%/.test(value) && isFormat(value)),
+    list: () => [...names, ''],
     describe: () => `oneline, short, medium, full, fuller, reference, email, raw, or a format such as %h %s, without %G`,
     maxLength: 1024,
   },
