@@ -2,8 +2,11 @@
 import {constants} from 'node:fs'
 import {lstat, open} from 'node:fs/promises'
 import {dirname, resolve} from 'node:path'
+import type {ToolClass} from '@prod/sdk'
 import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
+import type {RunLimit} from '@prod/sdk/grammar/grammar'
+import {runLimitSchema} from '@prod/sdk/grammar/schema'
 import {Ajv, type ValidateFunction} from 'ajv'
 import ipaddr from 'ipaddr.js'
 import {parseDocument} from 'yaml'
@@ -61,6 +64,8 @@ export interface Config {
   requestSeconds: number
   approvalSeconds: number
   retentionDays: {output: number; recordings: number}
+  /** how often things may start, all commands together; without `class` it is about `change`, `admin` and `shell` */
+  limits: (RunLimit & {class?: ToolClass[]})[]
 }
 
 const text = {type: 'string', minLength: 1, maxLength: 4096}
@@ -150,6 +155,17 @@ export const configSchema = {
     },
     requestSeconds: seconds(86_400),
     approvalSeconds: seconds(86_400),
+    limits: {
+      type: 'array',
+      maxItems: 20,
+      items: {
+        ...runLimitSchema,
+        properties: {
+          class: {type: 'array', minItems: 1, uniqueItems: true, items: {enum: ['read', 'change', 'admin', 'shell']}},
+          ...runLimitSchema.properties,
+        },
+      },
+    },
     retentionDays: {
       type: 'object',
       additionalProperties: false,
@@ -175,6 +191,7 @@ export const defaults = {
   requestSeconds: 3600,
   approvalSeconds: 900,
   retentionDays: {output: 30, recordings: 365},
+  limits: [{per: '1h', perPerson: 60, total: 600}],
 } satisfies Partial<Config>
 
 const check: ValidateFunction = new Ajv({allErrors: true}).compile(configSchema)

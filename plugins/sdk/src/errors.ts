@@ -88,6 +88,8 @@ export interface ErrorDescription {
   correlation?: string
   /** index of the first bad argument, for ARGV_REFUSED */
   position?: number
+  /** in how many seconds it may be tried again, for LIMIT_REACHED */
+  retryAfterSeconds?: number
 }
 
 /** A failure we foresaw. `message`: what is so, lower case, no full stop. `hint`: the command to type next. */
@@ -106,24 +108,33 @@ export class ProdError extends Error {
   readonly position?: number
   /** ties a broker's answer to its log */
   readonly correlation?: string
-  constructor(code: ErrorCode, message: string, hint?: string, options?: ErrorOptions & {position?: number; correlation?: string}) {
+  /** in how many seconds it may be tried again, for LIMIT_REACHED */
+  readonly retryAfterSeconds?: number
+  constructor(
+    code: ErrorCode,
+    message: string,
+    hint?: string,
+    options?: ErrorOptions & {position?: number; correlation?: string; retryAfterSeconds?: number},
+  ) {
     super(message, options)
     this.code = code
     if (hint !== undefined) this.hint = hint
     if (options?.position !== undefined) this.position = options.position
     if (options?.correlation !== undefined) this.correlation = options.correlation
+    if (options?.retryAfterSeconds !== undefined) this.retryAfterSeconds = options.retryAfterSeconds
   }
 }
 
 /** The one form in which a failure is shown or sent. A bug becomes INTERNAL without its text. */
 export function describeError(error: unknown): ErrorDescription {
   if (!(error instanceof ProdError)) return {code: 'INTERNAL', message: 'something went wrong inside prod'}
-  const {code, message, hint, position, correlation} = error
+  const {code, message, hint, position, correlation, retryAfterSeconds} = error
   return {
     code,
     message,
     ...(hint === undefined ? {} : {hint}),
     ...(correlation === undefined ? {} : {correlation}),
     ...(position === undefined ? {} : {position}),
+    ...(retryAfterSeconds === undefined ? {} : {retryAfterSeconds}),
   }
 }

@@ -292,9 +292,10 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
   }
 }
 
-function saidByBroker({code, message, hint, correlation, position}: import('./errors.ts').ErrorDescription): ProdError {
+function saidByBroker({code, message, hint, correlation, position, retryAfterSeconds}: import('./errors.ts').ErrorDescription): ProdError {
   return new ProdError(code, message, hint, {
     ...(correlation === undefined ? {} : {correlation}),
     ...(position === undefined ? {} : {position}),
+    ...(retryAfterSeconds === undefined ? {} : {retryAfterSeconds}),
   })
 }

@@ -1,6 +1,6 @@
 /** What exists, from `catalog/{services,targets,roles,tools}/*.yaml`: schema-checked, cross-checked, frozen. */
 import type {Limits, ToolClass} from '@prod/sdk'
-import type {Grammar} from '@prod/sdk/grammar/grammar'
+import type {Grammar, RunLimit} from '@prod/sdk/grammar/grammar'
 
 export interface ServiceEntry {
   name: string
@@ -9,7 +9,7 @@ export interface ServiceEntry {
   channel: string | null
   tier: number
   /** what its owners narrow for all that belongs to it; merged into roles, tools and approvals at load (TM-L2) */
-  limits: {maxSeconds: number | null; approvals: number | null}
+  limits: {maxSeconds: number | null; approvals: number | null; runs: RunLimit | null}
 }
 
 export interface TargetEntry {

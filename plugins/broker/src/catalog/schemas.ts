@@ -1,5 +1,7 @@
 /** The forms of catalog and test files as JSON Schema, plain data. A tool's `commands` are judged by the grammar's own check. */
 
+import {commandLimitSchema, rolloutSchema, runLimitSchema} from '@prod/sdk/grammar/schema'
+
 /** Names of targets, services, roles, environments: lower case ASCII, so that each has one spelling (TM-L4). */
 export const namePattern = '^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$'
 
@@ -29,7 +31,7 @@ export const serviceSchema = {
     contacts: {type: 'array', items: {type: 'string', maxLength: 200}, maxItems: 20},
     channel: {type: 'string', maxLength: 200},
     tier: {type: 'integer', minimum: 1, maximum: 5},
-    limits: {type: 'object', additionalProperties: false, properties: {maxSeconds: seconds, approvals}},
+    limits: {type: 'object', additionalProperties: false, properties: {maxSeconds: seconds, approvals, runs: runLimitSchema}},
   },
 } as const
 
@@ -114,16 +116,8 @@ export const toolSchema = {
     },
     class: toolClass,
     approvals,
-    limit: {
-      type: 'object',
-      required: ['per'],
-      additionalProperties: false,
-      properties: {
-        perTarget: {type: 'integer', minimum: 1},
-        perPerson: {type: 'integer', minimum: 1},
-        per: {type: 'string', pattern: '^[1-9][0-9]{0,5}(?:s|m|h|d)$'},
-      },
-    },
+    limit: commandLimitSchema,
+    rollout: rolloutSchema,
     env: {type: 'object', maxProperties: 50, propertyNames: {pattern: variables}, additionalProperties: {type: 'string', maxLength: 4096}},
     limits: {
       type: 'object',

@@ -33,6 +33,7 @@ export function failureOf(parts: Parts, thrown: unknown, correlation: string, wh
     headers: {
       'content-type': 'application/json; charset=utf-8',
       ...(status === 401 ? {'www-authenticate': `DPoP error="${challenges[description.code] ?? 'invalid_token'}", algs="ES256"`} : {}),
+      ...(description.retryAfterSeconds === undefined ? {} : {'retry-after': String(description.retryAfterSeconds)}),
     },
     body: JSON.stringify({error: description}),
   }

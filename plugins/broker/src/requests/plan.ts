@@ -13,7 +13,7 @@ import type {TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 import type {Parts} from '../parts.ts'
 import type {Bundle, Question, Resource} from '../policy/policy.ts'
 import {inspectProgram} from '../runs/program.ts'
-import type {Draft} from './state.ts'
+import {canonicalName, type Draft} from './state.ts'
 
 /** All that follows from a draft under one bundle. */
 export interface Plan {
@@ -135,7 +135,7 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
     environment: target.environment,
     summary: `${showArgv(draft.argv)} on ${target.name} (${target.environment})`,
     // by address: two names of one machine are one machine
-    lock: strongestClass(structure) === 'read' ? null : JSON.stringify([target.address, ...structure.locks]),
+    lock: strongestClass(structure) === 'read' ? null : JSON.stringify([target.address, ...structure.locks.map(canonicalName)]),
     tool,
     target,
   }

@@ -118,3 +118,12 @@ export function samePersonId(a: PersonId, b: PersonId): boolean {
 export function canonicalPerson(person: PersonId): string {
   return person.normalize('NFC').toLowerCase()
 }
+
+/** The one spelling of what a command names, for locks and limits: neither case nor Unicode form, a dot at its end or `.service` make it another thing. */
+export function canonicalName(name: string): string {
+  return name
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/\.+$/, '')
+    .replace(/\.service$/, '')
+}

@@ -1,5 +1,6 @@
 import type {Approval, Run} from '@prod/sdk'
 import type {Put} from '../stores/store.ts'
+import type {Reservation} from './output-budget.ts'
 
 /** A run as the store keeps it. Its row names the broker it lives on, so that others could pass `attach` on. */
 export interface RunRecord extends Run {
@@ -12,6 +13,8 @@ export interface RunRecord extends Run {
   outputChunks: number
   truncated: boolean
   limit: string | null
+  /** what it may put out, taken from daily limits until it ends */
+  reservations?: Reservation[]
   /** its stored output has been deleted: its time was over */
   erased?: true
 }

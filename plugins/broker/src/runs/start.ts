@@ -7,13 +7,14 @@ import type {Caller, Parts} from '../parts.ts'
 import {person, putRequest, refuseDraining} from '../requests/create.ts'
 import type {Plan} from '../requests/plan.ts'
 import type {RequestRecord} from '../requests/state.ts'
-import {clearForUse} from '../requests/use.ts'
+import {type Cleared, clearForUse} from '../requests/use.ts'
 import {openRecorder} from '../sessions/recorder.ts'
 import type {Put, Stored} from '../stores/store.ts'
 import {goLive, type Live} from '../streams/live.ts'
 import type {LiveSet} from '../streams/live-set.ts'
-import {countStart} from './limits.ts'
+import {countStart, inLine, isCounted} from './limits.ts'
 import {releasing} from './locks.ts'
+import {reserveOutput, settleOutput} from './output-budget.ts'
 import {reach} from './program.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import {putRun, type RunRecord} from './record.ts'
@@ -41,10 +42,33 @@ export async function startRun(
   stored: Stored<RequestRecord>,
   lock: ((run: string) => Put) | null,
 ): Promise<Started | undefined> {
-  const {plan, document, approvals, expect} = await clearForUse(parts, caller, stored)
+  const cleared = await clearForUse(parts, caller, stored)
+  return beginRun(parts, set, {
+    ...cleared,
+    caller,
+    request: stored.value,
+    lock,
+    put: run => [putRequest({...stored.value, state: 'started', result: run}, stored.version)],
+  })
+}
+
+/** What a run begins with: all that was checked, on one target. */
+export interface Beginning extends Pick<Cleared, 'plan' | 'document' | 'approvals' | 'expect'> {
+  caller: Caller
+  /** the request as far as it is about this target */
+  request: RequestRecord
+  lock: ((run: string) => Put) | null
+  /** what else the commit of the start writes */
+  put: (run: string) => Put[]
+  /** how long it waits at least for somebody who takes its output */
+  leastDetachSeconds?: number
+}
+
+/** Writes the start of a run, counted by every limit on it, then starts it. Undefined: something it leans on has changed, look again. */
+export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning): Promise<Started | undefined> {
+  const {plan, document, approvals, expect, caller, request, lock} = beginning
   const {tool, target} = plan
   if (plan.draft.kind !== 'exec' || !tool || !target || !document.argv || !document.program) throw new Error('not a run')
-  const counted = await countStart(parts, plan, caller.principal)
   refuseDraining(parts)
 
   const id = parts.newId('run')
@@ -52,7 +76,7 @@ export async function startRun(
   const run: RunRecord = {
     id,
     state: 'started',
-    request: stored.id,
+    request: request.id,
     principal: caller.principal,
     tool: tool.name,
     argv: document.argv,
@@ -74,6 +98,7 @@ export async function startRun(
     truncated: false,
     limit: null,
   }
+  let maxOutputBytes = tool.limits.outputBytes
   // opened while the start is written
   const folder = join(parts.config.dir, 'outputs', id)
   const recording =
@@ -93,15 +118,14 @@ export async function startRun(
     await (await recording)?.close().catch(() => {})
     await rm(folder, {recursive: true, force: true})
   }
-  const saved = await parts.store
-    .commit({
+  const write = async () => {
+    const counted = await countStart(parts, plan, caller.principal)
+    const {put: reserved, maxBytes, reservations} = await reserveOutput(parts, plan, caller.principal, id)
+    run.reservations = reservations
+    maxOutputBytes = maxBytes
+    return parts.store.commit({
       expect,
-      put: [
-        putRequest({...stored.value, state: 'started', result: id}, stored.version),
-        putRun(run, 0),
-        ...(lock ? [lock(id)] : []),
-        ...counted,
-      ],
+      put: [...beginning.put(id), putRun(run, 0), ...(lock ? [lock(id)] : []), ...counted.put, ...reserved],
       events: [
         {
           type: 'run.started',
@@ -109,12 +133,12 @@ export async function startRun(
           subject: id,
           correlation: caller.correlation,
           data: {
-            request: stored.id,
+            request: request.id,
             tool: tool.name,
             class: plan.class,
             target: target.name,
             environment: plan.environment,
-            digest: stored.value.digest,
+            digest: request.digest,
             bundle: parts.bundle().digest,
             program: document.program,
             approvals: approvals.length,
@@ -123,10 +147,12 @@ export async function startRun(
         },
       ],
     })
-    .catch(async (error: unknown) => {
-      await withdrawUnstarted()
-      throw error
-    })
+  }
+  const counts = isCounted(parts, plan)
+  const saved = await (counts ? inLine(parts.store, write) : write()).catch(async (error: unknown) => {
+    await withdrawUnstarted()
+    throw error
+  })
   if (!saved.ok) {
     await withdrawUnstarted()
     return undefined
@@ -168,8 +194,8 @@ export async function startRun(
 
   const live = goLive(id, caller.principal, channel, {
     stdin: takesStdin(plan),
-    detachSeconds: tool.detachSeconds,
-    maxOutputBytes: tool.limits.outputBytes,
+    detachSeconds: Math.max(tool.detachSeconds, beginning.leastDetachSeconds ?? 0),
+    maxOutputBytes,
     ...(recorder ? {output: (stream, bytes) => recorder.write(stream, bytes)} : {}),
   })
   const ended = (async () => {
@@ -211,7 +237,7 @@ export async function startRun(
   ended.catch(error =>
     parts.alarm('a run could not be closed in the store', {run: id, code: error instanceof ProdError ? error.code : 'INTERNAL'}),
   )
-  set.add({live, request: stored.value, kind: 'run', address: caller.address, ended})
+  set.add({live, request, kind: 'run', address: caller.address, ended})
   return {run, live, ended}
 }
 
@@ -259,9 +285,15 @@ export async function endRun(
     }
     const put: Put[] = [putRun(run, stored.version)]
     const request = await parts.store.find<RequestRecord>('request', run.request)
-    if (request?.value.state === 'started') put.push(putRequest({...request.value, state: 'done'}, request.version))
+    // of a run on many targets the request is done when all are
+    if (request?.value.state === 'started' && request.value.result === run.id)
+      put.push(putRequest({...request.value, state: 'done'}, request.version))
     const {put: release} = await releasing(parts, run.lock, run.id)
     if (release) put.push(release)
+    const bytes = ending.stdout && ending.stderr ? ending.stdout.bytes + ending.stderr.bytes : null
+    const by = run.principal.person || `${run.principal.iss}#${run.principal.sub}`
+    const settled = await settleOutput(parts, {run: run.id, by, reservations: run.reservations ?? []}, bytes)
+    put.push(...settled.put)
     const saved = await retried(parts, () =>
       parts.store.commit({
         put,
@@ -287,11 +319,13 @@ export async function endRun(
               output: {chunks: ending.chunks.length, last: ending.chunks.at(-1)?.sha256 ?? null},
               durationMs: Math.max(0, now.getTime() - Date.parse(run.startedAt)),
             },
-            personal: {person: run.principal.person || `${run.principal.iss}#${run.principal.sub}`, name: run.principal.name},
+            personal: {person: by, name: run.principal.name},
           },
+          ...settled.near,
         ],
       }),
     )
+    if (saved.ok) for (const {data} of settled.near) parts.alarm('four fifths of a daily limit on output are used', {...data, run: run.id})
     if (saved.ok) return {run, at: {index: saved.indices[0] as number, checkpoint: saved.checkpoint}}
   }
 }

@@ -10,6 +10,7 @@ import {asRefused, createRequest, judge, person, putRequest} from '../requests/c
 import {makePlan, type Plan, question} from '../requests/plan.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
+import {countStart} from '../runs/limits.ts'
 import {reach} from '../runs/program.ts'
 import {runRequest} from '../runs/serve.ts'
 import type {Stored} from '../stores/store.ts'
@@ -188,6 +189,9 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
   // alerting took its time: what holds now is what the commit leans on (TM-N4)
   const {expect, frozen} = await clearForUse(parts, caller, stored)
   if (frozen !== null) link.send({type: 'notice', text: `you break glass through a freeze: ${frozen}`})
+  // counted as any start is; a break-glass goes beyond, and says so
+  const {put: counted, beyond} = await countStart(parts, plan, caller.principal, request.breakGlass)
+  for (const one of beyond) link.send({type: 'notice', text: `you break glass beyond a limit: ${one}`})
   const review: Review | null =
     session.review === null
       ? null
@@ -212,6 +216,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
         putRequest({...request, state: 'started', result: session.id}, stored.version),
         putSession(session, 0),
         ...(review ? [putReview(review, 0)] : []),
+        ...counted,
       ],
       notices:
         session.breakGlass && alerted.length === 0
@@ -231,6 +236,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
             incident: session.incident,
             alerted,
             frozen: frozen !== null,
+            beyondLimits: beyond,
             review: session.review,
             expiresAt: session.expiresAt,
             digest: request.digest,

@@ -221,7 +221,7 @@ function checkRest(command: Command, place: Path, report: Report): void {
     for (const name of names) if (!command.options.has(name)) report([...place, 'requireOne', index], `there is no option ${name}`)
   }
   checkAdds(adds, [...place, 'adds'], report)
-  if (limit && !findDurationSeconds(limit.per))
+  if (limit?.per !== undefined && !findDurationSeconds(limit.per))
     report([...place, 'limit', 'per'], `${JSON.stringify(limit.per)} is no duration`, 'write it as 90s, 10m, 1h30m or 2d')
   for (const [index, {from, to, max}] of (command.grammar.spans ?? []).entries()) {
     for (const name of [from, ...(to === undefined ? [] : [to])]) {

@@ -35,15 +35,21 @@ export interface ValueSpec {
   forms?: string[]
   /** command: the tools whose commands may stand there */
   tools?: string[]
+  /** sql: the dialect, the kinds of statements, and functions that are allowed beside the known harmless ones */
+  dialect?: string
+  statements?: string[]
+  functions?: string[]
   maxLength?: number
   /** string, text, glob: beginnings that are allowed although tools give them a meaning */
   leading?: Leading[]
-  /** text: may hold newlines */
+  /** text, sql, mongosh: may hold newlines */
   lines?: boolean
   /** list: the type of each item; joined, any: the types of the pieces, of the choices */
   of?: ValueType | ValueType[]
   /** list (default `,`), joined */
   separator?: string
+  /** what it is, in place of our own words: `a language such as de_DE.UTF-8` */
+  summary?: string
   /** the value is a secret: kept from policy and replaced before anything is shown or stored */
   secret?: boolean
 }
@@ -99,6 +105,34 @@ export interface OperandGrammar {
   summary?: string
 }
 
+/** How often something may start within `per` (`10m`; 1h where it is silent). What has started counts, whatever became of it. */
+export interface RunLimit {
+  per?: string
+  /** on one target, and for one lock value there */
+  perTarget?: number
+  perPerson?: number
+  /** in the environment of the target */
+  perEnvironment?: number
+  /** on what belongs to the service of the tool or of the target */
+  perService?: number
+  /** by everybody, everywhere */
+  total?: number
+}
+
+/** How a command runs on many targets. */
+export interface RolloutGrammar {
+  /** at most so many targets */
+  maxTargets?: number
+  /** at most this share of the targets that the tool runs on, one at least */
+  maxPercent?: number
+  /** so many at a time: 1 where it is silent, 10 for `read` */
+  batch?: number
+  /** between two batches: none where it is silent */
+  pause?: string
+  /** begin no more after one that did not end with 0: true where it is silent, false for `read` */
+  stopOnError?: boolean
+}
+
 export interface CommandGrammar {
   /** subcommand words after the tool; [] for a tool without */
   path: string[]
@@ -126,8 +160,10 @@ export interface CommandGrammar {
   /** arguments that the broker adds itself, right after the path */
   adds?: string[]
   approvals?: number
-  /** at most `perTarget` runs on one target (and one lock value) within `per` (`10m`) */
-  limit?: {perTarget?: number; perPerson?: number; per: string}
+  /** how often it may start; `outputBytesPerDay`: what one person may take from the tool in a day, all its commands together */
+  limit?: RunLimit & {outputBytesPerDay?: number}
+  /** how it may run on many targets at once; where this is silent a command of class `read` alone may */
+  rollout?: RolloutGrammar
   examples?: string[]
 }
 

@@ -26,12 +26,16 @@ const valueType = {
         ranges: {type: 'boolean'},
         forms: texts,
         tools: texts,
+        dialect: text,
+        statements: texts,
+        functions: texts,
         maxLength: {type: 'integer', minimum: 1, maximum: 65_536},
         leading: {type: 'array', minItems: 1, maxItems: 6, items: {enum: ['-', '+', '@', '|', '!', 'scheme']}},
         lines: {type: 'boolean'},
         // a type, or a list of types: judged by check.ts, since a type may hold types
         of: {},
         separator: {type: 'string', minLength: 1, maxLength: 8},
+        summary: {type: 'string', minLength: 3, maxLength: 200},
         secret: {type: 'boolean'},
       },
     },
@@ -84,6 +88,43 @@ const operand = {
   },
 } as const
 
+const count = {type: 'integer', minimum: 1, maximum: 1_000_000} as const
+const counts = {
+  perTarget: count,
+  perPerson: count,
+  perEnvironment: count,
+  perService: count,
+  total: count,
+} as const
+
+/** How often something may start: of a service, of all that a broker does. */
+export const runLimitSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {per: {type: 'string', pattern: '^[1-9][0-9]{0,5}(?:s|m|h|d)$'}, ...counts},
+} as const
+
+/** How often a command may start, and how much it may put out. */
+export const commandLimitSchema = {
+  type: 'object',
+  additionalProperties: false,
+  // the form of `per` is judged by check.ts
+  properties: {per: {type: 'string', maxLength: 32}, ...counts, outputBytesPerDay: {type: 'integer', minimum: 1}},
+} as const
+
+/** How a command runs on many targets. */
+export const rolloutSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    maxTargets: {type: 'integer', minimum: 1, maximum: 1000},
+    maxPercent: {type: 'integer', minimum: 1, maximum: 100},
+    batch: {type: 'integer', minimum: 1, maximum: 50},
+    pause: {type: 'string', pattern: '^[1-9][0-9]{0,5}(?:s|m|h)$', maxLength: 32},
+    stopOnError: {type: 'boolean'},
+  },
+} as const
+
 const command = {
   type: 'object',
   required: ['path', 'class'],
@@ -122,16 +163,8 @@ const command = {
     },
     adds: texts,
     approvals: {type: 'integer', minimum: 0, maximum: 10},
-    limit: {
-      type: 'object',
-      required: ['per'],
-      additionalProperties: false,
-      properties: {
-        perTarget: {type: 'integer', minimum: 1},
-        perPerson: {type: 'integer', minimum: 1},
-        per: {type: 'string', maxLength: 32},
-      },
-    },
+    limit: commandLimitSchema,
+    rollout: rolloutSchema,
     examples: {type: 'array', minItems: 1, maxItems: 50, items: text},
   },
 } as const
