@@ -36,6 +36,7 @@ type ToolFile = Pick<ToolEntry, 'name' | 'summary'> & {
   class?: ToolClass
   approvals?: number
   limit?: CommandGrammar['limit']
+  rollout?: CommandGrammar['rollout']
   env?: Record<string, string>
   limits?: Partial<Limits>
   retention?: ToolEntry['retention']
@@ -83,7 +84,7 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
 
   const catalog: Catalog = {services: new Map(), targets: new Map(), roles: new Map(), tools: new Map()}
   for (const {data} of services.values()) {
-    const limits = {maxSeconds: data.limits?.maxSeconds ?? null, approvals: data.limits?.approvals ?? null}
+    const limits = {maxSeconds: data.limits?.maxSeconds ?? null, approvals: data.limits?.approvals ?? null, runs: data.limits?.runs ?? null}
     catalog.services.set(data.name, {
       name: data.name,
       owner: data.owner,
@@ -161,7 +162,11 @@ function toolEntry(
 ): ToolEntry {
   const limits = limitsOf(catalog, [data.service, ...targets.map(name => catalog.targets.get(name)?.service)])
   const own = limitsOf(catalog, [data.service])
-  const defaults = {...(data.approvals ? {approvals: data.approvals} : {}), ...(data.limit ? {limit: data.limit} : {})}
+  const defaults = {
+    ...(data.approvals ? {approvals: data.approvals} : {}),
+    ...(data.limit ? {limit: data.limit} : {}),
+    ...(data.rollout ? {rollout: data.rollout} : {}),
+  }
   const commands = data.commands.map((command): CommandGrammar => ({class: data.class ?? 'change', ...defaults, ...command}))
   const written = {...(data.options ? {options: data.options} : {}), commands}
   const faults = findGrammarFaults(written, data.name)
