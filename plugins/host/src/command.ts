@@ -13,6 +13,8 @@ export interface Plan {
   /** a held program: descriptor 3 of the command is the file; else a shell for a person */
   readonly program: 'binary' | 'script' | {readonly path: string; readonly prompt: string}
   readonly argv: readonly string[]
+  /** descriptor 4 is where a control group takes members: the program becomes one before it starts */
+  readonly joins?: boolean
 }
 
 /** Bytes that a tool may map beyond its memory limit before the kernel says no: the tree's true use is measured. */
@@ -30,17 +32,23 @@ export function commandLine(instruments: Instruments, cage: Cage, plan: Plan): C
   // `bash` also counts its own level in SHLVL on exec: as an array it stays out of the environment
   const last =
     bash === undefined
-      ? ['/bin/sh', '-c', `${limits(plan, false)}cd -- "$1" && shift 2 && unset -v PWD OLDPWD && ${run(plan.program, false)}`, 'sh']
+      ? [
+          '/bin/sh',
+          '-c',
+          `${join(plan)}${limits(plan, false)}cd -- "$1" && shift 2 && unset -v PWD OLDPWD && ${run(plan.program, false)}`,
+          'sh',
+        ]
       : [
           bash,
           '-p',
           '-c',
-          `${limits(plan, true)}cd -- "$1" && unset -v PWD OLDPWD _ SHLVL && declare -a SHLVL && ${run(plan.program, true)}`,
+          `${join(plan)}${limits(plan, true)}cd -- "$1" && unset -v PWD OLDPWD _ SHLVL && declare -a SHLVL && ${run(plan.program, true)}`,
           'bash',
         ]
   const shell = typeof plan.program === 'object' ? [plan.program.path, plan.program.prompt] : []
   const [file = '', ...args] = [...cage.enter, ...privileges, ...last, plan.cwd, name, ...shell, ...rest]
-  return {file, args, env: plan.env, cwd: plan.cwd}
+  // the last step goes to the folder of the run, which need not be there outside the cage
+  return {file, args, env: plan.env, cwd: '/'}
 }
 
 /** Descriptor 3 moves to 10, closed on execution, for as long as the braces last: the program starts without it. */
@@ -51,6 +59,11 @@ function run(program: Plan['program'], bash: boolean): string {
   // an interpreter opens its script by name, so there the descriptor stays
   if (program === 'script') return `${named} /proc/self/fd/3 ${others}`
   return `export PS1="$4" && ${named} "$3" "\${@:5}"`
+}
+
+/** 0 is whoever writes it (cgroups(7)); what was opened by the runner may be written by the account. */
+function join({joins}: Plan): string {
+  return joins ? '{ echo 0 >&4; } 2>/dev/null; exec 4>&-; ' : ''
 }
 
 function identity(account: Account | null): string[] {

@@ -1,6 +1,9 @@
 /** How one tree of processes is kept together, whatever its members do, and how a program gets into it. */
 import {type ChildProcess, spawn} from 'node:child_process'
-import {accessSync, constants, existsSync, readFileSync, statSync} from 'node:fs'
+import {accessSync, constants, existsSync, readFileSync} from 'node:fs'
+import {chown} from 'node:fs/promises'
+import type {Needs} from '@prod/sdk'
+import {openArguments, type Places, placesIn, spaceArguments, viewArguments, type Wishes} from './confine.ts'
 import type {Isolation} from './messages.ts'
 import {descendants, listProcesses, readProcess, signalProcess} from './processes.ts'
 
@@ -47,46 +50,77 @@ export interface Cage {
   readonly init: number | undefined
   /** how many processes, counted from the one we started, are ours and not the tool's */
   readonly ours: number
+  /** where it has folders for a program of its own; else the caller makes them */
+  readonly places?: Places
+  /** its files as seen from here, and what goes before a program that may change what is mounted there */
+  readonly inside?: {readonly root: string; readonly enter: readonly string[]}
   /** Ends whatever is inside, without asking. Resolves when nobody is left; absent where only watching helps. */
   readonly close?: () => Promise<void>
+  /** Gives back what `close` does not. Safe when nobody is inside any more. */
+  readonly release?: () => Promise<void>
 }
 
-/** Where cages come from. `spare` is made ahead of time, so that a run need not wait for it. */
+/** Where cages come from. Spare ones are made ahead of time, so that a run need not wait. */
 export interface Cages {
   readonly isolation: Isolation
   readonly rootless: boolean
   readonly hides: boolean
-  take(): Promise<Cage>
-  /** makes the next one ready */
-  prepare(): void
+  /** its cages have folders for a program: see {@link Cage.places} */
+  readonly hasPlaces: boolean
+  /** a cage; `places` are folders of the run on the disk, where cages have none */
+  take(wishes: Wishes, places?: string): Promise<Cage>
+  /** makes the next one of this kind ready */
+  prepare(wishes: Wishes): void
   stop(): Promise<void>
 }
+
+/** waits for the end of its input; what it adopts is buried by the kernel */
+const holder = ['/bin/sh', '-c', 'echo && exec env --ignore-signal=CHLD cat']
+/** kinds of cages of which one is kept ready */
+const maxSpares = 6
 
 /**
  * Namespaces of our own. The holder is PID 1 of a new PID namespace with a /proc of its own: `cat`, which waits for the
  * end of its input, and so dies with the runner; SIGCHLD ignored, so that the kernel buries the orphans it adopts. When
- * PID 1 is gone, so is everybody inside; `unshare`, which waits for it, ends only then. Programs join by `nsenter`, which
- * waits for them outside and dies of the same signal: the true status and the true signal.
+ * PID 1 is gone, so is everybody inside; what made the namespace waits for it and ends only then. Programs join by `nsenter`,
+ * which waits for them outside and dies of the same signal: the true status and the true signal. bubblewrap makes those with a
+ * view of the machine of their own, `unshare` all others.
  */
-export function namespaceCages({unshare, nsenter}: Instruments, hide: readonly string[], rootless: boolean): Cages {
+export function namespaceCages({unshare, nsenter, bwrap}: Instruments, hide: readonly string[], rootless: boolean, folder: string): Cages {
   if (unshare === undefined || nsenter === undefined) throw new Error('unshare or nsenter is missing')
-  const isolate = [unshare, '--pid', '--fork', '--kill-child', '--mount-proc']
-  const holder = [
-    ...(rootless ? [...isolate, `--map-user=${process.getuid?.()}`, `--map-group=${process.getgid?.()}`, '--user'] : []),
-    '/bin/sh',
-    '-c',
-    'echo && exec env --ignore-signal=CHLD cat',
-    'sh',
-  ]
-  // over a folder an empty one, over a file the one that is always empty; what is not there yet hides nothing
-  const cover =
-    'if [ -d "$path" ]; then mount -t tmpfs -o ro,size=4k,mode=000 none "$path"; elif [ -e "$path" ]; then mount --bind /dev/null "$path"; fi'
-  const mounts = `for path; do shift; if [ "$path" = -- ]; then break; fi; ${cover} || exit 1; done; exec "$@"`
-  const first = rootless ? [unshare, '--user', '--map-root-user', '--mount'] : [...isolate, '--mount']
-  const arguments_ = [...first.slice(1), '/bin/sh', '-c', mounts, 'sh', ...hide, '--', ...holder]
+  const {root: own, cwd, home} = placesIn(folder)
+  // what lies in the runner's own folder is covered with it
+  const covered = hide.filter(path => !path.startsWith(`${folder}/`))
 
-  const make = async (): Promise<Cage> => {
-    const child = spawn(first[0] as string, arguments_, {
+  const plain = ({scratchBytes, needs}: Wishes): string[] => {
+    const isolate = [unshare, '--pid', '--fork', '--kill-child', '--mount-proc', ...(needs?.network === false ? ['--net'] : [])]
+    const hold = rootless
+      ? [...isolate, `--map-user=${process.getuid?.()}`, `--map-group=${process.getgid?.()}`, '--user', ...holder]
+      : holder
+    // over a folder an empty one, over a file the one that is always empty; what is not there yet hides nothing
+    const cover =
+      'if [ -d "$path" ]; then mount -t tmpfs -o ro,size=4k,mode=000 none "$path"; elif [ -e "$path" ]; then mount --bind /dev/null "$path"; fi'
+    const mounts = `for path; do shift; if [ "$path" = -- ]; then break; fi; ${cover} || exit 1; done; mount -t tmpfs -o "mode=711,size=$1" none "$2" && mkdir -m 700 "$3" && mkdir -m 700 "$4" "$5" || exit 1; shift 5; exec "$@"`
+    const first = rootless ? [unshare, '--user', '--map-root-user', '--mount'] : [...isolate, '--mount']
+    return [...first, '/bin/sh', '-c', mounts, 'sh', ...covered, '--', String(scratchBytes), folder, own, cwd, home, ...hold]
+  }
+  const viewed = (wishes: Wishes & {needs: Needs}): string[] => [
+    bwrap as string,
+    ...spaceArguments(wishes.needs),
+    ...(wishes.needs.processes ? [] : ['--as-pid-1']),
+    '--die-with-parent',
+    ...viewArguments(wishes, folder, covered),
+    '--',
+    ...holder,
+  ]
+
+  const make = async (wishes: Wishes): Promise<Cage> => {
+    const {needs} = wishes
+    const view = needs !== null && bwrap !== undefined
+    // no bubblewrap: a program that sees the machine's processes shares their namespace, and nothing is left to make
+    if (!view && needs?.processes) return {enter: [], init: undefined, ours: 0}
+    const [file = '', ...arguments_] = view ? viewed({...wishes, needs}) : plain(wishes)
+    const child = spawn(file, arguments_, {
       env: {PATH: '/usr/bin:/bin:/usr/sbin:/sbin'},
       stdio: ['pipe', 'pipe', 'ignore'],
       cwd: '/',
@@ -105,66 +139,94 @@ export function namespaceCages({unshare, nsenter}: Instruments, hide: readonly s
     child.stdout?.destroy()
     const init = onlyChild(child.pid)
     if (init === undefined) throw new Error('the holder of a namespace is gone')
-    const spaces = rootless ? ['--preserve-credentials', `--user=/proc/${init}/ns/user`] : []
+    const space = (name: string, file = name) => `--${name}=/proc/${init}/ns/${file}`
+    const join = [
+      nsenter,
+      ...(rootless ? ['--preserve-credentials', space('user')] : []),
+      ...(needs?.processes ? [] : [space('pid')]),
+      space('mount', 'mnt'),
+      ...(needs?.network === false ? [space('net')] : []),
+      ...(view ? [space('ipc')] : []),
+    ]
+    const inside = `/proc/${init}/root`
+    const {owner} = wishes
+    if (owner) for (const path of [own, cwd, home]) await chown(`${inside}${path}`, owner.uid, owner.gid)
+    const end = async () => {
+      child.stdin?.destroy()
+      // one that a tool of the same user has stopped or traces does not see the end of its input
+      const timer = setTimeout(() => child.exitCode === null && child.signalCode === null && signalProcess(init, 'SIGKILL'), 250)
+      await gone
+      clearTimeout(timer)
+    }
     return {
-      enter: [nsenter, ...spaces, `--pid=/proc/${init}/ns/pid`, `--mount=/proc/${init}/ns/mnt`],
-      init,
-      ours: 1,
-      close: async () => {
-        child.stdin?.destroy()
-        // one that a tool of the same user has stopped or traces does not see the end of its input
-        const timer = setTimeout(() => child.exitCode === null && child.signalCode === null && signalProcess(init, 'SIGKILL'), 250)
-        await gone
-        clearTimeout(timer)
-      },
+      enter: join,
+      places: {cwd, home},
+      ...(rootless || needs?.processes ? {} : {inside: {root: inside, enter: join}}),
+      ...(needs?.processes ? {init: undefined, ours: 0, release: end} : {init, ours: 1, close: end}),
     }
   }
 
-  const present = () => hide.filter(path => existsSync(path)).join('\0')
-  let spare: Promise<Cage> | undefined
-  let covered = ''
-  const prepare = () => {
-    if (spare) return
-    covered = present()
-    spare = make()
-    spare.catch(() => {})
+  /** what a view was made of: when it is another now, so must be the cage */
+  const seen = ({needs}: Wishes) => {
+    const named = [...covered, ...(needs?.reads ?? []), ...(needs?.writes ?? [])].filter(path => existsSync(path))
+    return [...named, needs ? readFileSync('/proc/self/mountinfo', 'latin1') : ''].join('\0')
   }
+  const giveUp = async (spare: Promise<Cage>) => {
+    const cage = await spare.catch(() => undefined)
+    await (cage?.close ?? cage?.release)?.()
+  }
+  const spares = new Map<string, {cage: Promise<Cage>; seen: string}>()
   return {
     isolation: 'namespaces',
     rootless,
     hides: true,
-    prepare,
-    take: async () => {
-      const [waiting, whole] = [spare, covered === present()]
-      spare = undefined
-      const taken = await waiting?.catch(() => undefined)
-      if (taken && whole) return taken
-      // something to hide has come since it was made
-      await taken?.close?.()
-      return make()
+    hasPlaces: true,
+    prepare: wishes => {
+      const kind = JSON.stringify(wishes)
+      if (spares.has(kind)) return
+      const cage = make(wishes)
+      cage.catch(() => {})
+      spares.set(kind, {cage, seen: seen(wishes)})
+      const [oldest] = spares
+      if (spares.size <= maxSpares || !oldest) return
+      spares.delete(oldest[0])
+      void giveUp(oldest[1].cage)
+    },
+    take: async wishes => {
+      const kind = JSON.stringify(wishes)
+      const spare = spares.get(kind)
+      spares.delete(kind)
+      if (!spare) return make(wishes)
+      const taken = await spare.cage.catch(() => undefined)
+      if (taken && spare.seen === seen(wishes)) return taken
+      await giveUp(spare.cage)
+      return make(wishes)
     },
     stop: async () => {
-      const last = spare
-      spare = undefined
-      await (await last?.catch(() => undefined))?.close?.()
+      const last = [...spares.values()]
+      spares.clear()
+      await Promise.all(last.map(({cage}) => giveUp(cage)))
     },
   }
 }
 
 /** bubblewrap: an init of its own inside, and it ends with the runner. A death by signal n is told as status 128+n. */
-export function bubblewrapCages({bwrap}: Instruments, hide: readonly string[]): Cages {
+export function bubblewrapCages({bwrap}: Instruments, hide: readonly string[], folder: string): Cages {
   if (bwrap === undefined) throw new Error('bubblewrap is missing')
-  const cover = (path: string) => {
-    const kind = statSync(path, {throwIfNoEntry: false})
-    return kind === undefined ? [] : kind.isDirectory() ? ['--tmpfs', path] : ['--ro-bind', '/dev/null', path]
-  }
-  const enter = () => [bwrap, '--unshare-pid', '--die-with-parent', '--dev-bind', '/', '/', '--proc', '/proc', ...hide.flatMap(cover), '--']
+  const covered = hide.filter(path => !path.startsWith(`${folder}/`))
   return {
     isolation: 'bubblewrap',
     rootless: process.getuid?.() !== 0,
     hides: true,
+    hasPlaces: false,
     prepare: () => {},
-    take: async () => ({enter: enter(), init: undefined, ours: 2}),
+    take: async (wishes, places) => {
+      const {needs} = wishes
+      if (needs?.processes) return {enter: [], init: undefined, ours: 0}
+      const view =
+        needs === null ? openArguments(wishes, folder, covered, places) : viewArguments({...wishes, needs}, folder, covered, places)
+      return {enter: [bwrap, ...spaceArguments(needs), '--die-with-parent', ...view, '--'], init: undefined, ours: 2}
+    },
     stop: async () => {},
   }
 }
@@ -175,13 +237,15 @@ export function watchedCages(): Cages {
     isolation: 'processes',
     rootless: process.getuid?.() !== 0,
     hides: false,
+    hasPlaces: false,
     prepare: () => {},
     take: async () => ({enter: [], init: undefined, ours: 0}),
     stop: async () => {},
   }
 }
 
-function onlyChild(pid: number): number | undefined {
+/** The one child of a process of ours, where it has one by now. */
+export function onlyChild(pid: number): number | undefined {
   const listed = `/proc/${pid}/task/${pid}/children`
   if (existsSync(listed)) return Number(readFileSync(listed, 'latin1').trim().split(' ')[0]) || undefined
   return descendants(listProcesses(), [pid])[0]?.pid

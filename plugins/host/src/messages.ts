@@ -31,6 +31,14 @@ export interface Platform {
   namesItself: boolean
   changesUser: boolean
   terminal: boolean
+  /** definitions that say what they need are held to it: root folder read-only, closed places, private /tmp and /dev */
+  confines: boolean
+  /** programs can be kept from the network */
+  closesNetwork: boolean
+  /** why not, where one of the two is false */
+  whyOpen: string | null
+  /** what control groups give: ends a tree at one stroke; holds memory and processes at their limits */
+  groups: {ends: boolean; limits: boolean; why: string | null}
 }
 
 /** One-use words that a connection begins with, so that the broker knows whose bytes it carries. */

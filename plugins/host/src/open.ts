@@ -291,9 +291,30 @@ export async function checks(): Promise<{name: string; ok: boolean; detail: stri
     },
     {name: 'host: shells', ok: platform.terminal, detail: platform.terminal ? 'possible' : 'bash or setsid is missing'},
     {
-      name: 'host: network and root folder',
+      name: 'host: what definitions name',
+      ok: platform.confines,
+      detail: platform.confines
+        ? 'a tool with `needs` gets these alone: read-only root folder, closed places, a /tmp, /dev and /proc of its own'
+        : `not kept, ${platform.whyOpen}: a program reads and writes what its account may`,
+    },
+    {
+      name: 'host: network',
+      ok: platform.closesNetwork,
+      detail: platform.closesNetwork
+        ? 'none for a tool whose `needs` do not name it; to which destinations is for its grammar and your firewall'
+        : `not kept from programs: ${platform.whyOpen}`,
+    },
+    {
+      name: 'host: control groups',
+      ok: platform.groups.limits || (platform.groups.ends && isolation !== 'processes'),
+      detail: platform.groups.limits
+        ? 'memory and processes are held by the kernel'
+        : `limits are kept by looking each 100 ms: ${platform.groups.why}`,
+    },
+    {
+      name: 'host: system calls',
       ok: true,
-      detail: 'not restricted: a program reaches what its account reaches, and writes where its account may',
+      detail: 'not filtered: the account, the namespaces and no new privileges are the bound',
     },
   ]
 }

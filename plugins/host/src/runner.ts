@@ -4,14 +4,17 @@ import {closeSync, existsSync, readdirSync, readFileSync, realpathSync} from 'no
 import {chown, mkdir, mkdtemp, rm} from 'node:fs/promises'
 import type {Socket} from 'node:net'
 import {basename, dirname, join} from 'node:path'
-import type {Exit, Use} from '@prod/sdk'
+import type {Exit, Needs, Use} from '@prod/sdk'
 import {describeError, ProdError} from '@prod/sdk/errors'
 import {type Account, accountFor} from './accounts.ts'
 import {commandLine} from './command.ts'
+import type {Places, Wishes} from './confine.ts'
 import {completeEnvironment} from './environment.ts'
-import {bubblewrapCages, type Cages, exitOf, findInstruments, namespaceCages, watchedCages} from './isolation.ts'
+import {type Group, type Groups, openGroups} from './groups.ts'
+import {bubblewrapCages, type Cage, type Cages, exitOf, findInstruments, namespaceCages, watchedCages} from './isolation.ts'
 import {type Links, listen} from './links.ts'
 import type {FromRunner, FromTerminal, Isolation, Platform, Settings, Tokens, ToRunner, ToTerminal} from './messages.ts'
+import {settleFolder, settlePaths} from './paths.ts'
 import {isMarked, listProcesses, signalProcess} from './processes.ts'
 import {holdProgram} from './program.ts'
 import {type Tree, watchTree} from './tree.ts'
@@ -21,6 +24,13 @@ interface Live {
   readonly terminal: ReturnType<typeof fork> | null
 }
 
+/** smallest size of the private folders of a run */
+const minScratchBytes = 16 * 1024 ** 2
+/** what most runs ask of a cage */
+const usual: Wishes = {needs: null, owner: null, scratchBytes: 256 * 1024 ** 2}
+const prepareMilliseconds = 25
+const noNeeds: Needs = {network: false, processes: false, reads: [], writes: []}
+
 const instruments = findInstruments()
 const live = new Map<string, Live>()
 /** on their way, and whether somebody has ended them already */
@@ -28,6 +38,7 @@ const opening = new Map<string, {unwanted: boolean}>()
 let settings: Settings
 let cages: Cages
 let streams: Links
+let groups: Groups
 
 const say = (message: FromRunner) => {
   // a broker that is gone hears nothing: the end of the channel says so
@@ -91,7 +102,9 @@ async function begin(given: Settings): Promise<void> {
   endLeftovers(given.dead)
   const {found, hides} = await chooseIsolation(settings)
   cages = found
-  cages.prepare()
+  const closed = await confinement(found)
+  groups = openGroups(settings.instance)
+  cages.prepare(usual)
   const platform: Platform = {
     isolation: cages.isolation,
     rootless: cages.rootless,
@@ -101,19 +114,21 @@ async function begin(given: Settings): Promise<void> {
     namesItself: instruments.bash !== undefined,
     changesUser: process.getuid?.() === 0,
     terminal: instruments.setsid !== undefined && instruments.bash !== undefined,
+    ...closed,
+    groups: {ends: groups.ends, limits: groups.limits, why: groups.why},
   }
   streams = await listen(settings.socket)
   say({type: 'ready', platform})
 }
 
 /** The best that works here: each is tried with a program that dies of a signal. */
-async function chooseIsolation({isolation, hide}: Settings): Promise<{found: Cages; hides: boolean}> {
+async function chooseIsolation({isolation, hide, folder}: Settings): Promise<{found: Cages; hides: boolean}> {
   const rootless = process.getuid?.() !== 0
   const candidates: [Isolation, () => Cages, boolean][] = [
-    ['namespaces', () => namespaceCages(instruments, hide, rootless), true],
-    ['bubblewrap', () => bubblewrapCages(instruments, hide), true],
-    ['namespaces', () => namespaceCages(instruments, [], rootless), hide.length === 0],
-    ['bubblewrap', () => bubblewrapCages(instruments, []), hide.length === 0],
+    ['namespaces', () => namespaceCages(instruments, hide, rootless, folder), true],
+    ['bubblewrap', () => bubblewrapCages(instruments, hide, folder), true],
+    ['namespaces', () => namespaceCages(instruments, [], rootless, folder), hide.length === 0],
+    ['bubblewrap', () => bubblewrapCages(instruments, [], folder), hide.length === 0],
   ]
   for (const [name, make, hides] of candidates) {
     if (isolation !== null && isolation !== name) continue
@@ -129,11 +144,23 @@ async function chooseIsolation({isolation, hide}: Settings): Promise<{found: Cag
   return {found: watchedCages(), hides: false}
 }
 
-async function works(candidate: Cages): Promise<boolean> {
+/** Whether programs can be held to what their definitions say they need, and be kept from the network. */
+async function confinement(found: Cages): Promise<Pick<Platform, 'confines' | 'closesNetwork' | 'whyOpen'>> {
+  if (found.isolation === 'processes') return {confines: false, closesNetwork: false, whyOpen: 'this machine gives no namespaces'}
+  const holds = async (needs: Needs) => await works(found, {...usual, needs}).catch(() => false)
+  const closesNetwork = await holds(noNeeds)
+  const bubblewrap = instruments.bwrap !== undefined
+  const confines = bubblewrap && (closesNetwork || (await holds({...noNeeds, network: true})))
+  const whyOpen = confines && closesNetwork ? null : bubblewrap ? 'bubblewrap may not do that here' : 'bubblewrap is not installed'
+  return {confines, closesNetwork, whyOpen}
+}
+
+async function works(candidate: Cages, wishes = usual): Promise<boolean> {
   const held = await holdProgram({path: realpathSync('/bin/sh')}, owners())
-  let cage: Awaited<ReturnType<Cages['take']>> | undefined
+  const places = candidate.hasPlaces ? undefined : await makePlaces(null)
+  let cage: Cage | undefined
   try {
-    cage = await candidate.take()
+    cage = await candidate.take(wishes, places?.folder)
     const limits = {wallSeconds: 5, cpuSeconds: 5, memoryBytes: 2 ** 30, processes: 64, fileBytes: 1024, outputBytes: 0}
     const command = commandLine(instruments, cage, {
       env: {},
@@ -149,30 +176,60 @@ async function works(candidate: Cages): Promise<boolean> {
     return signal === 'SIGTERM' || (candidate.isolation === 'bubblewrap' && status === 143)
   } finally {
     await held.file.close()
-    await cage?.close?.()
+    await giveBack(cage)
+    if (places) await rm(places.folder, {recursive: true, force: true})
+  }
+}
+
+async function giveBack(cage: Cage | undefined): Promise<void> {
+  await cage?.close?.()
+  await cage?.release?.()
+}
+
+/** What a run asks of its cage. */
+function wishesOf(use: Exclude<Use, {kind: 'forward'}>, account: Account | null): Wishes {
+  const {fileBytes, memoryBytes} = use.limits
+  const named = use.kind === 'exec' ? (use.needs ?? null) : null
+  const cwd = use.kind === 'exec' && use.cwd !== undefined ? [use.cwd] : []
+  return {
+    needs: named && {...named, reads: [...named.reads, ...cwd.filter(path => !named.writes.includes(path))]},
+    owner: account && {uid: account.uid, gid: account.gid},
+    scratchBytes: Math.max(minScratchBytes, Math.min(4 * fileBytes, memoryBytes)),
   }
 }
 
 async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: Tokens): Promise<void> {
   const account = await accountFor(use.runAs, settings.development)
   const held = use.kind === 'exec' ? await holdProgram(use.program, owners()) : undefined
+  const wishes = wishesOf(use, account)
   const links: Socket[] = []
   let folder: string | undefined
-  let cage: Awaited<ReturnType<Cages['take']>> | undefined
+  let cage: Cage | undefined
+  let group: Group | undefined
   try {
     // nothing comes on them before we say that it is open, and by then they are the tool's alone
     const sockets = await Promise.all(
       [tokens.stdin, tokens.stdout, tokens.stderr].map(async token => (token === null ? null : streams.take(token))),
     )
     links.push(...sockets.filter(socket => socket !== null))
-    const places = await makePlaces(account)
-    folder = places.folder
-    cage = await cages.take()
+    let onDisk = cages.hasPlaces ? undefined : await makePlaces(account)
+    folder = onDisk?.folder
+    cage = await cages.take(wishes, folder)
+    if (!cage.places) onDisk ??= await makePlaces(account)
+    folder = onDisk?.folder
+    const places = (cage.places ?? onDisk) as Places
+    if (use.kind === 'exec') {
+      const {own} = owners()
+      if (use.cwd !== undefined) await settleFolder(use.cwd, cage, own)
+      await settlePaths(use.paths ?? [], cage, own, use.needs?.writes ?? [])
+    }
+    if (use.kind === 'exec' && (groups.limits || cage.ours === 0)) group = groups.open(use.limits)
     // without a namespace, members are known by a mark
     const mark = cage.ours === 0 ? `PROD_RUN=${settings.instance}.${id}` : null
     const marked: Record<string, string> = mark === null ? {} : {PROD_RUN: mark.slice('PROD_RUN='.length)}
     const env = {...completeEnvironment(use.env, places.home), ...marked}
-    const plan = {env, cwd: use.kind === 'shell' ? places.home : places.cwd, limits: use.limits, account}
+    const cwd = use.kind === 'shell' ? places.home : (use.cwd ?? places.cwd)
+    const plan = {env, cwd, limits: use.limits, account, joins: group !== undefined}
 
     let root: number
     let exited: Promise<Exit>
@@ -186,7 +243,13 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
         env: command.env,
         cwd: command.cwd,
         detached: true,
-        stdio: [sockets[0] ?? 'ignore', sockets[1] ?? 'ignore', sockets[2] ?? 'ignore', held.file.fd],
+        stdio: [
+          sockets[0] ?? 'ignore',
+          sockets[1] ?? 'ignore',
+          sockets[2] ?? 'ignore',
+          held.file.fd,
+          ...(group === undefined ? [] : [group.joinFd]),
+        ],
       })
       exited = told(child)
       if (child.pid === undefined) throw new Error('no process')
@@ -197,25 +260,28 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
       exited = started.exited
       terminal = started.terminal
     }
-    const tree = watchTree({root, exited, cage, limits: use.limits, mark, hangUp: use.kind === 'shell'})
+    const tree = watchTree({root, exited, cage, limits: use.limits, mark, hangUp: use.kind === 'shell', group})
     live.set(id, {tree, terminal})
     say({type: 'opened', id})
     if (opening.get(id)?.unwanted) tree.end()
-    const home = folder
+    const [home, used] = [folder, cage]
     void tree.ended.then(async ({exit, limit}) => {
       live.delete(id)
       say({type: 'ended', id, exit, limit})
-      await rm(home, {recursive: true, force: true}).catch(() => {})
+      await used.release?.()
+      if (home !== undefined) await rm(home, {recursive: true, force: true}).catch(() => {})
     })
   } catch (error) {
-    await cage?.close?.()
+    await giveBack(cage)
+    await group?.close()
     if (folder !== undefined) await rm(folder, {recursive: true, force: true})
     throw error
   } finally {
     // the tool has its own copies now
     for (const link of links) link.destroy()
     await held?.file.close()
-    cages.prepare()
+    // the next one of this kind, once this one is under way
+    setTimeout(() => stopping ?? cages.prepare(wishes), prepareMilliseconds).unref()
   }
 }
 
@@ -269,8 +335,8 @@ async function openTerminal(
   return {pid, exited, terminal}
 }
 
-/** Empty folders of one run's own (TM-H9): where it starts, and its home. */
-async function makePlaces(account: Account | null): Promise<{folder: string; cwd: string; home: string}> {
+/** The folders of one run on the disk, where its cage has none. */
+async function makePlaces(account: Account | null): Promise<Places & {folder: string}> {
   const folder = await mkdtemp(join(settings.folder, 'run-'))
   const [cwd, home] = [join(folder, 'work'), join(folder, 'home')]
   await Promise.all([mkdir(cwd, {mode: 0o700}), mkdir(home, {mode: 0o700})])
@@ -327,6 +393,7 @@ function stop(): Promise<void> {
     for (const tree of trees) tree.end()
     await Promise.all(trees.map(tree => tree.ended))
     await cages?.stop()
+    await groups?.close()
     if (settings) await rm(settings.folder, {recursive: true, force: true}).catch(() => {})
     process.exit(0)
   })()

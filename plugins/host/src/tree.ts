@@ -1,7 +1,8 @@
 import {readFileSync} from 'node:fs'
 import {constants} from 'node:os'
 import type {Exit, Limits} from '@prod/sdk'
-import {type Cage, untilGone} from './isolation.ts'
+import type {Group} from './groups.ts'
+import {type Cage, onlyChild, untilGone} from './isolation.ts'
 import type {Limit} from './messages.ts'
 import {descendants, isMarked, listProcesses, ownMemory, type Process, readProcess, signalProcess} from './processes.ts'
 
@@ -56,8 +57,10 @@ export function watchTree(options: {
   limits: Limits
   mark: string | null
   hangUp: boolean
+  /** the control group that the program joined */
+  group?: Group | undefined
 }): Tree {
-  const {root, cage, limits, mark} = options
+  const {root, cage, limits, mark, group} = options
   const seen = new Map<number, Process>()
   const strangers = new Map<number, number>()
   let limit: Limit | null = null
@@ -65,10 +68,21 @@ export function watchTree(options: {
   let over = false
   let init = cage.init
 
+  /** bubblewrap's own init inside */
+  let keeper: Process | undefined
+  const seek =
+    cage.ours === 2
+      ? setInterval(() => {
+          const pid = onlyChild(root)
+          if (pid === undefined) return
+          keeper = readProcess(pid)
+          init = pid
+          clearInterval(seek)
+        }, 2)
+      : undefined
+
   /** All members but ours, dead ones too, until somebody has buried them. */
   const members = (table = listProcesses()): Process[] => {
-    // bubblewrap's own init is its one child
-    if (init === undefined && cage.ours === 2 && !over) init = descendants(table, [root]).find(({parent}) => parent === root)?.pid
     const skip = new Set([root, ...(init === undefined ? [] : [init])])
     const below = descendants(table, skip)
     if (cage.ours === 0) {
@@ -116,13 +130,15 @@ export function watchTree(options: {
 
   /** Kills until nobody is left. */
   const kill = async (): Promise<void> => {
+    group?.kill()
     if (cage.close) return cage.close()
     for (;;) {
       const left = members().filter(({state}) => state !== 'Z' && state !== 'X')
       if (cage.ours === 2) {
         if (!over) signalProcess(root, 'SIGKILL')
-        const first = init === undefined ? undefined : readProcess(init)
-        if (first && first.parent !== root) signalProcess(first.pid, 'SIGKILL')
+        // bubblewrap ends before the first process inside: while that one is there, so may be others
+        const first = keeper && readProcess(keeper.pid)
+        if (first && first.began === keeper?.began && first.state !== 'Z' && first.state !== 'X') left.push(first)
       }
       // a group dies at one stroke, those being forked too: one by one, a fork bomb would always be ahead
       for (const group of new Set(left.map(({group}) => group))) if (group > 1) signalProcess(-group, 'SIGKILL')
@@ -155,11 +171,14 @@ export function watchTree(options: {
   watch(look)
   const ended = options.exited.then(async exit => {
     over = true
+    clearInterval(seek)
     clearTimeout(wall)
     // the program is over, and so is whatever it left behind
     await kill()
     unwatch(look)
-    return {exit, limit: limit ?? killedAt(exit, cage) ?? null}
+    const kept = limit ?? killedAt(exit, cage) ?? group?.breached() ?? null
+    void group?.close()
+    return {exit, limit: kept}
   })
   return {signal, end, ended}
 }

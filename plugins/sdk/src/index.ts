@@ -11,6 +11,7 @@ export {
   definePrimitive,
   type FoundTarget,
   type Lender,
+  type NamedPath,
   type Permission,
   type Primitive,
   type StartOptions,

@@ -1,11 +1,17 @@
 import type {Readable, Writable} from 'node:stream'
-import type {Exit, Limits, SignalName, TerminalSize} from './domain.ts'
+import type {Exit, Limits, Needs, SignalName, TerminalSize} from './domain.ts'
 
 /** One thing a use needs, least first. `kind` names who understands it: `aws`, `os`, … */
 export interface Permission {
   kind: string
   actions: string[]
   resources: string[]
+}
+
+/** One path that a program is given: a regular file, or a folder where `folder` says so. */
+export interface NamedPath {
+  path: string
+  folder: boolean
 }
 
 /** How a target is used. argv[0] is the program's own idea of its name; `program.path` is what is executed. */
@@ -18,6 +24,12 @@ export type Use =
       limits: Limits
       stdin: boolean
       runAs?: string
+      /** absent: what its account may */
+      needs?: Needs
+      /** absolute path of the folder to start in; absent: an empty one of its own */
+      cwd?: string
+      /** paths among its arguments: no link on the way, and what they lead to is what the program gets (TM-H14) */
+      paths?: NamedPath[]
     }
   | {kind: 'shell'; size: TerminalSize; env: Record<string, string>; limits: Limits; runAs?: string}
   | {kind: 'forward'; to: {host: string; port: number}}

@@ -11,6 +11,8 @@ export interface PathOperand {
   name: string
   value: string
   below: string[]
+  /** it may be a directory (`slash`); else it is a regular file */
+  folder: boolean
 }
 
 /** The command, the one behind it, and so on: each is judged by its own tool's definition. */
@@ -79,8 +81,8 @@ function typesOf(structure: Structure, grammar: Grammar): Map<string, ValueSpec>
   return types
 }
 
-function pathsIn(value: string, spec: ValueSpec): {value: string; below: string[]}[] {
-  if (spec.type === 'path') return [{value, below: spec.below ?? []}]
+function pathsIn(value: string, spec: ValueSpec): {value: string; below: string[]; folder: boolean}[] {
+  if (spec.type === 'path') return [{value, below: spec.below ?? [], folder: spec.slash === true}]
   const types = allOf(spec)
   if (types.length === 0) return []
   const [first] = types
