@@ -40,10 +40,10 @@ test('TM-H1: a template prints the fields it is given, and reaches no other by r
   }
   const takes = (value: string): boolean => testValue(value, spec)
   for (const value of [
-    'plain',
+    'up since {{.State.StartedAt}}',
     '{{.State.Status}} {{.RestartCount}}',
     '{{ .State.Status }}\\n',
-    '{{- .State.Status -}}'.replace('{{-', '{{- ').replace('-}}', ' -}}').replace('  ', ' '),
+    '{{- .State.Status -}}',
     '{{json .State}}',
     '{{if .State.Running}}up{{else}}down{{end}}',
     '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
@@ -53,6 +53,8 @@ test('TM-H1: a template prints the fields it is given, and reaches no other by r
   ])
     expect(takes(value), value).toBe(true)
   for (const value of [
+    'json',
+    'plain',
     '{{.}}',
     '{{json .}}',
     '{{.Config.Env}}',
@@ -108,6 +110,30 @@ test('TM-H2: a capture filter holds words of its own language, numbers and addre
     '/etc/shadow',
     'host "a"',
     '10.0.0.5\nport 1',
+    '',
+  ])
+    expect(takes(value), value).toBe(false)
+})
+
+test('TM-H3: a value for the AWS CLI is what was typed, never what a file or an address holds', () => {
+  const takes = (value: string): boolean => testValue(value, 'aws-value')
+  for (const value of [
+    'Name=tag:Name,Values=web-1,file-share',
+    '[{"Name":"tag:mail","Values":["a@b.example"]}]',
+    'arn:aws:ecs:eu-west-1:111122223333:cluster/prod',
+    '/ecs/web',
+    'a@b',
+  ])
+    expect(takes(value), value).toBe(true)
+  for (const value of [
+    'file:///etc/shadow',
+    'fileb://x',
+    'http://attacker.example',
+    'https://a',
+    'Name=x,Values@=file:///etc/shadow',
+    'Values@ =file://a',
+    '--profile',
+    '-x',
     '',
   ])
     expect(takes(value), value).toBe(false)

@@ -2,6 +2,7 @@
 import type {Leading, ValueSpec, ValueType} from './grammar.ts'
 import {orList, type ValueKind, type ValueKinds} from './kind.ts'
 import {amountKinds} from './kinds/amount.ts'
+import {awsKinds} from './kinds/aws.ts'
 import {captureKinds} from './kinds/capture-filter.ts'
 import {curlKinds} from './kinds/curl.ts'
 import {gitKinds} from './kinds/git.ts'
@@ -91,6 +92,7 @@ export const valueKinds: ValueKinds = {
   ...templateKinds,
   ...kubernetesKinds,
   ...captureKinds,
+  ...awsKinds,
   ...sqlKinds,
   ...mongoshKinds,
   ...madeOfOthers,

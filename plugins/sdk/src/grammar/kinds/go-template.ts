@@ -3,16 +3,22 @@ import type {ValueKinds} from '../kind.ts'
 
 /** `go-template`. */
 export const templateKinds: ValueKinds = {
-  // text, and actions that print, test or walk through what `values` names and all below it
+  // text around actions that print, test or walk through what `values` names and all below it; a word without any, such as
+  // `json`, is no template: to docker it stands for the whole record
   'go-template': {
     fields: ['values', 'maxLength'],
     cedar: 'String',
     test: (value, {values = []}) => {
-      const pieces = value.split('{{')
-      return pieces.every((piece, index) => {
-        const [action = '', rest] = index === 0 ? ['', piece] : cut(piece)
-        return rest !== undefined && !rest.includes('}}') && (index === 0 || isAction(action, values))
-      })
+      const [before = '', ...pieces] = value.split('{{')
+      return (
+        pieces.length > 0 &&
+        !before.includes('}}') &&
+        pieces.every(piece => {
+          // a text inside an action holds no braces, so the first `}}` ends it
+          const [action = '', ...rest] = piece.split('}}')
+          return rest.length === 1 && isAction(action, values)
+        })
+      )
     },
     describe: ({values = []}) => `a template such as {{${values[0] ?? ''}}}, of the fields ${values.join(', ')}`,
     findFault: ({values}) =>
@@ -21,12 +27,6 @@ export const templateKinds: ValueKinds = {
         : 'a go-template has `values`: fields such as .State.Status',
     maxLength: 1024,
   },
-}
-
-// a text inside an action may not hold braces, so the first `}}` ends it
-function cut(piece: string): [string, string?] {
-  const end = piece.indexOf('}}')
-  return end < 0 ? [piece] : [piece.slice(0, end), piece.slice(end + 2)]
 }
 
 function isAction(action: string, fields: readonly string[]): boolean {
