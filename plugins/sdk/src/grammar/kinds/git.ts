@@ -14,7 +14,8 @@ export const gitKinds: ValueKinds = {
   'git-revision': {
     fields: ['pattern', 'maxLength'],
     cedar: 'String',
-    test: value => /^[\p{L}\p{N}_.@^:*?{]/u.test(value) && !/[=;|&$<>`]/.test(value) && !/^[A-Za-z]+::/.test(value) && staysInside(value),
+    test: value =>
+      /^[\p{L}\p{N}_.@^:*?{]/u.test(value) && !/^[^:/]*[=;|&$<>`]/.test(value) && !/^[A-Za-z]+::/.test(value) && staysInside(value),
     describe: spec => `a revision, a range of them, or a path in the repository${suchAs(spec)}`,
     maxLength: 1024,
   },
