@@ -4,6 +4,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {cedarTypeName} from '@prod/sdk/grammar/cedar'
 import {checkGrammar, findGrammarFaults} from '@prod/sdk/grammar/check'
 import type {CommandGrammar, Grammar} from '@prod/sdk/grammar/grammar'
+import {prepareGrammar} from '@prod/sdk/grammar/prepare'
 import type {Catalog, RoleEntry, ServiceEntry, TargetEntry, ToolEntry} from './catalog.ts'
 import {checkForm} from './check-form.ts'
 import type {Finding} from './finding.ts'
@@ -48,7 +49,7 @@ type ToolFile = Pick<ToolEntry, 'name' | 'summary'> & {
 type Partly<T, K extends keyof T> = Pick<T, K> & Partial<Omit<T, K>>
 
 /** Reads all catalog files. With findings, the catalog holds what could be read, for further checks. */
-export function loadCatalog(files: readonly BundleFile[], known: KnownParts, findings: Finding[]): Catalog {
+export async function loadCatalog(files: readonly BundleFile[], known: KnownParts, findings: Finding[]): Promise<Catalog> {
   const read = <F extends {name: string}>(folder: string, schema: object): Map<string, {file: YamlFile; data: F}> => {
     const entries = new Map<string, {file: YamlFile; data: F}>()
     for (const one of files.filter(({name}) => name.startsWith(`catalog/${folder}/`))) {
@@ -151,6 +152,7 @@ export function loadCatalog(files: readonly BundleFile[], known: KnownParts, fin
     else if (space !== undefined) spaces.set(space, data.name)
     catalog.tools.set(data.name, tool)
   }
+  for (const {grammar} of catalog.tools.values()) await prepareGrammar(grammar)
   return deepFreeze(catalog)
 }
 

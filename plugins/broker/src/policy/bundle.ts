@@ -59,7 +59,7 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
   const now = options.now ?? (() => new Date())
   const {files, findings, signed} = await readSource(options, now, options.development)
   const digest = digestFiles(files)
-  const catalog = loadCatalog(files, options, findings)
+  const catalog = await loadCatalog(files, options, findings)
   const rules = readRules(files, new Set(catalog.services.keys()), findings)
   const cases = readTests(files, findings)
   const refused: CheckedBundle = {digest, findings, warnings: [], tests: [], cases, overrides: []}
