@@ -13,7 +13,9 @@ export function doctorRoutes(app: FastifyInstance, parts: Parts): void {
     checks.push({
       name: 'bundle',
       ok: true,
-      detail: `${bundle.digest.slice(0, 12)} loaded at ${bundle.loadedAt}, ${bundle.warnings.length} warnings`,
+      detail: `${bundle.digest.slice(0, 12)} loaded at ${bundle.loadedAt}, ${bundle.warnings.length} warnings, ${
+        bundle.signed ? `version ${bundle.signed.version} signed by ${bundle.signed.by.join(', ')}` : 'from folders that nobody signed'
+      }`,
     })
     const freeze = showFreeze((await storedFreeze(parts))?.value, parts.store.now())
     checks.push({name: 'freeze', ok: freeze === null, detail: freeze ? freezeWords(freeze) : 'nothing is frozen'})

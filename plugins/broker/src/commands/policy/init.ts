@@ -13,7 +13,7 @@ each of their commands that changes nothing.`
   static override flags = {
     tools: Flags.string({helpValue: 'NAME,...|all', description: 'definitions to take from the library'}),
     look: Flags.string({helpValue: 'GROUP', description: 'who may run all that is of class read', dependsOn: ['tools']}),
-    account: Flags.string({helpValue: 'NAME', default: 'nobody', description: 'OS account that they run under', dependsOn: ['tools']}),
+    account: Flags.string({helpValue: 'NAME', description: 'OS account that they run under; nobody if left out', dependsOn: ['tools']}),
   }
   static override examples = [
     '<%= config.bin %> <%= command.id %> ./production',
@@ -27,7 +27,7 @@ each of their commands that changes nothing.`
     if (flags.look !== undefined && !/^[^\s"\\*]{1,200}$/.test(flags.look))
       throw new ProdError('USAGE', `${JSON.stringify(flags.look)} is no group`, 'prod policy init DIR --tools all --look engineers')
     const {writeStarter} = await import('@prod/broker/policy')
-    const made = await writeStarter(args.dir, tools && {tools, look: flags.look, account: flags.account})
+    const made = await writeStarter(args.dir, tools && {tools, look: flags.look, account: flags.account ?? 'nobody'})
     this.log([made.catalogDir, made.policyDir])
     const who = flags.look === undefined ? 'nothing is allowed yet' : `${flags.look} may look, and nothing else is allowed yet`
     this.say(`${who}; after each change: ${this.config.bin} policy check --dir ${args.dir}`)
