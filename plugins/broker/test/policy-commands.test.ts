@@ -1,8 +1,10 @@
 import {spawn} from 'node:child_process'
-import {mkdtempSync, rmSync} from 'node:fs'
+import {randomBytes} from 'node:crypto'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
+import {sealEvent} from '@prod/sdk/log/envelope'
 import {expect, test} from 'vitest'
 import {writeFiles, writeFolder} from './policy-folder.ts'
 
@@ -133,4 +135,79 @@ test('TM-K3: explain --batch answers line by line, whatever the lines are', asyn
   expect(answers[5].message).toContain('several targets')
   for (const answer of answers)
     expect(Object.keys(answer)).toEqual(expect.arrayContaining(['structure', 'decision', 'rules', 'approvals', 'approvers']))
+})
+
+test('TM-G1: TM-P3: a bundle goes from folder to signature by commands alone, and diff ends with 1 when it allows more', async ({
+  onTestFinished,
+}) => {
+  const {dir} = writeFolder(onTestFinished)
+  const made = join(dir, 'made')
+  const [key, old, next] = [join(dir, 'ops.key'), join(dir, 'old.bundle'), join(dir, 'next.bundle')]
+  expect(await prod(['policy', 'init', made, '--tools', 'df', '--look', 'lookers'])).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining('lookers may look, and nothing else is allowed yet'),
+  })
+  expect(await prod(['policy', 'keygen', '--name', 'ops', '--out', key])).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^ops\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{44}\n$/),
+  })
+  expect(await prod(['policy', 'build', '--dir', made, '--out', old, '--version', '1', '--at', '2026-01-31T12:00:00Z'])).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/old\.bundle: version 1, \d+ files, bundle [0-9a-f]{64}\n$/),
+  })
+  const signed = JSON.parse((await prod(['policy', 'sign', old, '--key', key, '--json'])).stdout) as {by: string; version: number}
+  expect(signed).toMatchObject({by: 'ops', version: 1})
+
+  writeFiles(made, {
+    'policy/global/more.cedar': '@id("more")\npermit (principal in Group::"others", action == Action::"run", resource is df::run);\n',
+    'policy/tests/more.yaml': '- { principal: zoe, groups: [others], argv: [df, -h], expect: allow }\n',
+  })
+  expect(await prod(['policy', 'build', '--dir', made, '--out', next, '--version', '2'])).toMatchObject({status: 0})
+  expect(await prod(['policy', 'diff', old, next])).toMatchObject({
+    status: 1,
+    stdout: 'wider: zoe (others): df -h: deny → allow by global/more.cedar#more\n',
+    stderr: expect.stringContaining('1 decided wider, 0 narrower'),
+  })
+  expect(await prod(['policy', 'diff', next, old])).toMatchObject({status: 0, stdout: expect.stringMatching(/^narrower: zoe/)})
+  expect(await prod(['policy', 'diff', old])).toMatchObject({status: 241})
+  writeFiles(made, {'policy/global/open.cedar': '@id("open")\npermit (principal, action, resource);\n'})
+  expect(await prod(['policy', 'build', '--dir', made, '--out', next])).toMatchObject({
+    status: 241,
+    stderr: expect.stringContaining('open-action: permits every action'),
+  })
+})
+
+test('TM-P3: diff reads an export of the log, and takes what was decided then where the new bundle stands alone', async ({
+  onTestFinished,
+}) => {
+  const {dir} = writeFolder(onTestFinished)
+  const made = join(dir, 'made')
+  await prod(['policy', 'init', made, '--tools', 'df', '--look', 'lookers'])
+  const entry = (index: number, type: string, groups: string[], data: object, time: string) =>
+    JSON.stringify({
+      index,
+      leaf: '',
+      ...sealEvent(
+        {type, by: 'zoe', subject: 'req_1', data: {kind: 'exec', ...data}, personal: {argv: ['df', '-h'], target: 'local', groups}},
+        {index, time, instance: 'a', random: randomBytes},
+      ),
+    })
+  const now = new Date().toISOString()
+  const file = join(dir, 'log.jsonl')
+  writeFileSync(
+    file,
+    [
+      entry(0, 'request.refused', ['lookers'], {}, now),
+      entry(1, 'request.refused', ['lookers'], {}, '2020-01-01T00:00:00.000Z'),
+      entry(2, 'request.created', ['others'], {decision: 'allow', rules: ['old']}, now),
+      '{"checkpoint":""}',
+    ].join('\n'),
+  )
+  const {status, stdout} = await prod(['policy', 'diff', made, '--export', file, '--json'])
+  expect(status).toBe(1)
+  expect(JSON.parse(stdout)).toMatchObject({
+    questions: 2,
+    wider: [{what: 'zoe (lookers): df -h', before: {decision: 'deny'}, after: {decision: 'allow'}, times: 1}],
+    narrower: [{what: 'zoe (others): df -h', before: {decision: 'allow'}, after: {decision: 'deny'}}],
+  })
 })
