@@ -74,7 +74,8 @@ function findFault(front: ToolEntry, name: string, tools: ReadonlyMap<string, To
   if (Object.keys(tool.env).length > 0) return [`${name} has an environment of its own, which ${front.name} would not give it`]
   if (takesSecrets(tool.grammar)) return [`${name} takes secrets`]
   const {commands} = tool.grammar
-  if (tool.grammar.adds || commands.some(({adds}) => adds)) return [`the broker adds arguments to ${name}, which it could not behind ${front.name}`]
+  if (tool.grammar.adds || commands.some(({adds}) => adds))
+    return [`the broker adds arguments to ${name}, which it could not behind ${front.name}`]
   if (commands.some(({limit}) => limit)) return [`runs of ${name} are counted, which they would not be behind ${front.name}`]
   return undefined
 }

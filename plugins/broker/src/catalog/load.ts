@@ -1,11 +1,14 @@
 /** From files to the catalog: schema-checked, cross-checked, numbers merged by the stricter value, frozen. */
-import type {GrantProvider, Limits, Primitive, ToolClass} from '@prod/sdk'
+import type {GrantProvider, Limits, Needs, Primitive, ToolClass} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {cedarTypeName} from '@prod/sdk/grammar/cedar'
 import {checkGrammar, findGrammarFaults} from '@prod/sdk/grammar/check'
+import {findExampleFaults} from '@prod/sdk/grammar/examples'
 import type {CommandGrammar, Grammar} from '@prod/sdk/grammar/grammar'
+import {findPatternFault, matchesPattern} from '@prod/sdk/grammar/pattern'
 import {prepareGrammar} from '@prod/sdk/grammar/prepare'
-import type {Catalog, RoleEntry, ServiceEntry, TargetEntry, ToolEntry} from './catalog.ts'
+import {joinBehind} from './behind.ts'
+import type {Catalog, RedactRules, RoleEntry, ServiceEntry, TargetEntry, ToolEntry} from './catalog.ts'
 import {checkForm} from './check-form.ts'
 import type {Finding} from './finding.ts'
 import {limitsOf} from './limits.ts'
@@ -31,7 +34,7 @@ export interface KnownParts {
 
 type ToolFile = Pick<ToolEntry, 'name' | 'summary'> & {
   service?: string
-  program: string | {path: string; sha256?: string}
+  program: string | {path: string; sha256?: string | string[]}
   version?: string
   run: {primitive: string; target?: string; targets?: string[]; as?: string}
   class?: ToolClass
@@ -40,10 +43,16 @@ type ToolFile = Pick<ToolEntry, 'name' | 'summary'> & {
   rollout?: CommandGrammar['rollout']
   env?: Record<string, string>
   limits?: Partial<Limits>
+  needs?: Partial<Needs>
+  workdir?: string
   retention?: ToolEntry['retention']
+  retentionDays?: number
+  redact?: Partial<Omit<RedactRules, 'columns'>> & {columns?: Partial<NonNullable<RedactRules['columns']>>}
   data?: 'personal'
   detachSeconds?: number
   options?: Grammar['options']
+  adds?: string[]
+  bundles?: boolean
   commands: (Omit<CommandGrammar, 'class'> & {class?: ToolClass})[]
 }
 type Partly<T, K extends keyof T> = Pick<T, K> & Partial<Omit<T, K>>
@@ -152,7 +161,12 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
     else if (space !== undefined) spaces.set(space, data.name)
     catalog.tools.set(data.name, tool)
   }
-  for (const {grammar} of catalog.tools.values()) await prepareGrammar(grammar)
+  joinBehind(catalog.tools, (name, path, message, mend) => refuse((tools.get(name) as {file: YamlFile}).file, path, message, mend))
+  for (const tool of catalog.tools.values()) {
+    await prepareGrammar(tool.grammar)
+    for (const {path, message} of findExampleFaults(tool.grammar, name => catalog.tools.get(name)?.grammar))
+      refuse((tools.get(tool.name) as {file: YamlFile}).file, path, message)
+  }
   return deepFreeze(catalog)
 }
 
@@ -170,7 +184,12 @@ function toolEntry(
     ...(data.rollout ? {rollout: data.rollout} : {}),
   }
   const commands = data.commands.map((command): CommandGrammar => ({class: data.class ?? 'change', ...defaults, ...command}))
-  const written = {...(data.options ? {options: data.options} : {}), commands}
+  const written = {
+    ...(data.options ? {options: data.options} : {}),
+    ...(data.adds ? {adds: data.adds} : {}),
+    ...(data.bundles === undefined ? {} : {bundles: data.bundles}),
+    commands,
+  }
   const faults = findGrammarFaults(written, data.name)
   for (const {path, message, mend} of faults) refuse([...path], message, mend)
   const grammar: Grammar = faults.length > 0 ? {tool: data.name, commands: []} : checkGrammar(written, data.name)
@@ -182,6 +201,17 @@ function toolEntry(
     })
   }
 
+  // who cannot be held to it must not seem to be
+  for (const field of ['needs', 'workdir'] as const) {
+    if (data[field] !== undefined && data.run.primitive !== 'host')
+      refuse([field], `is for programs on the broker's own machine, not for ${data.run.primitive}`)
+  }
+  for (const [index, pattern] of (data.redact?.patterns ?? []).entries()) {
+    const fault = findPatternFault(pattern) ?? (matchesPattern(pattern, '') ? 'the pattern matches nothing at all' : undefined)
+    if (fault) refuse(['redact', 'patterns', index], fault)
+  }
+  if (data.redact?.columns && !data.redact.columns.names && !data.redact.columns.positions)
+    refuse(['redact', 'columns'], 'names no columns', 'names: [email], or positions: [3]')
   const wanted = {...defaultLimits, ...data.limits}
   return {
     name: data.name,
@@ -189,19 +219,29 @@ function toolEntry(
     service: data.service ?? null,
     program:
       typeof data.program === 'string'
-        ? {path: data.program, sha256: null}
-        : {path: data.program.path, sha256: data.program.sha256 ?? null},
+        ? {path: data.program, sha256: []}
+        : {path: data.program.path, sha256: [data.program.sha256 ?? []].flat()},
     version: data.version ?? null,
     targets,
     primitive: data.run.primitive,
     runAs: data.run.as ?? null,
     env: data.env ?? {},
     limits: {...wanted, wallSeconds: Math.min(wanted.wallSeconds, limits.maxSeconds)},
+    needs: data.needs ? {network: false, processes: false, reads: [], writes: [], ...data.needs} : null,
+    workdir: data.workdir ?? null,
     retention: data.retention ?? 'none',
+    retentionDays: data.retentionDays ?? null,
+    redact: redactRules(data.redact),
     data: data.data ?? null,
     detachSeconds: data.detachSeconds ?? 60,
     grammar,
   }
+}
+
+function redactRules(given: ToolFile['redact']): RedactRules | null {
+  if (!given) return null
+  const {patterns = [], fields = [], columns} = given
+  return {patterns, fields, columns: columns ? {separator: null, names: [], positions: [], ...columns} : null}
 }
 
 function faultOf(check: () => unknown): {message: string; hint?: string} | undefined {

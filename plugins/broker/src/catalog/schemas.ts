@@ -13,6 +13,10 @@ const seconds = {type: 'integer', minimum: 1, maximum: 86_400}
 const approvals = {type: 'integer', minimum: 1, maximum: 5}
 const toolClass = {enum: ['read', 'change', 'admin', 'shell']}
 const bytes = {type: 'integer', minimum: 1}
+const digest = {type: 'string', pattern: '^[0-9a-f]{64}$'}
+/** an absolute path, plain: no `.`, `..` or doubled slash, not `/` */
+const place = {type: 'string', maxLength: 4096, pattern: '^(?:/(?!\\.{1,2}(?:/|$))[^/\\u0000-\\u001f]{1,255})+$'}
+const places = {type: 'array', items: place, maxItems: 50, uniqueItems: true}
 const group = {type: 'string', minLength: 1, maxLength: 200}
 
 /** Variables that change what a program loads or runs are set by nobody, the catalog included (TM-H8). */
@@ -96,7 +100,7 @@ export const toolSchema = {
           additionalProperties: false,
           properties: {
             path: {type: 'string', pattern: '^/[^\\u0000-\\u001f]{1,4000}$'},
-            sha256: {type: 'string', pattern: '^[0-9a-f]{64}$'},
+            sha256: {anyOf: [digest, {type: 'array', items: digest, minItems: 1, maxItems: 20, uniqueItems: true}]},
           },
         },
       ],
@@ -132,7 +136,32 @@ export const toolSchema = {
       },
     },
     data: {enum: ['personal']},
+    needs: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {network: {type: 'boolean'}, processes: {type: 'boolean'}, reads: places, writes: places},
+    },
+    workdir: place,
     retention: {enum: ['none', 'redacted', 'full']},
+    retentionDays: {type: 'integer', minimum: 1, maximum: 3650},
+    redact: {
+      type: 'object',
+      additionalProperties: false,
+      minProperties: 1,
+      properties: {
+        patterns: {type: 'array', items: {type: 'string', minLength: 1, maxLength: 1024}, minItems: 1, maxItems: 20},
+        fields: {type: 'array', items: {type: 'string', minLength: 1, maxLength: 200}, minItems: 1, maxItems: 200, uniqueItems: true},
+        columns: {
+          type: 'object',
+          additionalProperties: false,
+          properties: {
+            separator: {type: 'string', minLength: 1, maxLength: 1, pattern: '^[\\t!-/:-@\\[-`{-~]$'},
+            names: {type: 'array', items: {type: 'string', minLength: 1, maxLength: 200}, minItems: 1, maxItems: 200},
+            positions: {type: 'array', items: {type: 'integer', minimum: 1, maximum: 1000}, minItems: 1, maxItems: 200},
+          },
+        },
+      },
+    },
     detachSeconds: {type: 'integer', minimum: 0, maximum: 3600},
     options: {type: 'object'},
     adds: {type: 'array', minItems: 1, maxItems: 50, items: {type: 'string', minLength: 1, maxLength: 4096}},

@@ -1,6 +1,6 @@
 import {attachesOf, compile, type Option, optionsOf} from './compile.ts'
 import type {FindGrammar, Grammar} from './grammar.ts'
-import {readCommand, readPath} from './read.ts'
+import {findMissingOption, readCommand, readPath} from './read.ts'
 import {mayRepeat, mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
 import {listValues, testValue} from './values.ts'
 
@@ -32,7 +32,9 @@ export function completions(grammar: Grammar, argv: readonly string[], tools?: F
 function nextWords(reading: Reading, begun: string): string[] {
   const {command, awaiting, dashes} = reading
   if (awaiting?.type) return listValues(awaiting.type)
-  const operands = openOperands(reading).flatMap(({operand}) =>
+  // where options come first, the last word for an option is before the first operand
+  const ready = command.optionsStand !== 'before' || reading.dashes || !findMissingOption(reading, 0)
+  const operands = (ready ? openOperands(reading) : []).flatMap(({operand}) =>
     listValues(operand.type).filter(value => testValue(value, operand.type, dashes)),
   )
   if (!mayStandOption(reading)) return [...operands, ...(mayStandDashes(reading) ? ['--'] : [])]
@@ -48,7 +50,7 @@ function nextWords(reading: Reading, begun: string): string[] {
         ? listValues(option.type).map(value => `${head}=${value}`)
         : []
     })
-  return [...operands, ...options, ...(mayStandDashes(reading) ? ['--'] : [])]
+  return [...operands, ...options, ...(ready && mayStandDashes(reading) ? ['--'] : [])]
 }
 
 /** The option as typed first: `--since`, or `--since=` where its value is part of the word. */

@@ -40,8 +40,13 @@ export function describeCommand(grammar: Grammar, commandIndex: number, tools?: 
 export function examplesOf(grammar: Grammar, commandIndex: number, tools?: FindGrammar): string[] {
   const {examples} = grammar.commands[commandIndex] ?? {}
   if (examples) return examples
-  const argv = sampleArgv(grammar, commandIndex, {pick: () => 0, tools})
-  return argv ? [showArgv(argv)] : []
+  // the plainest choices first, then others in a fixed order
+  for (let attempt = 0; attempt < 24; attempt++) {
+    let step = 0
+    const argv = sampleArgv(grammar, commandIndex, {pick: count => (attempt === 0 ? 0 : (attempt * 5 + step++) % count), tools})
+    if (argv) return [showArgv(argv)]
+  }
+  return []
 }
 
 function usage(grammar: Grammar, command: Command): string {

@@ -55,7 +55,7 @@ export function samplePattern(pattern: string, pick: (count: number) => number):
       case 'set': {
         const [from, to] = node.ranges[pick(node.ranges.length)] as [number, number]
         // of wide ranges the part that people type
-        const low = to - from > 200 && from < 97 && to > 122 ? 97 : from
+        const low = to - from > 200 && from < 97 && to > 122 ? 97 : from < 33 && to >= 33 ? 33 : from
         return String.fromCodePoint(low + pick(Math.min(to - low, 25) + 1))
       }
       case 'sequence':

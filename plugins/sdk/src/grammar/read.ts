@@ -63,8 +63,19 @@ export function readCommand(command: Command, before: Reading, words: readonly s
 /** What is missing at the end of the words, if anything. */
 export function findMissing(reading: Reading, position: number): Refusal | undefined {
   const {command, awaiting} = reading
-  const options = new Set(command.options.values())
   if (awaiting) return {position, message: `${awaiting.name} needs a value`, allowed: awaiting.type ? [describeValue(awaiting.type)] : []}
+  const option = findMissingOption(reading, position)
+  if (option) return option
+  const index = command.operands.findIndex((operand, at) => (reading.counts[at] ?? 0) < operand.min)
+  const missing = command.operands[index]
+  if (missing) return {position, message: `${operandLabel(missing)} is missing`, allowed: allowedNext(reading)}
+  return undefined
+}
+
+/** An option that is missing, or one of several. */
+export function findMissingOption(reading: Reading, position: number): Refusal | undefined {
+  const {command} = reading
+  const options = new Set(command.options.values())
   for (const option of options) {
     if (option.required && !isOn(reading, option)) return {position, message: `${option.name} is required`, allowed: [optionLabel(option)]}
     if (!isOn(reading, option)) continue
@@ -76,9 +87,6 @@ export function findMissing(reading: Reading, position: number): Refusal | undef
     if (!choices.some(option => isOn(reading, option)))
       return {position, message: `one of ${choices.map(({name}) => name).join(', ')} is required`, allowed: choices.map(optionLabel)}
   }
-  const index = command.operands.findIndex((operand, at) => (reading.counts[at] ?? 0) < operand.min)
-  const missing = command.operands[index]
-  if (missing) return {position, message: `${operandLabel(missing)} is missing`, allowed: allowedNext(reading)}
   return undefined
 }
 

@@ -1,7 +1,7 @@
 /** Lines that a grammar allows, made from it: examples for people, and by chance for tests. */
 import {attachesOf, type Command, compile, type Operand, type Option, optionsOf, spellingKind} from './compile.ts'
 import type {FindGrammar, Grammar, ValueSpec, ValueType} from './grammar.ts'
-import {parse} from './parse.ts'
+import {checkArgv, parse} from './parse.ts'
 import {samplePattern} from './pattern.ts'
 import {isOn, startReading} from './reading.ts'
 import {allOf, listValues, specOf, testValue, valueKinds} from './values.ts'
@@ -62,8 +62,19 @@ export function sampleArgv(grammar: Grammar, commandIndex: number, sources: Sour
       ? [...plain, ...options]
       : [...options, ...plain]
   const argv = [...head, ...ordered, ...inner]
+  if (!isFit(argv)) return undefined
   const parsed = parse(grammar, argv, sources.tools)
   return parsed.ok && parsed.structure.command === commandIndex ? argv : undefined
+}
+
+/** May a program get these words at all? A pattern may be wider than that. */
+function isFit(argv: readonly string[]): boolean {
+  try {
+    checkArgv(argv)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The options' words, each choice with what it needs; undefined where a required value could not be made. */

@@ -17,6 +17,7 @@ export const captureKinds: ValueKinds = {
   // one word of a filter, or several, as it is quoted or not
   'capture-filter': {
     fields: ['maxLength'],
+    samples: () => ['tcp port 443', 'host 10.0.0.5', 'tcp'],
     cedar: 'String',
     test: value =>
       !value.startsWith('-') &&

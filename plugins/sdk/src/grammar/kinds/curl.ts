@@ -6,6 +6,7 @@ export const curlKinds: ValueKinds = {
   // a literal one: `@` would read it from a file, `%output{}` would write one
   'curl-format': {
     fields: ['maxLength'],
+    samples: () => ['%{http_code}', '%{http_code} %{time_total}\\n'],
     cedar: 'String',
     test: value => !value.startsWith('@') && isFormat(value),
     describe: () => 'a format such as %{http_code}\\n, with %{…} and %header{…} alone',

@@ -13,6 +13,7 @@ export const gitKinds: ValueKinds = {
   // are never files outside the repository, which `git diff` would compare
   'git-revision': {
     fields: ['pattern', 'maxLength'],
+    samples: () => ['HEAD', 'HEAD~1', 'main', 'v1.2.3'],
     cedar: 'String',
     test: value =>
       /^[\p{L}\p{N}_.@^:*?{]/u.test(value) && !/^[^:/]*[=;|&$<>`]/.test(value) && !/^[A-Za-z]+::/.test(value) && staysInside(value),
@@ -22,6 +23,7 @@ export const gitKinds: ValueKinds = {
   // a pathspec, with its signs: `*.ts`, `:!vendor`, `:(icase)readme*`
   'git-path': {
     fields: ['pattern', 'maxLength'],
+    samples: () => ['src/app.ts', 'README.md', 'src'],
     cedar: 'String',
     test: (value, _spec, afterDashes) => (afterDashes || !value.startsWith('-')) && staysInside(value),
     describe: spec => `a path in the repository, without \`..\`${suchAs(spec)}`,
@@ -29,6 +31,7 @@ export const gitKinds: ValueKinds = {
   },
   'git-format': {
     fields: ['maxLength'],
+    samples: () => ['%h %s', '%H'],
     cedar: 'String',
     test: value => value === '' || names.has(value) || (/^t?format:|%/.test(value) && isFormat(value)),
     list: () => [...names, ''],

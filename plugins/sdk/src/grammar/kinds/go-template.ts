@@ -7,6 +7,7 @@ export const templateKinds: ValueKinds = {
   // `json`, is no template: to docker it stands for the whole record
   'go-template': {
     fields: ['values', 'maxLength'],
+    samples: ({values = []}) => values.map(field => `{{${field}}}`),
     cedar: 'String',
     test: (value, {values = []}) => {
       const [before = '', ...pieces] = value.split('{{')

@@ -33,6 +33,7 @@ export const kernelKinds: ValueKinds = {
   },
   'ps-columns': {
     fields: ['leading'],
+    samples: () => ['pid,comm', 'pid'],
     cedar: 'String',
     // `leading` with `-` and `+`: keys to sort by, which have no heading and no width
     test: (value, spec) =>

@@ -10,6 +10,7 @@ export const judges = new Map<'mongosh', Judge>()
 export const mongoshKinds: ValueKinds = {
   mongosh: {
     fields: ['lines', 'maxLength'],
+    samples: () => ['db.orders.countDocuments({})', 'db.orders.find({id: 1}).limit(5)'],
     cedar: 'String',
     maxLength: 8192,
     test: (value, spec, afterDashes) =>

@@ -11,6 +11,7 @@ export const judges = new Map<Dialect, Judge>()
 export const sqlKinds: ValueKinds = {
   sql: {
     fields: ['dialect', 'statements', 'functions', 'lines', 'maxLength'],
+    samples: () => ['select 1', 'SELECT count(*) FROM orders WHERE id = 42', 'show tables'],
     cedar: 'String',
     maxLength: 8192,
     test: (value, spec, afterDashes) =>
