@@ -1,5 +1,8 @@
 import {expect, test} from 'vitest'
+import {checkGrammar} from '../src/grammar/check.ts'
 import type {ValueSpec} from '../src/grammar/grammar.ts'
+import {parse} from '../src/grammar/parse.ts'
+import {addArguments} from '../src/grammar/print.ts'
 import {findTypeFault, testValue} from '../src/grammar/values.ts'
 
 test('TM-H1: a type of resources is any but Secrets, in each spelling that kubectl resolves to them', () => {
@@ -137,4 +140,22 @@ test('TM-H3: a value for the AWS CLI is what was typed, never what a file or an 
     '',
   ])
     expect(takes(value), value).toBe(false)
+})
+
+test('an option that the broker adds and that was typed as well reaches the program once', () => {
+  const grammar = checkGrammar(
+    {
+      options: {'-chdir': {value: {type: 'literal', value: '/srv/infra'}, attach: ['equals']}},
+      commands: [{path: ['show'], class: 'read', operands: [{name: 'rest', type: {type: 'text'}, min: 0}], dashes: 'allowed'}],
+    },
+    'terraform',
+  )
+  const run = (argv: string[]): string[] => {
+    const parsed = parse(grammar, argv)
+    if (!parsed.ok) throw new Error(parsed.refusal.message)
+    return addArguments(parsed.structure, ['-q'], ['-chdir=/srv/infra'])
+  }
+  expect(run(['terraform', 'show'])).toEqual(['terraform', '-chdir=/srv/infra', 'show', '-q'])
+  expect(run(['terraform', '-chdir=/srv/infra', 'show'])).toEqual(['terraform', '-chdir=/srv/infra', 'show', '-q'])
+  expect(run(['terraform', 'show', '--', '-chdir=/srv/infra'])[1]).toBe('-chdir=/srv/infra')
 })
