@@ -111,11 +111,12 @@ function lintTool(
     const pattern = typesOf(command).find(spec => spec.pattern !== undefined && matchesAll(spec.pattern))?.pattern
     if (pattern !== undefined)
       report('open-pattern', name, command.index, `${what}: every text matches ${pattern}`, 'say what the value is')
-    const loose = command.operands.find(
-      ({type, max, min, afterDashes}) =>
-        isOpen(specOf(type)) &&
-        (Math.max(max, min) >= manyWords || (specOf(type).leading?.includes('-') && !afterDashes && command.dashes !== 'required')),
-    )
+    const bare = command.operands.length === 1 && command.options.size === 0 && command.grammar.path.length === 0
+    const loose = command.operands.find(({type, max, min, afterDashes}) => {
+      if (!isOpen(specOf(type))) return false
+      const mayBeOption = specOf(type).leading?.includes('-') && !afterDashes && command.dashes !== 'required'
+      return mayBeOption || (bare && Math.max(max, min) >= manyWords)
+    })
     if (loose)
       report('any-arguments', name, command.index, `${what}: ${loose.name} takes any arguments at all`, 'name the options and operands')
     else if (interpreters.test(does) && takesAnything(command))
@@ -151,7 +152,7 @@ function show(subjects: ReadonlySet<string>): string {
 }
 
 function placeOf(files: readonly BundleFile[], name: string, command: number): Pick<Finding, 'file' | 'line' | 'path'> {
-  for (const file of files.filter(one => one.name.startsWith('catalog/tools/'))) {
+  for (const file of files.filter(one => one.name.startsWith('catalog/tools/') && one.text.includes(name))) {
     const yaml = parseYaml(file, [])
     if ((yaml?.data as {name?: unknown} | undefined)?.name === name)
       return {file: file.name, line: yaml?.at(['commands', command]).line ?? 1, path: `commands[${command}]`}
