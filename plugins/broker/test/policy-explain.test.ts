@@ -116,6 +116,10 @@ test.each([
     'an environment of its own',
   ],
   [
+    {'catalog/tools/service.yaml': behind['catalog/tools/service.yaml']?.replace('commands:', 'workdir: /srv/app\ncommands:')},
+    'service has other `workdir` than timeout',
+  ],
+  [
     {'catalog/tools/service.yaml': behind['catalog/tools/service.yaml']?.replace('commands:', 'adds: [-q]\ncommands:')},
     'adds arguments to service',
   ],

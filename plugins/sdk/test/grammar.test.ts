@@ -555,6 +555,7 @@ test('a command is described in words, for people', () => {
     '  -n INTEGER, --lines: an integer from 1 to 50',
     '  options stand before the operands',
     '  in policy: unit::status',
+    '  for example: unit status nginx',
   ])
   expect(describeCommand(unit, 1)).toContain('  the broker adds: --no-block')
   expect(describeCommand(unit, 1)).toContain('  for example: unit restart nginx')

@@ -1,5 +1,6 @@
 /** Tools whose commands run the commands of other tools (`timeout 5 df -h`): what the definitions on both sides must be (TM-H13). */
 import {basename, dirname} from 'node:path'
+import {isDeepStrictEqual} from 'node:util'
 import type {Limits} from '@prod/sdk'
 import type {Grammar} from '@prod/sdk/grammar/grammar'
 import {takesSecrets} from '@prod/sdk/grammar/operands'
@@ -15,7 +16,7 @@ const keeping = ['none', 'redacted', 'full'] as const
  * behind is started by the program in front: by its name from one directory, in its environment, with its account.
  */
 export function joinBehind(tools: ReadonlyMap<string, ToolEntry>, refuse: Refuse): void {
-  const joined: [ToolEntry, Pick<ToolEntry, 'limits' | 'retention'>][] = []
+  const joined: [ToolEntry, Pick<ToolEntry, 'limits' | 'retention' | 'retentionDays'>][] = []
   for (const tool of tools.values()) {
     const direct = commandsIn(tool.grammar)
     for (const {path, names} of direct) {
@@ -33,6 +34,7 @@ export function joinBehind(tools: ReadonlyMap<string, ToolEntry>, refuse: Refuse
       tool,
       {
         limits: all.map(({limits}) => limits).reduce(stricter),
+        retentionDays: all.map(({retentionDays}) => retentionDays).reduce((a, b) => (a === null ? b : b === null ? a : Math.min(a, b))),
         retention: keeping.find(kept => all.some(({retention}) => retention === kept)) ?? 'none',
       },
     ])
@@ -71,6 +73,8 @@ function findFault(front: ToolEntry, name: string, tools: ReadonlyMap<string, To
   if (front.runAs !== tool.runAs) return [`${name} runs under another account than ${front.name}`]
   if (name.startsWith('/') ? tool.program.path !== name : basename(tool.program.path) !== name)
     return [`${name} would be started by its name, and its program is ${tool.program.path}`]
+  for (const field of ['needs', 'workdir', 'redact'] as const)
+    if (!isDeepStrictEqual(front[field], tool[field])) return [`${name} has other \`${field}\` than ${front.name}`, 'say the same in both']
   if (Object.keys(tool.env).length > 0) return [`${name} has an environment of its own, which ${front.name} would not give it`]
   if (takesSecrets(tool.grammar)) return [`${name} takes secrets`]
   const {commands} = tool.grammar
