@@ -248,6 +248,8 @@ export interface StreamUse {
 export interface Run {
   /** the first message of this kind */
   message<T extends ServerMessage['type']>(type: T): Promise<ServerMessage & {type: T}>
+  /** sees each message, those that have come already first */
+  onMessage(see: (message: ServerMessage) => void): void
   /** all that came, once the stream is over; throws what the broker said */
   done: Promise<Outcome>
   connection: Promise<StreamConnection>
@@ -369,6 +371,7 @@ function follow(broker: BrokerPlace, session: Session, first: FirstMessage, {std
   const messages: ServerMessage[] = []
   const waiting: {type: string; resolve: (message: never) => void; reject: (error: unknown) => void}[] = []
   let over: {error?: unknown} | undefined
+  const seers: ((message: ServerMessage) => void)[] = []
   const connection = openStream({broker, session, first})
   let end: EndPayload | undefined
   let receipt: Receipt | null = null
@@ -385,6 +388,7 @@ function follow(broker: BrokerPlace, session: Session, first: FirstMessage, {std
           end = decodeJwt(event.jws) as unknown as EndPayload
         } else if (event.type === 'message') {
           messages.push(event.message)
+          for (const see of seers) see(event.message)
           for (const one of waiting.filter(({type}) => type === event.message.type)) one.resolve(event.message as never)
           if (event.message.type === 'stdin-wanted' && stdin !== undefined) {
             void (async () => {
@@ -414,6 +418,10 @@ function follow(broker: BrokerPlace, session: Session, first: FirstMessage, {std
     done,
     get so() {
       return {stdout: Buffer.concat(kept.stdout).toString(), stderr: Buffer.concat(kept.stderr).toString()}
+    },
+    onMessage(see) {
+      seers.push(see)
+      for (const message of messages) see(message)
     },
     message: type => {
       const found = messages.find(one => one.type === type)

@@ -70,6 +70,8 @@ export interface ApprovalDocument {
   /** the OS account or role the run gets */
   runAs: string | null
   targets: TargetRef[]
+  /** on many targets: what chose them, how many at a time, and what one that fails does to the rest; absent for one target */
+  rollout?: {on: string[]; batch: number; pauseSeconds: number; stopOnError: boolean}
   /** role: which, and what the provider confers */
   role: {name: string; provider: string; parameters: Record<string, unknown>} | null
   durationSeconds: number

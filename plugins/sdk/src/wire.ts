@@ -2,7 +2,7 @@
  * One WebSocket is one stream (`/v1/stream`). The first text message is the request; then binary frames (first byte the
  * kind, after Kubernetes' v5.channel.k8s.io) and text messages both ways. `protocol: prod.stream.v1`.
  */
-import type {Receipt, SignalName, TerminalSize} from './domain.ts'
+import type {Exit, Receipt, SignalName, TerminalSize} from './domain.ts'
 import type {ErrorDescription} from './errors.ts'
 
 export const streamPath = '/v1/stream'
@@ -38,6 +38,7 @@ export type FirstMessage =
       type: 'exec'
       key: string
       argv: string[]
+      /** what was written after `--on`: a name, or selectors (`label=value,…`, `all`) for a run on many targets */
       targets: string[]
       reason: string
       reasonReused?: boolean
@@ -72,6 +73,19 @@ export interface ClientInfo {
   platform: string
   /** a label alone (TM-I3) */
   label?: string
+}
+
+/** One target of a run on many. `queued`: behind another run there; `refused`: could not start; `left`: not begun, since the run ended before. */
+export interface RolloutTarget {
+  target: string
+  environment: string
+  state: 'waiting' | 'queued' | 'running' | 'ended' | 'refused' | 'left'
+  run: string | null
+  exit: Exit | null
+  /** why the broker ended it */
+  endedBy: string | null
+  /** why it was refused */
+  error: ErrorDescription | null
 }
 
 /** The proofs of a stream (upgrade, `proof`, `auth`) all name the upgrade: `htm` GET, `htu` the http(s) URL of {@link streamPath}; with `ath`. */
@@ -125,6 +139,19 @@ export type ServerMessage =
       expiresAt?: string
     }
   | {type: 'receipt'; receipt: Receipt}
+  /**
+   * How a run on many targets stands: at first all of them, then those that changed. Each run is a stream of its own, taken up
+   * by `attach`. `over`: nothing more begins and nothing runs; why it ended before its last target, else null.
+   */
+  | {
+      type: 'rollout'
+      request: string
+      batch: number
+      pauseSeconds: number
+      stopOnError: boolean
+      targets: RolloutTarget[]
+      over?: {endedBy: string | null}
+    }
   | {type: 'notice'; text: string}
   | {type: 'request'; request: import('./domain.ts').Request}
   | {type: 'pending'; request: string}

@@ -7,6 +7,7 @@ import type {RequestRecord} from '../requests/state.ts'
 type NoticeParts = Pick<Parts, 'newId' | 'store'>
 
 const maxReasonColumns = 2000
+const namedTargets = 20
 
 /** Somebody waits for an approval. */
 export function approveNotice(parts: NoticeParts, record: RequestRecord): Notice {
@@ -40,5 +41,7 @@ export function deniedNotice(parts: NoticeParts, record: RequestRecord, by: stri
 function whereTo({document, environment}: RequestRecord): string {
   const {targets, role} = JSON.parse(document) as Pick<ApprovalDocument, 'targets' | 'role'>
   if (role) return `role ${role.name}`
-  return targets.map(target => `${target.name} (${target.environment})`).join(', ') || environment
+  const names = targets.slice(0, namedTargets).map(target => `${target.name} (${target.environment})`)
+  const count = targets.length > 1 ? `${targets.length} targets: ` : ''
+  return `${count}${names.join(', ')}${targets.length > names.length ? ', …' : ''}` || environment
 }

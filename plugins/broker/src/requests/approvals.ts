@@ -5,8 +5,8 @@ import {thumbprint} from '@prod/sdk/login-binding'
 import {compactVerify, importJWK, type JWK} from 'jose'
 import {findLogin, groupsOf, type LoginRecord} from '../identity/logins.ts'
 import type {Parts} from '../parts.ts'
-import {mayApprove} from '../policy/decide.ts'
 import type {Bundle} from '../policy/policy.ts'
+import {mayApprovePlan} from './decide-plan.ts'
 import type {Plan} from './plan.ts'
 import {canonicalPerson, type RequestRecord, samePerson} from './state.ts'
 
@@ -57,7 +57,7 @@ export function refusalOf(
   }
   if (samePerson(requester, approver.principal))
     return new ProdError('SELF_APPROVAL', 'nobody approves their own request', 'ask somebody else to approve')
-  if (!mayApprove(bundle, plan.resource, approver, plan.action)) {
+  if (!mayApprovePlan(bundle, plan, approver)) {
     return new ProdError('NOT_AN_APPROVER', 'policy does not let you approve this', 'prod request show ID')
   }
   return undefined

@@ -8,10 +8,10 @@ import {refuseFrozen} from '../freeze/state.ts'
 import {newGrant, putGrant} from '../grants/state.ts'
 import {approveNotice} from '../outbox/notices.ts'
 import type {Caller, Parts} from '../parts.ts'
-import {decideUse, explainDenial} from '../policy/decide.ts'
 import type {Bundle, UseDecision} from '../policy/policy.ts'
 import type {Put} from '../stores/store.ts'
-import {makeDocument, makePlan, type Plan, question} from './plan.ts'
+import {decidePlan, explainPlan} from './decide-plan.ts'
+import {makeDocument, makePlan, type Plan} from './plan.ts'
 import type {Draft, RequestRecord} from './state.ts'
 
 /** How a draft came in. */
@@ -54,11 +54,10 @@ export function checkDraft(parts: Parts, {draft, reasonReused}: Submission, plan
 
 /** What policy says of a plan. A refusal is thrown with its rule and what to ask for instead. */
 export function judge(parts: Parts, caller: Caller, bundle: Bundle, plan: Plan): Exclude<UseDecision, {decision: 'deny'}> {
-  const asked = question(plan, caller)
-  const decided = decideUse(bundle, asked, plan.action)
+  const decided = decidePlan(bundle, plan, caller)
   if (decided.decision !== 'deny') return decided
   if (decided.errors.length > 0) parts.alarm('policy evaluation failed', {errors: decided.errors, bundle: bundle.digest})
-  const {message, hint} = explainDenial(bundle, asked, plan.action)
+  const {message, hint} = explainPlan(bundle, plan, caller)
   throw about(new ProdError('DENIED', message, hint), {
     type: 'request.refused',
     subject: plan.tool?.name ?? plan.target?.name ?? plan.draft.kind,
@@ -195,6 +194,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
           environment: plan.environment,
           tool: plan.tool?.name ?? null,
           target: plan.target?.name ?? null,
+          ...(plan.each ? {targets: plan.each.map(({target}) => target?.name), rollout: plan.rollout} : {}),
           digest,
           bundle: bundle.digest,
           rules: decided?.rules ?? [],

@@ -8,6 +8,8 @@ export type Draft =
       kind: 'exec'
       argv: string[]
       target: string | null
+      /** a run on many targets: what was written after `--on`, and the targets that it chose when it was asked for, sorted */
+      many?: {on: string[]; targets: string[]}
       reason: string
       incident: string | null
       startAt: string | null

@@ -6,13 +6,13 @@ import {recorded} from '../audit/refusals.ts'
 import {refuseFrozen} from '../freeze/state.ts'
 import {findLogin, groupsOf} from '../identity/logins.ts'
 import type {Caller, Parts} from '../parts.ts'
-import {approvalsFor, decideUse, explainDenial} from '../policy/decide.ts'
 import type {Bundle} from '../policy/policy.ts'
 import {breakGlassAnswer} from '../sessions/break-glass.ts'
 import type {Expect, Stored} from '../stores/store.ts'
 import {countingApprovals, signedAt} from './approvals.ts'
 import {person, putRequest} from './create.ts'
-import {makeDocument, makePlan, type Plan, question} from './plan.ts'
+import {approvalsForPlan, decidePlan, explainPlan} from './decide-plan.ts'
+import {makeDocument, makePlan, type Plan} from './plan.ts'
 import {rightsNow} from './rights.ts'
 import {type RequestRecord, refuseEnded} from './state.ts'
 
@@ -73,16 +73,15 @@ export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<R
   if (changed.length > 0) throw await voided(`${changed.join(', ')} changed since it was asked for`, {changed})
   const document = JSON.parse(record.document) as ApprovalDocument
 
-  const asked = question(plan, caller)
   const needed = record.approvalsNeeded
   if (record.breakGlass && record.draft.kind === 'shell') {
     const answer = breakGlassAnswer(bundle, plan, caller)
     if (answer.decision !== 'allow') throw await voided('policy no longer allows break-glass here', {rules: answer.rules})
   } else {
-    const decided = decideUse(bundle, asked, plan.action)
+    const decided = decidePlan(bundle, plan, caller)
     if (decided.decision === 'deny') {
       await voided('policy denies it now', {rules: decided.rules, errors: decided.errors})
-      const {message, hint} = explainDenial(bundle, asked, plan.action)
+      const {message, hint} = explainPlan(bundle, plan, caller)
       throw recorded(new ProdError('DENIED', message, hint))
     }
     if (decided.decision === 'request' && decided.approvals > needed)
@@ -92,6 +91,39 @@ export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<R
   if (approvals.length < needed) throw await voided('its approvals no longer count', {needed, counting: approvals.length})
   if (needed > 0 && isStale(parts, record, approvals)) throw await voided('its approvals are too old')
   return {plan, document, approvals, expect: [...expect, ...unfrozen], frozen: through}
+}
+
+/**
+ * Checks one target of a run on many that goes on: everything again, but for the time within which it had to begin. Nothing is
+ * voided: what has started has started. Throws APPROVAL_VOID, DENIED, FROZEN, LOGIN_EXPIRED.
+ */
+export async function clearTarget(parts: Parts, asking: Caller, record: RequestRecord, name: string): Promise<Cleared> {
+  if (record.draft.kind !== 'exec') throw new Error('not a run')
+  const {caller, expect} = await rightsNow(parts, asking)
+  const bundle = parts.bundle()
+  const {many: _, ...draft} = record.draft
+  const lost = (why: string) => new ProdError('APPROVAL_VOID', `${name}: ${why} since it was asked for`, 'ask again with the same command')
+  const plan = makePlan(bundle, {...draft, target: name})
+  const {expect: unfrozen} = await refuseFrozen(parts, plan.class)
+  const {document: now} = await makeDocument(parts, bundle, plan, fixedOf(parts, record))
+  if (sha256(record.document) !== record.digest) {
+    parts.alarm('a request in the store was altered', {request: record.id})
+    throw lost('its text changed')
+  }
+  const document = JSON.parse(record.document) as ApprovalDocument
+  const known = document.targets.some(one => canonical(one) === canonical(now.targets[0] ?? null))
+  const changed = differences({...now, targets: []}, {...document, targets: []}).filter(key => key !== 'rollout')
+  if (!known || changed.length > 0) throw lost(`${[...(known ? [] : ['target']), ...changed].join(', ')} changed`)
+  const decided = decidePlan(bundle, plan, caller)
+  if (decided.decision === 'deny') {
+    const {message, hint} = explainPlan(bundle, plan, caller)
+    throw new ProdError('DENIED', message, hint)
+  }
+  const needed = record.approvalsNeeded
+  if (decided.decision === 'request' && decided.approvals > needed) throw lost('policy asks for more approvals')
+  const approvals = needed === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
+  if (approvals.length < needed) throw lost('approvals no longer count')
+  return {plan, document, approvals, expect: [...expect, ...unfrozen], frozen: null}
 }
 
 /** Whether the time to use what was approved is over by the signatures alone (TM-W5): a row may say otherwise. */
@@ -117,10 +149,10 @@ export async function whyVoid(parts: Parts, record: RequestRecord): Promise<stri
   if (login && login.revokedAt !== null) return 'the login that asked was ended'
   const alive = login !== undefined && login.expiresAt > parts.store.now().toISOString()
   const caller = {principal: record.principal, groups: alive ? await groupsOf(parts, login) : [], address: record.address}
-  const decided = decideUse(bundle, question(plan, caller), plan.action)
+  const decided = decidePlan(bundle, plan, caller)
   if (decided.decision === 'deny' && (alive || decided.why === 'forbidden')) return 'policy denies it now'
   // only who is allowed it at once needs nobody: that a row asks for no approval is no right
-  const asked = decided.decision === 'allow' ? 0 : approvalsFor(bundle, plan.resource)
+  const asked = decided.decision === 'allow' ? 0 : approvalsForPlan(bundle, plan)
   const needed = Math.max(asked, record.approvalsNeeded)
   const counting = needed === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
   return counting.length < needed ? 'its approvals no longer count' : undefined
@@ -128,14 +160,7 @@ export async function whyVoid(parts: Parts, record: RequestRecord): Promise<stri
 
 /** The fields of its document that would be others now; what was kept must be what was approved. */
 async function changedSince(parts: Parts, bundle: Bundle, plan: Plan, record: RequestRecord): Promise<string[]> {
-  const {document} = await makeDocument(parts, bundle, plan, {
-    id: record.id,
-    createdAt: record.createdAt,
-    principal: record.principal,
-    approvalsNeeded: record.approvalsNeeded,
-    breakGlass: record.breakGlass,
-    maxSeconds: parts.config.breakGlass.maxSeconds,
-  })
+  const {document} = await makeDocument(parts, bundle, plan, fixedOf(parts, record))
   if (sha256(record.document) !== record.digest) {
     parts.alarm('a request in the store was altered', {request: record.id})
     return ['its text']
@@ -146,4 +171,15 @@ async function changedSince(parts: Parts, bundle: Bundle, plan: Plan, record: Re
 function differences(now: ApprovalDocument, then: ApprovalDocument): string[] {
   const keys = [...new Set([...Object.keys(now), ...Object.keys(then)])] as (keyof ApprovalDocument)[]
   return keys.filter(key => key !== 'bundle' && canonical(now[key] ?? null) !== canonical(then[key] ?? null))
+}
+
+function fixedOf(parts: Parts, record: RequestRecord): Parameters<typeof makeDocument>[3] {
+  return {
+    id: record.id,
+    createdAt: record.createdAt,
+    principal: record.principal,
+    approvalsNeeded: record.approvalsNeeded,
+    breakGlass: record.breakGlass,
+    maxSeconds: parts.config.breakGlass.maxSeconds,
+  }
 }

@@ -2,9 +2,9 @@
 import type {Request} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Caller, Parts} from '../parts.ts'
-import {mayApprove} from '../policy/decide.ts'
 import type {Stored} from '../stores/store.ts'
 import {person} from './create.ts'
+import {approverGroupsOf, mayApprovePlan} from './decide-plan.ts'
 import {makePlan, type Plan} from './plan.ts'
 import {type RequestRecord, samePerson, showRequest} from './state.ts'
 
@@ -45,7 +45,7 @@ export function mayReadAudit(parts: Parts, caller: Caller): boolean {
 
 function mayDecide(parts: Parts, caller: Caller, record: RequestRecord): boolean {
   const plan = tryPlan(parts, record)
-  return plan !== undefined && mayApprove(parts.bundle(), plan.resource, caller, plan.action)
+  return plan !== undefined && mayApprovePlan(parts.bundle(), plan, caller)
 }
 
 function tryPlan(parts: Parts, record: RequestRecord): Plan | undefined {
@@ -66,9 +66,9 @@ export async function approversOf(parts: Parts, record: RequestRecord): Promise<
   const names = people
     .map(one => one.value)
     .filter(one => one.lastSeenAt >= since && one.person !== '' && !samePerson(one, record.principal))
-    .filter(one => mayApprove(bundle, plan.resource, {principal: one, groups: one.groups}, plan.action))
+    .filter(one => mayApprovePlan(bundle, plan, {principal: one, groups: one.groups}))
     .map(one => one.name)
-  return names.length > 0 ? [...new Set(names)].sort() : bundle.approverGroups(plan.resource)
+  return names.length > 0 ? [...new Set(names)].sort() : approverGroupsOf(bundle, plan)
 }
 
 /** The request as people see it. */

@@ -7,6 +7,7 @@ import {endSession} from '../sessions/end.ts'
 import type {SessionRecord} from '../sessions/record.ts'
 import {type LockRecord, putLock} from './locks.ts'
 import type {RunRecord} from './record.ts'
+import {recoverRollouts} from './rollout.ts'
 import {endRun} from './start.ts'
 
 /** Ends in the store what this instance left open. Called once, before anything is served. */
@@ -27,6 +28,7 @@ export async function recover(parts: Parts, instance: string): Promise<{runs: nu
       },
     )
   }
+  await recoverRollouts(parts, instance)
   const sessions = (await parts.store.list<SessionRecord>({kind: 'session', state: ['opening', 'open']})).filter(
     one => one.value.instance === instance,
   )

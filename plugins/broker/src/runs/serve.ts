@@ -3,17 +3,21 @@ import type {Digest} from '@prod/sdk'
 import {sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {type FirstMessage, frame, maxApprovedStdinBytes, type ServerMessage} from '@prod/sdk/wire'
-import {decideUse} from '../policy/decide.ts'
+import type {Parts} from '../parts.ts'
 import {asRefused, createRequest} from '../requests/create.ts'
-import {makePlan, question} from '../requests/plan.ts'
+import {decidePlan} from '../requests/decide-plan.ts'
+import {makePlan} from '../requests/plan.ts'
 import {checkStart} from '../requests/role.ts'
+import {expandSelectors, isMany, refusePattern} from '../requests/selectors.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {awaitApproval} from '../requests/wait.ts'
 import type {Stored} from '../stores/store.ts'
 import type {Serving} from '../streams/serving.ts'
 import {leave, takeTurn} from './locks.ts'
+import {beginRollout, findRollout} from './many.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import type {RunRecord} from './record.ts'
+import {storedRollout} from './rollout.ts'
 import {startRun, takesStdin} from './start.ts'
 
 /** Runs a tool: decide, wait where policy says so, start, stream. */
@@ -22,14 +26,17 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
   const draft: Draft & {kind: 'exec'} = {
     kind: 'exec',
     argv: first.argv,
-    target: first.targets[0] ?? null,
+    target: isMany(first.targets) ? null : (first.targets[0] ?? null),
     reason: first.reason,
     incident: first.incident ?? null,
     startAt: checkStart(parts, first.startAt),
     stdin: null,
   }
-  if (first.targets.length > 1) throw new ProdError('USAGE', 'one target at a time', 'prod exec --on TARGET …')
-  const plan = await asRefused(parts, draft, () => makePlan(parts.bundle(), draft))
+  const plan = await asRefused(parts, draft, () => {
+    if (isMany(first.targets)) draft.many = chosen(parts, first)
+    else if (draft.target !== null) refusePattern(draft.target)
+    return makePlan(parts.bundle(), draft)
+  })
   if (plan.class !== 'read') await serving.challenge()
   let stdin: Buffer | undefined
   if (first.stdin && takesStdin(plan)) {
@@ -37,9 +44,7 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     if (!command) throw new Error('not a command')
     serving.link.send({type: 'stdin-wanted'})
     const approved =
-      decideUse(parts.bundle(), question(plan, caller()), plan.action).decision !== 'allow' ||
-      typeof command.stdin === 'object' ||
-      draft.startAt !== null
+      decidePlan(parts.bundle(), plan, caller()).decision !== 'allow' || typeof command.stdin === 'object' || draft.startAt !== null
     if (approved) {
       stdin = await readStdin(
         serving,
@@ -56,6 +61,15 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     return
   }
   await runRequest(serving, record.id, {stdin: stdin ?? (first.stdin ? undefined : Buffer.alloc(0)), have: {stdout: 0, stderr: 0}})
+}
+
+/** What the selectors choose now; the list is fixed from here on. Throws TOOL_NOT_FOUND, TARGET_INVALID, TARGET_NOT_FOUND. */
+function chosen(parts: Parts, {argv, targets: selectors}: FirstMessage & {type: 'exec'}): {on: string[]; targets: string[]} {
+  const bundle = parts.bundle()
+  const tool = bundle.catalog.tools.get(argv[0] ?? '')
+  if (!tool) throw new ProdError('TOOL_NOT_FOUND', `there is no tool ${JSON.stringify(argv[0] ?? '')} in the catalog`, 'prod tools')
+  const on = [...new Set(selectors)].sort()
+  return {on, targets: expandSelectors(bundle, tool, on)}
 }
 
 /** Reads all of stdin before anybody approves it; its digest becomes part of the document. Throws STDIN_REFUSED beyond the bound. */
@@ -99,6 +113,16 @@ export async function runRequest(
     const stored = await awaitApproval(serving, id)
     if (!stored) return
     const record = stored.value
+    if (record.draft.kind === 'exec' && record.draft.many) {
+      const rollout = findRollout(set, id) ?? (record.state === 'approved' ? await beginRollout(parts, set, caller(), stored) : null)
+      if (rollout === undefined) continue
+      if (rollout) rollout.watch(link, caller)
+      else {
+        link.send(await storedRollout(parts, record))
+        link.close()
+      }
+      return
+    }
     if (record.state === 'started' || record.state === 'done') {
       if (!record.result) throw new ProdError('RUN_NOT_FOUND', `request ${id} started nothing`, `prod request show ${id}`)
       return attachTo(serving, record.result, options.have)

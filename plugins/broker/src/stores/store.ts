@@ -22,6 +22,8 @@ export type Kind =
   | 'seen'
   | 'recording'
   | 'meta'
+  /** a run on many targets (its id is the request's), and what has begun of it */
+  | 'rollout'
 
 export interface Stored<T> {
   readonly kind: Kind

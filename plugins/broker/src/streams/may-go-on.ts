@@ -1,8 +1,8 @@
 /** Whether what runs now may go on: asked when a right may have gone (a grant's end, a group's loss, a login's end). */
 import {findLogin, groupsOf} from '../identity/logins.ts'
 import type {Parts} from '../parts.ts'
-import {decideUse} from '../policy/decide.ts'
-import {makePlan, question} from '../requests/plan.ts'
+import {decidePlan} from '../requests/decide-plan.ts'
+import {makePlan} from '../requests/plan.ts'
 import {breakGlassAnswer} from '../sessions/break-glass.ts'
 import type {LiveEntry} from './live-set.ts'
 
@@ -19,7 +19,7 @@ export async function mayGoOn(parts: Parts, {request, address}: LiveEntry): Prom
       return breakGlassAnswer(bundle, plan, caller).decision === 'allow'
         ? {ok: true}
         : {ok: false, why: 'revoked: policy no longer allows it'}
-    const decided = decideUse(bundle, question(plan, caller), plan.action)
+    const decided = decidePlan(bundle, plan, caller)
     if (decided.decision === 'allow') return {ok: true}
     if (decided.decision === 'request' && request.approvalsNeeded > 0) return {ok: true}
     return {ok: false, why: 'revoked: the right to it has ended'}
