@@ -3,7 +3,7 @@ import {dirname} from 'node:path'
 import type {ApprovalDocument, Principal, TargetRef, ToolClass} from '@prod/sdk'
 import {sealDocument} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
-import {showDuration} from '@prod/sdk/grammar/duration'
+import {parseDuration, showDuration} from '@prod/sdk/grammar/duration'
 import type {Structure} from '@prod/sdk/grammar/grammar'
 import {hasSecret, layersOf, strongestClass} from '@prod/sdk/grammar/operands'
 import {checkArgv, parse} from '@prod/sdk/grammar/parse'
@@ -13,6 +13,7 @@ import type {TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 import type {Parts} from '../parts.ts'
 import type {Bundle, Question, Resource} from '../policy/policy.ts'
 import {inspectProgram} from '../runs/program.ts'
+import {mostTargets} from './selectors.ts'
 import {canonicalName, type Draft} from './state.ts'
 
 /** All that follows from a draft under one bundle. */
@@ -26,7 +27,16 @@ export interface Plan {
   /** keys that runs of class `change` and above hold one at a time */
   lock: string | null
   tool: ToolEntry | null
+  /** null for a role, and for a run on many targets */
   target: TargetEntry | null
+  /** a run on many targets: the same on each of them, and how it goes from one to the next */
+  each?: Plan[]
+  rollout?: NonNullable<ApprovalDocument['rollout']>
+}
+
+/** The plan for each target: the plan itself where there is one. Pure. */
+export function eachOf(plan: Plan): Plan[] {
+  return plan.each ?? [plan]
 }
 
 /** Finds and checks what a draft names. Throws TOOL_NOT_FOUND, ARGV_INVALID, ARGV_REFUSED, TARGET_NOT_FOUND, ROLE_NOT_FOUND. */
@@ -99,19 +109,6 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
     throw new ProdError('ARGV_REFUSED', `argument ${position} of ${name}: ${message}${offered}`, `prod tools show ${name}`, {position})
   }
 
-  const targetName = draft.target ?? (tool.targets.length === 1 ? tool.targets[0] : undefined)
-  if (targetName === undefined) {
-    throw new ProdError(
-      'TARGET_INVALID',
-      `${name} runs on several targets: ${tool.targets.join(', ')}`,
-      `prod exec --on ${tool.targets[0]} …`,
-    )
-  }
-  const target = bundle.catalog.targets.get(targetName)
-  if (!target || !tool.targets.includes(target.name)) {
-    throw new ProdError('TARGET_NOT_FOUND', `${name} does not run on ${targetName}`, `prod tools show ${name}`)
-  }
-
   const {structure} = parsed
   if (hasSecret(structure, tool.grammar)) {
     throw new ProdError(
@@ -127,17 +124,85 @@ function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
   if (draft.stdin && maxStdin !== undefined && draft.stdin.bytes > maxStdin) {
     throw new ProdError('STDIN_REFUSED', `${name} takes at most ${maxStdin} bytes of stdin`, `prod tools show ${name}`)
   }
+  if (draft.many) return planMany(bundle, draft, draft.many, tool, structure)
+  return planOn(bundle, draft, tool, structure)
+}
+
+function planOn(bundle: Bundle, draft: Draft & {kind: 'exec'}, tool: ToolEntry, structure: Structure): Plan {
+  const {name} = tool
+  const targetName = draft.target ?? (tool.targets.length === 1 ? tool.targets[0] : undefined)
+  if (targetName === undefined) {
+    throw new ProdError(
+      'TARGET_INVALID',
+      `${name} runs on several targets: ${tool.targets.join(', ')}`,
+      `prod exec --on ${tool.targets[0]} …`,
+    )
+  }
+  const target = bundle.catalog.targets.get(targetName)
+  if (!target || !tool.targets.includes(target.name)) {
+    throw new ProdError('TARGET_NOT_FOUND', `${name} does not run on ${targetName}`, `prod tools show ${name}`)
+  }
+
+  const toolClass = strongestClass(structure)
   return {
     draft: {...draft, target: target.name},
     resource: {kind: 'command', tool, structure, target},
     action: 'run',
-    class: strongestClass(structure),
+    class: toolClass,
     environment: target.environment,
     summary: `${showArgv(draft.argv)} on ${target.name} (${target.environment})`,
     // by address: two names of one machine are one machine
-    lock: strongestClass(structure) === 'read' ? null : JSON.stringify([target.address, ...structure.locks.map(canonicalName)]),
+    lock: toolClass === 'read' ? null : JSON.stringify([target.address, ...structure.locks.map(canonicalName)]),
     tool,
     target,
+  }
+}
+
+/** targets that stand in a summary; the document has them all */
+const namedTargets = 20
+
+/** The same on many targets, within what the command allows (TM-F2). Throws LIMIT_REACHED, STDIN_REFUSED. */
+function planMany(
+  bundle: Bundle,
+  {many: _, ...draft}: Draft & {kind: 'exec'},
+  many: {on: string[]; targets: string[]},
+  tool: ToolEntry,
+  structure: Structure,
+): Plan {
+  const {on, targets} = many
+  const each = targets.map(target => planOn(bundle, {...draft, target}, tool, structure))
+  const [first] = each
+  if (!first) throw new ProdError('TARGET_NOT_FOUND', `no target of ${tool.name} was chosen`, `prod tools show ${tool.name}`)
+  const command = tool.grammar.commands[structure.command]
+  const words = [tool.name, ...structure.path].join(' ')
+  if (command?.stdin)
+    throw new ProdError('STDIN_REFUSED', `${words} takes stdin, and so runs on one target at a time`, `prod exec --on ${targets[0]} …`)
+  const reads = first.class === 'read'
+  const {maxTargets, maxPercent, batch = reads ? 10 : 1, pause, stopOnError = !reads} = command?.rollout ?? {}
+  const most = Math.min(
+    maxTargets ?? (command?.rollout || reads ? mostTargets : 1),
+    maxPercent === undefined ? mostTargets : Math.max(1, Math.floor((tool.targets.length * maxPercent) / 100)),
+  )
+  if (targets.length > most) {
+    throw new ProdError(
+      'LIMIT_REACHED',
+      `${words} runs on at most ${most} of the ${tool.targets.length} targets of ${tool.name} at once, not on ${targets.length}`,
+      `prod tools show ${tool.name}`,
+    )
+  }
+  const environments = [...new Set(each.map(({environment}) => environment))].sort()
+  const shown = targets.slice(0, namedTargets).join(', ')
+  const more = targets.length > namedTargets ? ` and ${targets.length - namedTargets} more` : ''
+  const count = `${targets.length} ${targets.length === 1 ? 'target' : 'targets'}`
+  return {
+    ...first,
+    draft: {...draft, target: null, many},
+    environment: environments.join(', '),
+    summary: `${showArgv(draft.argv)} on ${count} (${environments.join(', ')}): ${shown}${more}`,
+    lock: null,
+    target: null,
+    each,
+    rollout: {on, batch, pauseSeconds: pause === undefined ? 0 : parseDuration(pause), stopOnError},
   }
 }
 
@@ -188,6 +253,28 @@ function inspectBehind(
   )
 }
 
+/** The program, which must be the same on all targets: one document tells of one. Throws TOOL_UNAVAILABLE. */
+async function inspectOnEach(parts: Parts, tool: ToolEntry, each: readonly Plan[]): Promise<{path: string; sha256: string | null}> {
+  const targets = each.flatMap(({target}) => target ?? [])
+  const found: {path: string; sha256: string | null}[] = []
+  for (let at = 0; at < targets.length; at += inspectedAtOnce)
+    found.push(...(await Promise.all(targets.slice(at, at + inspectedAtOnce).map(target => inspectProgram(parts, tool, target)))))
+  const [first] = found as [{path: string; sha256: string | null}]
+  const other = found.findIndex(({sha256}) => sha256 !== first.sha256)
+  if (other === -1) return first
+  throw new ProdError(
+    'TOOL_UNAVAILABLE',
+    `${first.path} is another program on ${targets[other]?.name} than on ${targets[0]?.name}`,
+    `prod exec --on ${targets[0]?.name} …, then on the others`,
+  )
+}
+
+const inspectedAtOnce = 20
+
+function refOf(target: TargetEntry | null): TargetRef | undefined {
+  return target ? {name: target.name, address: target.address, environment: target.environment} : undefined
+}
+
 /** The document, its RFC 8785 text and digest. Reads the program's bytes, so that what is approved is what runs. */
 export async function makeDocument(
   parts: Parts,
@@ -195,24 +282,27 @@ export async function makeDocument(
   plan: Plan,
   fixed: Fixed,
 ): Promise<{text: string; digest: string; document: ApprovalDocument}> {
-  const {draft, tool, target} = plan
+  const {draft, tool} = plan
+  const each = eachOf(plan)
+  const target = each[0]?.target ?? null
   const role = plan.resource.kind === 'role' ? plan.resource.role : null
-  const targets: TargetRef[] = target ? [{name: target.name, address: target.address, environment: target.environment}] : []
+  const targets: TargetRef[] = each.flatMap(one => refOf(one.target) ?? [])
   const behind = target && plan.resource.kind === 'command' ? await inspectBehind(parts, bundle, plan.resource.structure, target) : []
   const document: ApprovalDocument = {
     version: 1,
     request: fixed.id,
     kind: draft.kind,
     argv: plan.resource.kind === 'command' ? executedArgv(plan.resource.tool, plan.resource.structure) : null,
-    program: tool && target ? await inspectProgram(parts, tool, target) : null,
+    program: tool && target ? await inspectOnEach(parts, tool, each) : null,
     env: {...tool?.env, ...(behind[0] ? {PATH: dirname(behind[0].program.path)} : {})},
-    cwd: null,
+    cwd: tool?.workdir ?? null,
     stdin: draft.kind === 'exec' ? draft.stdin : null,
     tool: tool?.name ?? null,
     class: plan.class,
     runAs: tool ? tool.runAs : (target?.shellAs ?? null),
     ...(behind.length > 0 ? {behind} : {}),
     targets,
+    ...(plan.rollout ? {rollout: plan.rollout} : {}),
     role: role ? {name: role.name, provider: role.provider, parameters: role.parameters} : null,
     durationSeconds: draft.kind === 'role' ? draft.durationSeconds : (tool?.limits.wallSeconds ?? fixed.maxSeconds),
     startAt: draft.kind === 'shell' ? null : draft.startAt,
