@@ -55,7 +55,7 @@ const madeOfOthers: ValueKinds = {
     maxLength: 4096,
   },
   any: {
-    fields: ['of'],
+    fields: ['of', 'maxLength'],
     cedar: 'String',
     test: (value, spec, afterDashes) => allOf(spec).some(type => testValue(value, type, afterDashes)),
     describe: spec => allOf(spec).map(describeValue).join('; or '),
