@@ -151,6 +151,7 @@ function ownsDash(type: ValueType, word: string): boolean {
 
 /** Is the word an option in a form that it does not take, so that nothing else may be made of it? */
 function namesOption(options: Options, word: string): boolean {
+  if (word !== '-NUM' && spelled(options, word)) return true
   if (!/^[-+]./.test(word)) return false
   const head = word.split('=', 1)[0] as string
   if (word.includes('=') && isLong(head) && spelled(options, head)) return true
