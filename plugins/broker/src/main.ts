@@ -78,7 +78,10 @@ export interface StartChoice {
   /** the machine's clocks, for tests */
   machine?: MachineClocks
   settings?: Partial<
-    Pick<Config, 'requestSeconds' | 'approvalSeconds' | 'retentionDays' | 'breakGlass' | 'alertChannels' | 'channels' | 'places' | 'limits'>
+    Pick<
+      Config,
+      'requestSeconds' | 'approvalSeconds' | 'retentionDays' | 'breakGlass' | 'alertChannels' | 'channels' | 'places' | 'limits' | 'policy'
+    >
   >
 }
 

@@ -2,6 +2,7 @@ import {generateKeyPairSync} from 'node:crypto'
 import {chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {api} from '@prod/sdk/api'
 import {parseVerifierKey, verifierKey} from '@prod/sdk/log/note'
 import {describe, expect, test, vi} from 'vitest'
 import type {Finding} from '../src/catalog/finding.ts'
@@ -14,6 +15,7 @@ import {addSignature, readSignedText, writeSignedText} from '../src/policy/signe
 import {readPolicyKeys, type SignedFile} from '../src/policy/source.ts'
 import {writeStarter} from '../src/policy/starter.ts'
 import {watchBundle} from '../src/policy/watch.ts'
+import {startCore} from './core.ts'
 import {by, commandOf, writeFiles} from './policy-folder.ts'
 
 type OnFinished = (fn: () => void) => void
@@ -332,4 +334,33 @@ recordingRecipients: [age1x]
   expect(await read('catalogDir: catalog\npolicyDir: policy\n')).toMatchObject({catalogDir: join(dir, 'catalog'), policy: null})
   for (const none of ['', 'catalogDir: catalog\n', `policy: {bundle: x, keys: ["${keys[0]}"]}\npolicyDir: policy\n`])
     await expect(read(none)).rejects.toMatchObject({code: 'CONFIG_INVALID', hint: 'prod policy build --dir DIR --out FILE'})
+})
+
+test('TM-G1: a broker on a signed bundle says so in its log, takes a newer one, and an unsigned one is an alarm and a record', async ({
+  onTestFinished,
+}) => {
+  const made = await company(onTestFinished)
+  writeFiles(made.sources, {
+    'policy/global/audit.cedar':
+      '@id("audit")\npermit (principal in Group::"security", action == Action::"readAudit", resource == Log::"audit");\n',
+    'policy/tests/audit.yaml': '- { principal: carol, groups: [security], action: readAudit, expect: allow }\n',
+  })
+  made.put(await made.sign(1, 'ops', 'sec'))
+  const policy = {bundle: made.file, keys: made.keys, signatures: 2, maxAgeHours: null}
+  const core = await startCore(onTestFinished, {settings: {policy}})
+  const loaded = async (type: string) => (await core.events(type)).map(({data}) => data)
+  expect(await loaded('broker.started')).toMatchObject([{signed: {version: 1, by: ['ops', 'sec']}, configBefore: null}])
+  change(made.sources, 'newer')
+  made.put(await made.sign(2, 'ops', 'sec'))
+  await vi.waitFor(async () => expect(await loaded('bundle.loaded')).toMatchObject([{signed: {version: 2}}]), {timeout: 15_000})
+  made.put(await made.sign(3, 'ops'))
+  await vi.waitFor(async () => expect(await loaded('bundle.refused')).toHaveLength(1), {timeout: 15_000})
+  expect(core.alarms.at(-1)).toMatchObject({
+    what: 'a changed bundle was refused; the old one stays',
+    findings: [expect.stringContaining('1 of 2 signatures')],
+  })
+  const carol = await core.as('carol')
+  expect((await carol.client.call(api.doctor)).checks).toContainEqual(
+    expect.objectContaining({name: 'bundle', detail: expect.stringContaining('version 2 signed by ops, sec')}),
+  )
 })
