@@ -63,7 +63,8 @@ export interface Config {
   }
   requestSeconds: number
   approvalSeconds: number
-  retentionDays: {output: number; recordings: number}
+  /** of stored output, unless its class has a time of its own; of recordings */
+  retentionDays: {output: number; recordings: number} & Partial<Record<ToolClass, number>>
   /** how often things may start, all commands together; without `class` it is about `change`, `admin` and `shell` */
   limits: (RunLimit & {class?: ToolClass[]})[]
 }
@@ -169,7 +170,14 @@ export const configSchema = {
     retentionDays: {
       type: 'object',
       additionalProperties: false,
-      properties: {output: {type: 'integer', minimum: 0}, recordings: {type: 'integer', minimum: 1}},
+      properties: {
+        output: {type: 'integer', minimum: 0},
+        recordings: {type: 'integer', minimum: 1},
+        read: {type: 'integer', minimum: 0},
+        change: {type: 'integer', minimum: 0},
+        admin: {type: 'integer', minimum: 0},
+        shell: {type: 'integer', minimum: 0},
+      },
     },
   },
 } as const

@@ -32,6 +32,7 @@ import {BundleRefused, type Folders, readPolicyKeys, type SignedFile, showFindin
 import {compareWithLog} from './policy/shadow.ts'
 import {requestRoutes} from './requests/routes.ts'
 import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
+import {inspectAll} from './runs/program.ts'
 import {recover} from './runs/recover.ts'
 import {sweepOutputs} from './runs/retention.ts'
 import {runRoutes} from './runs/routes.ts'
@@ -191,6 +192,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
           })
           .catch(() => {})
         set.judgeAll()
+        inspectSoon()
       },
       beforeSwap: (next, current) =>
         compareWithLog(store, next, current).catch(() => alarm('what a new bundle changes could not be recorded', {bundle: next.digest})),
@@ -219,6 +221,11 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     newId,
     alarm,
     draining: () => (isStopping ? 'the broker is stopping' : whyOff(clock)),
+  }
+  const inspectSoon = (): void => {
+    inspectAll(parts).catch((error: unknown) =>
+      alarm('the programs of the tools could not be looked at', {error: error instanceof Error ? error.message : ''}),
+    )
   }
   const set = createLiveSet(() => parts, instance, mayGoOn)
   const recovered = await recover(parts, instance)
@@ -263,6 +270,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   undo.push(() => operations.close())
 
   undo.push(watchClock(parts, clock))
+  inspectSoon()
   const stopping = new AbortController()
   const work = startWork(parts, stopping.signal)
   undo.push(() => {
@@ -356,6 +364,7 @@ async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
       if (now() - reconciled > reconcileMilliseconds) {
         reconciled = now()
         await reconcileAll(parts)
+        await inspectAll(parts)
       }
     } catch (error) {
       if (!signal.aborted)

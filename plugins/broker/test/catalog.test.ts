@@ -14,7 +14,7 @@ test('the catalog of DESIGN loads: names resolved, defaults filled in, classes w
   const {catalog, digest} = await load(onTestFinished)
   const unit = catalog.tools.get('unit')
   expect(unit).toMatchObject({
-    program: {path: '/usr/bin/systemctl', sha256: null},
+    program: {path: '/usr/bin/systemctl', sha256: []},
     targets: ['local', 'web-1', 'pay-1'],
     primitive: 'host',
     runAs: 'ops',

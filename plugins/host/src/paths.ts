@@ -22,7 +22,7 @@ const openPath = 0o10000000
 const strange = new Set([0x9fa0, 0x62656572, 0x1cd1, 0x27e0eb, 0x63677270, 0x64626720, 0x74726163, 0x73636673])
 
 /** Puts what was walked into a cage, in place of folders that others can change: nothing else is seen there. */
-const mounts = `umask 022
+const mounts = `umask 022; set -C
 while [ $# -gt 0 ]; do case $1 in
 cover) mount -t tmpfs -o mode=755,size=1m none "$2" || exit 1; shift 2 ;;
 file) mkdir -p "\${2%/*}" && : > "$2" && mount --no-canonicalize --bind "/proc/self/fd/$3" "$2" || exit 1; shift 3 ;;
@@ -44,8 +44,9 @@ export async function settlePaths(
 ): Promise<void> {
   if (paths.length === 0) return
   const walked: Walked[] = []
+  const byPath = new Map(paths.map(named => [named.path, named]))
   try {
-    for (const named of paths) walked.push(await walk(named, cage.inside?.root ?? '', own))
+    for (const named of byPath.values()) walked.push(await walk(named, cage.inside?.root ?? '', own))
     const isWritten = ({path}: NamedPath) => writes.some(folder => path === folder || path.startsWith(`${folder}/`))
     const unsure = walked.filter(({loose, file, named}) => loose !== null && !(file === undefined && isWritten(named)))
     const [first] = unsure
@@ -55,6 +56,9 @@ export async function settlePaths(
     // one below another is covered with it
     const covered = folders.filter(folder => !folders.some(other => other !== folder && folder.startsWith(`${other}/`)))
     const held = unsure.filter((one): one is Walked & {file: FileHandle} => one.file !== undefined)
+    // a mount point is made in a place of ours alone
+    const nested = held.find(({named}) => held.some(other => named.path.startsWith(`${other.named.path}/`)))
+    if (nested) throw refused(nested.named.path, 'it lies in another path that was given, which others can change')
     const text = [
       ...covered.flatMap(folder => ['cover', folder]),
       ...held.flatMap(({named}, index) => [named.folder ? 'folder' : 'file', named.path, String(index + 3)]),
@@ -93,6 +97,7 @@ async function walk(named: NamedPath, root: string, own: number | null): Promise
   const names = path.split('/').filter(name => name !== '')
   if (!path.startsWith('/') || names.length === 0 || names.some(name => name === '..' || name === '.' || name.includes('\0')))
     throw refused(path, 'it is no plain absolute path')
+  if (/^\/(?:proc|sys|dev)(?:\/|$)/.test(path)) throw refused(path, 'it is no file of data')
   let at = await open(root === '' ? '/' : root, openPath | constants.O_DIRECTORY)
   let loose: string | null = null
   try {
@@ -118,8 +123,7 @@ async function walk(named: NamedPath, root: string, own: number | null): Promise
     }
     if (!(above.isFile() || (folder && above.isDirectory())))
       throw refused(path, folder ? 'it is neither a file nor a folder' : 'it is no regular file')
-    if (/^\/(?:proc|sys|dev)(?:\/|$)/.test(path) || strange.has(Number((await statfs(`/proc/self/fd/${at.fd}`)).type)))
-      throw refused(path, 'it is no file of data')
+    if (strange.has(Number((await statfs(`/proc/self/fd/${at.fd}`)).type))) throw refused(path, 'it is no file of data')
     return {named, loose, file: at}
   } catch (error) {
     await at.close().catch(() => {})

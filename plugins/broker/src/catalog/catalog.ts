@@ -1,5 +1,5 @@
 /** What exists, from `catalog/{services,targets,roles,tools}/*.yaml`: schema-checked, cross-checked, frozen. */
-import type {Limits, ToolClass} from '@prod/sdk'
+import type {Limits, Needs, ToolClass} from '@prod/sdk'
 import type {Grammar, RunLimit} from '@prod/sdk/grammar/grammar'
 
 export interface ServiceEntry {
@@ -39,11 +39,22 @@ export interface RoleEntry {
   allows: string[]
 }
 
+/** What a tool's definition has taken out of its output (`redact`). */
+export interface RedactRules {
+  /** of the grammar's pattern language; what matches anywhere in a line */
+  patterns: string[]
+  /** names of JSON fields at any depth, whatever their case: their values go */
+  fields: string[]
+  /** columns by the name in the first line, or by position from 1; no `separator`: runs of blanks */
+  columns: {separator: string | null; names: string[]; positions: number[]} | null
+}
+
 export interface ToolEntry {
   name: string
   summary: string
   service: string | null
-  program: {path: string; sha256: string | null}
+  /** `sha256`: the digests that are good; none: whatever is there when the bundle is loaded (TM-M4) */
+  program: {path: string; sha256: readonly string[]}
   version: string | null
   /** names of targets */
   targets: string[]
@@ -51,7 +62,15 @@ export interface ToolEntry {
   runAs: string | null
   env: Record<string, string>
   limits: Limits
+  /** what it may reach of its machine; null: what its account may */
+  needs: Needs | null
+  /** the folder it starts in; null: an empty one of its own */
+  workdir: string | null
   retention: 'none' | 'redacted' | 'full'
+  /** days that stored output is kept at most; null: as the broker's configuration says */
+  retentionDays: number | null
+  /** what is taken out of its output besides secrets of known forms; null: nothing by rule */
+  redact: RedactRules | null
   /** what it reads needs more than one approval (TM-J3) */
   data: 'personal' | null
   /** seconds a run is kept after its link was cut */

@@ -296,6 +296,7 @@ export async function makeDocument(
     program: tool && target ? await inspectOnEach(parts, tool, each) : null,
     env: {...tool?.env, ...(behind[0] ? {PATH: dirname(behind[0].program.path)} : {})},
     cwd: tool?.workdir ?? null,
+    ...(tool?.needs ? {needs: tool.needs} : {}),
     stdin: draft.kind === 'exec' ? draft.stdin : null,
     tool: tool?.name ?? null,
     class: plan.class,

@@ -2,6 +2,8 @@ import type {Approval, Run} from '@prod/sdk'
 import type {Put} from '../stores/store.ts'
 import type {Reservation} from './output-budget.ts'
 
+const dayMilliseconds = 86_400_000
+
 /** A run as the store keeps it. Its row names the broker it lives on, so that others could pass `attach` on. */
 export interface RunRecord extends Run {
   instance: string
@@ -15,21 +17,30 @@ export interface RunRecord extends Run {
   limit: string | null
   /** what it may put out, taken from daily limits until it ends */
   reservations?: Reservation[]
+  /** how often something was taken out of its output before anybody saw it */
+  redactions?: number
+  /** days that its stored output is kept, as said when it began */
+  keepDays?: number
   /** its stored output has been deleted: its time was over */
   erased?: true
 }
 
 /** A run as the store writes it. */
 export function putRun(run: RunRecord, version: number): Put {
-  // due: since when stored output waits for the end of its time
+  // due: when the time of its stored output is over
   const kept = run.endedAt !== null && run.outputChunks > 0
   return {
     kind: 'run',
     id: run.id,
     version,
     value: run,
-    index: {state: run.state, owner: `${run.principal.iss}#${run.principal.sub}`, ...(kept ? {dueAt: run.endedAt as string} : {})},
+    index: {state: run.state, owner: `${run.principal.iss}#${run.principal.sub}`, ...(kept ? {dueAt: keptUntil(run)} : {})},
   }
+}
+
+/** The end of the time of a run's stored output: ISO 8601. */
+export function keptUntil(run: RunRecord): string {
+  return new Date(Date.parse(run.endedAt as string) + (run.keepDays ?? 0) * dayMilliseconds).toISOString()
 }
 
 /** What people see of a run. */

@@ -1,14 +1,17 @@
 /**
- * Takes known secrets out of a tool's output, for tools whose `retention` is `redacted`: before anybody sees or stores it
- * (TM-E9). Works on bytes as they come: a secret that is split over chunks is still found, a line of any length keeps no more
- * than {@link heldBytes} in memory. It knows forms, not meanings: a secret in a form of its own passes.
+ * Takes known secrets, and what a tool's definition names, out of its output: before anybody sees or stores it (TM-E9, TM-J1).
+ * Works on bytes as they come: what is split over chunks is still found, a line of any length keeps no more than
+ * {@link heldBytes} in memory. It knows forms, not meanings: a secret in a form of its own passes.
  */
 import {Transform, type TransformCallback} from 'node:stream'
 import type {Channel} from '@prod/sdk'
+import {findMatches} from '@prod/sdk/grammar/pattern'
+import type {RedactRules} from '../catalog/catalog.ts'
+import {type Mask, mark, maskColumns, maskFields} from './mask.ts'
+import {maskSecretDocuments} from './secret-documents.ts'
 
 /** longest secret that is found across a border of chunks, but for keys in PEM, which may be of any length */
 const heldBytes = 8192
-const mark = '[redacted]'
 
 /** Forms of secrets; each bounded, so that matching takes linear time. The first group, where there is one, stays. */
 const forms: readonly RegExp[] = [
@@ -19,20 +22,52 @@ const forms: readonly RegExp[] = [
   /\beyJ[\w-]{8,4096}\.[\w-]{2,4096}\.[\w-]{0,4096}/g,
   /(\b(?:bearer|basic|dpop)\s{1,4})[\w.~+/=-]{12,4096}/gi,
   // tokens of services that mark their own
-  /\b(?:gh[pousr]_\w{20,255}|github_pat_\w{20,255}|glpat-[\w-]{16,255}|xox[abeprs]-[\w-]{10,255}|sk_(?:live|test)_\w{10,255}|whsec_[\w/+=]{16,255}|AGE-SECRET-KEY-1[0-9A-Z]{20,255}|npm_\w{30,255})/g,
-  // the user part of an address, and what is called a password
+  /\b(?:gh[pousr]_\w{20,255}|github_pat_\w{20,255}|glpat-[\w-]{16,255}|xox[abeprs]-[\w-]{10,255}|[sr]k_(?:live|test)_\w{10,255}|whsec_[\w/+=]{16,255}|AGE-SECRET-KEY-1[0-9A-Z]{20,255}|npm_\w{30,255}|AIza[\w-]{35}|ya29\.[\w-]{20,1024}|hv[sb]\.[\w-]{20,255}|dop_v1_[0-9a-f]{40,255}|SG\.[\w-]{16,64}\.[\w-]{16,64}|pypi-[\w-]{40,255})/g,
+  // cookies
+  /((?:^|[\s"'])(?:set-)?cookie2?["']?:\s{0,4}["']?)[^\r\n"']{4,4096}/gim,
+  // the user part of an address, and what is called a password, in connection strings too
   /(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:@/]{0,256}:)[^\s@/]{1,256}(?=@)/gi,
-  /((?:password|passwd|secret|token|api[_-]?key)["']?\s{0,8}[:=]\s{0,8}["']?)[^\s"'&,;]{4,1024}/gi,
+  /((?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|account[_-]?key|access[_-]?key|private[_-]?key|shared[_-]?access[_-]?(?:key|signature))["']?\s{0,8}[:=]\s{0,8}["']?)[^\s"'&,;]{4,1024}/gi,
 ]
 const begin = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/
 const end = /-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/
+/** what may be one of the above in base64 */
+const encoded = /[A-Za-z0-9+/]{24,8192}={0,2}/g
 
 /** A redactor for one stream. Its output does not depend on how the stream was cut. */
-export function createRedactor(): {push(bytes: Uint8Array): Buffer; end(): Buffer} {
+export function createRedactor(rules: RedactRules | null = null): {push(bytes: Uint8Array): Buffer; end(): Buffer; count(): number} {
+  let count = 0
+  const masked = () => {
+    count++
+  }
+  const masks: Mask[] = [
+    ...(rules?.fields.length ? [maskFields(rules.fields, masked)] : []),
+    ...(rules?.columns ? [maskColumns(rules.columns, masked)] : []),
+    findSecrets(rules?.patterns ?? [], masked),
+    maskSecretDocuments(masked),
+  ]
+  return {
+    push: bytes =>
+      Buffer.from(
+        masks.reduce((text, mask) => mask.push(text), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')),
+        'latin1',
+      ),
+    // what one of them had held back still goes through those after it
+    end: () =>
+      Buffer.from(
+        masks.reduce((text, mask) => (text === '' ? '' : mask.push(text)) + mask.end(), ''),
+        'latin1',
+      ),
+    count: () => count,
+  }
+}
+
+/** Secrets of known forms, keys in PEM, and what matches a pattern. */
+function findSecrets(patterns: readonly string[], masked: () => void): Mask {
   let held = ''
   let inKey = false
 
-  const take = (last: boolean): Buffer => {
+  const take = (last: boolean): string => {
     let out = ''
     for (;;) {
       if (inKey) {
@@ -48,6 +83,7 @@ export function createRedactor(): {push(bytes: Uint8Array): Buffer; end(): Buffe
       const key = begin.exec(held)
       if (key) {
         out += clean(held.slice(0, key.index)) + mark
+        masked()
         held = held.slice(key.index + key[0].length)
         inKey = true
         continue
@@ -57,16 +93,58 @@ export function createRedactor(): {push(bytes: Uint8Array): Buffer; end(): Buffe
       held = held.slice(ready)
       break
     }
-    return Buffer.from(out, 'latin1')
+    return out
   }
-
+  const clean = (text: string): string => {
+    if (text === '') return text
+    let out = text
+    for (const form of forms) {
+      out = out.replace(form, (_match, kept: unknown) => {
+        masked()
+        return `${typeof kept === 'string' ? kept : ''}${mark}`
+      })
+    }
+    out = out.replace(encoded, word => {
+      if (!holdsSecret(Buffer.from(word, 'base64').toString('latin1'))) return word
+      masked()
+      return mark
+    })
+    for (const pattern of patterns) out = cleanPattern(pattern, out, masked)
+    return out
+  }
   return {
-    push(bytes) {
-      held += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+    push(text) {
+      held += text
       return take(false)
     },
     end: () => take(true),
   }
+}
+
+function holdsSecret(text: string): boolean {
+  return begin.test(text) || forms.some(form => text.search(form) !== -1)
+}
+
+/** What matches a pattern, line by line; patterns speak of characters, output is bytes. */
+function cleanPattern(pattern: string, text: string, masked: () => void): string {
+  return text
+    .split('\n')
+    .map(line => {
+      const readable = Buffer.from(line, 'latin1').toString('utf8')
+      // what is no text is matched byte by byte
+      const isText = Buffer.from(readable, 'utf8').toString('latin1') === line
+      const searched = isText ? readable : line
+      let out = ''
+      let at = 0
+      for (const {from, to} of findMatches(pattern, searched)) {
+        out += searched.slice(at, from) + mark
+        at = to
+        masked()
+      }
+      out += searched.slice(at)
+      return isText ? Buffer.from(out, 'utf8').toString('latin1') : out
+    })
+    .join('\n')
 }
 
 /** Up to where text may go out: whole lines; of a line without an end all but its last {@link heldBytes}, cut between words. */
@@ -78,23 +156,25 @@ function border(text: string): number {
   return Math.max(line, space > line ? space : most)
 }
 
-function clean(text: string): string {
-  let out = text
-  for (const form of forms) out = out.replace(form, (_match, kept: unknown) => `${typeof kept === 'string' ? kept : ''}${mark}`)
-  return out
+/** A channel whose outputs are redacted. */
+export interface RedactedChannel extends Channel {
+  /** how often something was taken out so far */
+  count(): number
 }
 
-/** The channel with both its outputs redacted. */
-export function redacted(channel: Channel): Channel {
-  const through = (source: NodeJS.ReadableStream): Transform => {
-    const redactor = createRedactor()
-    return source.pipe(
+/** The channel with both its outputs redacted; fields and columns are a matter of stdout. */
+export function redacted(channel: Channel, rules: RedactRules | null = null): RedactedChannel {
+  const [onStdout, onStderr] = [createRedactor(rules), createRedactor(rules && {...rules, fields: [], columns: null})]
+  const through = (source: NodeJS.ReadableStream, redactor: typeof onStdout): Transform =>
+    source.pipe(
       new Transform({
         transform: (chunk: Uint8Array, _encoding, done: TransformCallback) => done(null, redactor.push(chunk)),
         flush: done => done(null, redactor.end()),
       }),
     )
-  }
-  const [stdout, stderr] = [through(channel.stdout), through(channel.stderr)]
-  return Object.create(channel, {stdout: {value: stdout}, stderr: {value: stderr}}) as Channel
+  return Object.create(channel, {
+    stdout: {value: through(channel.stdout, onStdout)},
+    stderr: {value: through(channel.stderr, onStderr)},
+    count: {value: () => onStdout.count() + onStderr.count()},
+  }) as RedactedChannel
 }

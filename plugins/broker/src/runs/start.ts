@@ -15,10 +15,11 @@ import type {LiveSet} from '../streams/live-set.ts'
 import {countStart, inLine, isCounted} from './limits.ts'
 import {releasing} from './locks.ts'
 import {reserveOutput, settleOutput} from './output-budget.ts'
-import {reach} from './program.ts'
+import {namedPaths, reach} from './program.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import {putRun, type RunRecord} from './record.ts'
-import {redacted} from './redact.ts'
+import {type RedactedChannel, redacted} from './redact.ts'
+import {keepDays} from './retention.ts'
 
 /** most of a run's output that is kept, whatever it may put out */
 const maxStoredBytes = 10 * 1024 * 1024
@@ -97,6 +98,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     outputChunks: 0,
     truncated: false,
     limit: null,
+    keepDays: keepDays(parts.config.retentionDays, tool.retentionDays, plan.class),
   }
   let maxOutputBytes = tool.limits.outputBytes
   // opened while the start is written
@@ -159,6 +161,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
   }
 
   let channel: Channel
+  let redactions: RedactedChannel | undefined
   const recorder = await recording
   try {
     if (tool.retention !== 'none' && !recorder)
@@ -174,11 +177,14 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
         limits: tool.limits,
         stdin: takesStdin(plan),
         ...(tool.runAs === null ? {} : {runAs: tool.runAs}),
+        ...(tool.needs === null ? {} : {needs: tool.needs}),
+        ...(tool.workdir === null ? {} : {cwd: tool.workdir}),
+        paths: plan.resource.kind === 'command' ? namedPaths(parts.bundle().catalog, tool, plan.resource.structure) : [],
       },
       {id, principal: person(caller), credential: {}},
       set.stopping,
     )
-    if (tool.retention === 'redacted') channel = redacted(channel)
+    if (tool.retention === 'redacted' || tool.redact !== null) channel = redactions = redacted(channel, tool.redact)
   } catch (error) {
     await recorder?.close().catch(() => {})
     await endRun(
@@ -229,6 +235,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
       chunks,
       truncated: lost || (recorder?.truncated() ?? false),
       limit,
+      redactions: redactions?.count() ?? 0,
     }).finally(() => clearTimeout(patience))
     const receipt = await makeReceipt(parts, done, at)
     live.finish(await frameOf(exit), receipt)
@@ -258,6 +265,8 @@ export interface Ending {
   chunks: {sha256: string}[]
   truncated: boolean
   limit: string | null
+  /** how often something was taken out of the output */
+  redactions?: number
 }
 
 /** Writes the end record, gives the lock back, settles the request: one change, tried until it holds. */
@@ -282,6 +291,7 @@ export async function endRun(
       outputChunks: ending.chunks.length,
       truncated: ending.truncated,
       limit: ending.limit,
+      ...(ending.redactions ? {redactions: ending.redactions} : {}),
     }
     const put: Put[] = [putRun(run, stored.version)]
     const request = await parts.store.find<RequestRecord>('request', run.request)
@@ -315,6 +325,7 @@ export async function endRun(
               stdout: run.stdout,
               stderr: run.stderr,
               truncated: run.truncated,
+              ...(ending.redactions ? {redactions: ending.redactions} : {}),
               // each chunk holds the hash of the one before it: the last stands for all
               output: {chunks: ending.chunks.length, last: ending.chunks.at(-1)?.sha256 ?? null},
               durationMs: Math.max(0, now.getTime() - Date.parse(run.startedAt)),

@@ -71,15 +71,18 @@ export function samplePattern(pattern: string, pick: (count: number) => number):
 
 const compiled = new Map<string, Machine>()
 
+function machineOf(pattern: string): Machine {
+  const known = compiled.get(pattern)
+  if (known) return known
+  const machine = compilePattern(pattern)
+  if (compiled.size >= 2048) compiled.clear()
+  compiled.set(pattern, machine)
+  return machine
+}
+
 /** Does the whole value match? Throws on a pattern that {@link findPatternFault} finds fault with. Linear in the value's length. */
 export function matchesPattern(pattern: string, value: string): boolean {
-  let machine = compiled.get(pattern)
-  if (!machine) {
-    machine = compilePattern(pattern)
-    if (compiled.size >= 2048) compiled.clear()
-    compiled.set(pattern, machine)
-  }
-  const {states, start} = machine
+  const {states, start} = machineOf(pattern)
   const marks = new Int32Array(states.length).fill(-1)
   let step = 0
   let current: number[] = []
@@ -106,6 +109,46 @@ export function matchesPattern(pattern: string, value: string): boolean {
     current = following
   }
   return current.some(index => states[index] === 'end')
+}
+
+/**
+ * Where the pattern matches inside a text, in order; what overlaps is one stretch. Linear in the text's length.
+ * Throws on a pattern that {@link findPatternFault} finds fault with.
+ */
+export function findMatches(pattern: string, text: string): {from: number; to: number}[] {
+  const {states, start} = machineOf(pattern)
+  const found: {from: number; to: number}[] = []
+  // for each state that is reached, the earliest beginning of a match that may end there
+  let current = new Map<number, number>()
+  const reach = (index: number, from: number, into: Map<number, number>): void => {
+    const stack = [index]
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      const known = into.get(at)
+      if (known !== undefined && known <= from) continue
+      into.set(at, from)
+      const state = states[at] as State
+      if (state !== 'end' && 'split' in state) stack.push(...state.split)
+    }
+  }
+  let at = 0
+  for (const character of text) {
+    reach(start, at, current)
+    const point = character.codePointAt(0) as number
+    at += character.length
+    const following = new Map<number, number>()
+    let earliest = Number.POSITIVE_INFINITY
+    for (const [index, from] of current) {
+      const state = states[index] as State
+      if (state === 'end' || !('ranges' in state) || !inRanges(state.ranges, point)) continue
+      reach(state.next, from, following)
+    }
+    for (const [index, from] of following) if (states[index] === 'end') earliest = Math.min(earliest, from)
+    current = following
+    if (earliest === Number.POSITIVE_INFINITY) continue
+    while ((found.at(-1)?.to ?? -1) > earliest) earliest = Math.min(earliest, (found.pop() as {from: number}).from)
+    found.push({from: earliest, to: at})
+  }
+  return found
 }
 
 function inRanges(ranges: Ranges, point: number): boolean {
