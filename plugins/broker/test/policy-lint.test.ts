@@ -233,7 +233,7 @@ test('TM-J3: what reads personal data is asked for, and two people approve', asy
 
 describe('TM-D2: an override', () => {
   const open = rule('permit (principal, action == Action::"run", resource is unit::status);')
-  const entry = (changes: Record<string, string> = {}) =>
+  const entry = (changes: Record<string, string | undefined> = {}) =>
     `- ${JSON.stringify({lint: 'open-principal', at: 'global/x.cedar#x', reason: 'the status page is public', by: 'bob', until: '2026-06-30', ...changes})}\n`
   const judge = async (onFinished: OnFinished, overrides: string, more: Partial<BundleChecks> = {}) => {
     const {options} = writeFolder(onFinished, {...sound, ...open, 'policy/overrides.yaml': overrides})

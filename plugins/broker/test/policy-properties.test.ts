@@ -103,7 +103,7 @@ test('TM-L5: property: nothing that was asked before, of this bundle or another,
     unit: fc.constantFrom('x', 'y', 'z', 'x|y', 'x","y', 'xy'),
     target: fc.constantFrom('local', 'web-1', 'pay-1'),
     person: fc.constantFrom('alice', 'alice|engineers', 'alice","engineers'),
-    groups: fc.constantFrom([], ['engineers'], ['engineers', 'x'], ['engineers|x'], ['engineers","x']),
+    groups: fc.constantFrom<string[]>([], ['engineers'], ['engineers', 'x'], ['engineers|x'], ['engineers","x']),
   })
   type Asked = typeof asked extends fc.Arbitrary<infer T> ? T : never
   const decide = (bundle: Bundle, {unit, target, person, groups}: Asked) => {

@@ -236,8 +236,9 @@ test('TM-G1: a start with a broken, unsigned or missing bundle takes the last go
   put(await sign(5, 'ops', 'sec'))
   ;(await follow(onTestFinished, made)).watched.close()
 
-  for (const spoil of [() => put('{'), async () => put(await sign(6, 'ops')), () => rmSync(file)]) {
-    await spoil()
+  const unsigned = await sign(6, 'ops')
+  for (const spoil of [() => put('{'), () => put(unsigned), () => rmSync(file)]) {
+    spoil()
     const {watched, refusals} = await follow(onTestFinished, made)
     expect(watched.current().signed?.version).toBe(5)
     expect(refusals).toHaveLength(1)
