@@ -7,7 +7,7 @@ import {showArgument, showArgv, showLine, showName} from '@prod/sdk/text'
 /** What stands on the screen, and the digest of the bytes that it was made from. */
 export function showDocument(text: string): {lines: string[]; digest: string; document: ApprovalDocument} {
   const document = JSON.parse(text) as ApprovalDocument
-  const {argv, program, env, stdin, role, targets, limits} = document
+  const {argv, program, env, stdin, role, targets, limits, rollout} = document
   const where = targets.map(target => `${showName(target.name)} (${showName(target.environment)}, ${showName(target.address)})`)
   const count = targets.length > 1 ? ` on ${targets.length} targets` : ''
   const field = (name: string, value: string | null | undefined) =>
@@ -19,6 +19,8 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
     ),
     ...(argv ? argv.map((argument, index) => `  argument ${index}: ${showArgument(argument)}`) : []),
     ...(where.length > 0 ? where.map(one => `where:        ${one}`) : []),
+    ...field('targets', rollout ? rolloutWords(rollout, targets.length) : null),
+    ...field('chosen by', rollout ? rollout.on.join(' · ') : null),
     ...field('program', program ? `${program.path} sha256:${program.sha256 ?? 'not known'}` : null),
     ...(document.behind ?? []).map(
       ({tool, argv: inner, program: {path, sha256}}) =>
@@ -42,4 +44,10 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
     ...field('digest', sha256(text)),
   ]
   return {lines, digest: sha256(text), document}
+}
+
+/** How it goes from target to target. */
+function rolloutWords({batch, pauseSeconds, stopOnError}: NonNullable<ApprovalDocument['rollout']>, count: number): string {
+  const pause = pauseSeconds > 0 ? `, ${showDuration(pauseSeconds)} between` : ''
+  return `${count}, ${batch} at a time${pause}, ${stopOnError ? 'until one fails' : 'whatever fails'}`
 }

@@ -8,7 +8,9 @@ import type {Broker, Session} from '@prod/sdk/session'
 import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
 import type {EndPayload, FirstMessage, ServerMessage} from '@prod/sdk/wire'
 import {clientInfo} from './client-info.ts'
+import {Many, type ManyOutcome} from './many.ts'
 import {type Outlet, openOutlet} from './outlet.ts'
+import {openPrefixed} from './prefixed.ts'
 import {checkReceipt, openEnd, type Pins, readyChecks} from './proof.ts'
 
 /** How long a cut link is tried to be taken up again: as long as the broker keeps the run. */
@@ -23,6 +25,8 @@ export interface RunOptions {
   raw: boolean
   /** hands over what Ctrl-C does from now on */
   onInterrupt(act: ((times: number) => void) | undefined): void
+  /** of one target among many: its name, and where its output goes */
+  among?: {target: string; outlets: {stdout: Outlet; stderr: Outlet}}
 }
 
 /** What came of a run. `status` is what our own process exits with. */
@@ -43,8 +47,13 @@ export interface Pending {
   pending: string
 }
 
+/** A run on many targets is over. */
+export interface OnMany {
+  many: ManyOutcome<RunOutcome>
+}
+
 /** Serves one run to its end. Throws what became of the request, LINK_LOST → OUTCOME_UNKNOWN when the link does not come back. */
-export async function followRun(options: RunOptions): Promise<RunOutcome | Pending> {
+export async function followRun(options: RunOptions): Promise<RunOutcome | Pending | OnMany> {
   const run = new TerminalEnd(options)
   try {
     return await run.follow()
@@ -65,16 +74,18 @@ class TerminalEnd {
   #sawAll = true
   #interrupted = 0
   #stdinOn = false
+  #many: Many<RunOutcome> | undefined
+  #manyOver = false
 
   constructor(options: RunOptions) {
     this.#options = options
-    this.#outlets = {
+    this.#outlets = options.among?.outlets ?? {
       stdout: openOutlet('stdout', {keep: options.json, raw: options.raw}),
       stderr: openOutlet('stderr', {keep: options.json, raw: options.raw}),
     }
   }
 
-  async follow(): Promise<RunOutcome | Pending> {
+  async follow(): Promise<RunOutcome | Pending | OnMany> {
     const {broker, session, first, onInterrupt} = this.#options
     onInterrupt(times => this.#interrupt(times))
     let lost: LinkLost | undefined
@@ -86,6 +97,7 @@ class TerminalEnd {
         if (this.#interrupted > 0) this.#passInterrupt()
         const pending = await this.#read(next)
         if (pending !== undefined) return {pending}
+        if (this.#many) return {many: await this.#many.finish()}
         return await this.#finish()
       } catch (error) {
         if (!(error instanceof LinkLost)) {
@@ -98,6 +110,7 @@ class TerminalEnd {
           throw error
         }
         if (this.#end) return await this.#finish()
+        if (this.#many && this.#manyOver) return {many: await this.#many.finish()}
         lost = error
       }
     }
@@ -106,6 +119,7 @@ class TerminalEnd {
   close(): void {
     this.#options.onInterrupt(undefined)
     this.#spinner?.stop()
+    this.#many?.close()
     this.#connection?.close()
     if (this.#stdinOn) process.stdin.destroy()
   }
@@ -123,7 +137,7 @@ class TerminalEnd {
         id === undefined ? ['what became of it is unknown', 'prod request ls --mine'] : [`${id} waits`, `prod attach ${id} < FILE`]
       throw new ProdError('OUTCOME_UNKNOWN', `the connection was lost, and with it the stdin that was read; ${what}`, next, {cause: lost})
     }
-    say(`connection lost; taking up ${id ?? 'the request'} again`)
+    this.#say(`connection lost; taking up ${id ?? 'the request'} again`)
     const until = Date.now() + comeBackMilliseconds
     for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
       try {
@@ -168,7 +182,7 @@ class TerminalEnd {
       } else if (event.type === 'message') {
         const pending = this.#take(event.message, connection)
         if (pending !== undefined) return pending
-        if (event.message.type === 'receipt') return undefined
+        if (event.message.type === 'receipt' || this.#manyOver) return undefined
       }
     }
     if (!this.#end) throw new LinkLost({...connection.written}, {read: 0, pending: [], ended: false}, 'closed before the end')
@@ -198,7 +212,10 @@ class TerminalEnd {
       case 'pending':
         return message.request
       case 'notice':
-        say(message.text)
+        this.#say(message.text)
+        break
+      case 'rollout':
+        this.#takeMany(message)
         break
       case 'receipt':
         this.#receipt = message.receipt
@@ -208,6 +225,36 @@ class TerminalEnd {
         break // of shells and followers
     }
     return undefined
+  }
+
+  #takeMany(message: ServerMessage & {type: 'rollout'}): void {
+    this.#spinner?.stop()
+    this.#spinner = undefined
+    this.#request = message.request
+    const {json, raw, onInterrupt: _, ...rest} = this.#options
+    this.#many ??= new Many<RunOutcome>(
+      async (target, run, progress) => {
+        const outlet = (name: 'stdout' | 'stderr') =>
+          json ? openOutlet(name, {keep: true, raw}) : openPrefixed(name, target, {raw, progress})
+        const outcome = await followRun({
+          ...rest,
+          json,
+          raw,
+          first: {type: 'attach', id: run, have: {stdout: 0, stderr: 0}, client: clientInfo()},
+          onInterrupt() {},
+          among: {target, outlets: {stdout: outlet('stdout'), stderr: outlet('stderr')}},
+        })
+        if (!('exit' in outcome)) throw new ProdError('OUTCOME_UNKNOWN', `${run} is no run`, `prod attach ${run}`)
+        return outcome
+      },
+      {quiet: json},
+    )
+    this.#many.take(message)
+    if (message.over) this.#manyOver = true
+  }
+
+  #say(text: string): void {
+    say(this.#options.among ? `${this.#options.among.target}: ${text}` : text)
   }
 
   #wait(message: ServerMessage & {type: 'waiting'}): void {

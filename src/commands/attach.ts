@@ -9,7 +9,7 @@ import {openStreams} from '../channel/login.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
 import {followShell, sayEnded} from '../channel/shell.ts'
 import {ownSize} from '../channel/terminal.ts'
-import {showOutcome} from './exec.ts'
+import {receiptsOf, showMany, showOutcome} from './exec.ts'
 
 /** Takes up a run, a session or an approved request again. */
 export default class Attach extends ProdCommand {
@@ -46,6 +46,11 @@ export default class Attach extends ProdCommand {
       onInterrupt,
     })
     if ('pending' in outcome) return {request: outcome.pending}
+    if ('many' in outcome) {
+      if (flags.receipt !== undefined) writeReceipt(flags.receipt, receiptsOf(outcome))
+      this.endWith(outcome.many.status)
+      return showMany(outcome)
+    }
     if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
     this.endWith(outcome.status)
     const shown = showOutcome(outcome)

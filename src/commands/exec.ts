@@ -4,10 +4,10 @@ import type {Exit, Receipt} from '@prod/sdk'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseMoment} from '@prod/sdk/cli/durations'
 import {say} from '@prod/sdk/cli/output'
-import {ProdError} from '@prod/sdk/errors'
+import {type ErrorDescription, ProdError} from '@prod/sdk/errors'
 import {pickTool} from '../catalog/pick.ts'
 import {clientInfo} from '../channel/client-info.ts'
-import {followRun, type RunOutcome} from '../channel/exec.ts'
+import {followRun, type OnMany, type RunOutcome} from '../channel/exec.ts'
 import {newKey} from '../channel/key.ts'
 import {openStreams} from '../channel/login.ts'
 import {takeReason} from '../channel/reason.ts'
@@ -26,20 +26,23 @@ interface ExecResult {
   receipt: Receipt | null
 }
 
+/** One target of a run on many, as `exec --json` prints it: what a run prints, or why there was none. */
+export type TargetResult = {target: string; environment: string; state: string; error: ErrorDescription | null} & Partial<ExecResult>
+
 /** Runs a tool through the broker; exits with the tool's own status. */
 export default class Exec extends ProdCommand {
   static override summary = 'run a tool in production through the broker'
   static override description =
     'Our options stop at TOOL: all after it is the tool’s. Waits for approval where policy asks for it. Exits with the tool’s own status; 240-249 are prod’s (docs/errors.md).'
   static override strict = false
-  static override usage = 'exec [--reason R] [--on TARGET] [--wait|--nowait] TOOL [ARGS…]'
+  static override usage = 'exec [--reason R] [--on TARGET…] [--wait|--nowait] TOOL [ARGS…]'
   static override flags = {
     reason: Flags.string({
       char: 'r',
       description: 'why; approvers and the log see it. - takes the last one (20 minutes at most, read-only commands)',
     }),
     on: Flags.string({
-      description: 'the target, where the tool runs on several',
+      description: 'the target; several times, label=value[,label=value…] or all: on many targets, as the tool allows',
       helpValue: 'TARGET',
       multiple: true,
       multipleNonGreedy: true,
@@ -54,10 +57,11 @@ export default class Exec extends ProdCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> --reason "look at the disk alert" df -h',
     '<%= config.bin %> <%= command.id %> -r "payments time out, INC-1234" web restart',
+    '<%= config.bin %> <%= command.id %> -r "restart after the update" --on environment=staging,rack=a web restart',
     '<%= config.bin %> <%= command.id %> --json -r "nightly check of the queue" web status',
   ]
 
-  async run(): Promise<ExecResult | {request: string}> {
+  async run(): Promise<ExecResult | {request: string} | TargetResult[]> {
     const {flags, argv} = await this.parse(Exec)
     let words = argv as string[]
     if (words.some(word => word.includes('\ufffd')))
@@ -91,18 +95,43 @@ export default class Exec extends ProdCommand {
       this.endWith(245)
       return {request: outcome.pending}
     }
+    if ('many' in outcome) {
+      if (flags.receipt !== undefined) writeReceipt(flags.receipt, receiptsOf(outcome))
+      this.endWith(outcome.many.status)
+      return showMany(outcome)
+    }
     if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
     this.endWith(outcome.status)
     return showOutcome(outcome)
   }
 }
 
+/** What `--json` prints of a run on many targets: one entry for each, whatever came of it. */
+export function showMany({many}: OnMany): TargetResult[] {
+  return many.targets.map(({target, environment, state, outcome, error}) => ({
+    ...(outcome ? resultOf(outcome) : {}),
+    target,
+    environment,
+    state,
+    error,
+  }))
+}
+
+/** The receipts of all targets that ran. */
+export function receiptsOf({many}: OnMany): Receipt[] {
+  return many.targets.flatMap(({outcome}) => outcome?.receipt ?? [])
+}
+
 /** Says what the person must know beyond the output, and gives what `--json` prints. */
 export function showOutcome(outcome: RunOutcome): ExecResult {
-  const {id, request, target, exit, endedBy, stdout, stderr, receipt} = outcome
+  const {id, exit, endedBy, receipt} = outcome
   if ('unknown' in exit) say(`the outcome of ${id} is unknown: ${exit.unknown}`)
   else if (endedBy !== null) say(`${id} was ended: ${endedBy}`)
   if (process.stderr.isTTY && receipt) say(`receipt: ${id}, entry ${receipt.log.index} of the log`)
+  return resultOf(outcome)
+}
+
+function resultOf({id, request, target, exit, endedBy, stdout, stderr, receipt}: RunOutcome): ExecResult {
   return {
     run: id,
     request,
