@@ -53,16 +53,23 @@ function full(options: Grammar['options']): Options {
 function afterPath(grammar: Grammar, command: CommandGrammar, argv: readonly string[]): [number, State][] {
   const own = full(grammar.options)
   const walk = (at: number, left: readonly string[], state: State): [number, State][] => {
-    if (left.length === 0) return [[at, state]]
     const word = argv[at]
-    if (word === undefined) return []
+    const longer = grammar.commands.some(
+      ({path}) => path.length > command.path.length && command.path.every((step, index) => path[index] === step),
+    )
+    const here: [number, State][] = left.length === 0 ? [[at, state]] : []
+    // the tool's own options stand after the last word too where a further one could follow
+    if (word === undefined || (left.length === 0 && !longer)) return here
     const following = grammar.commands.filter(one => one.path.length > 0).map(one => one.path[command.path.length - left.length])
     if (word === left[0]) return walk(at + 1, left.slice(1), state)
     if (following.includes(word) && samePath(grammar, command, left.length, word)) return []
-    return readings(own, grammar.bundles === true, argv, at).flatMap(reading => {
-      const next = give(own, state, reading)
-      return next ? walk(at + reading.words, left, {...next, more: undefined}) : []
-    })
+    return [
+      ...here,
+      ...readings(own, grammar.bundles === true, argv, at).flatMap(reading => {
+        const next = give(own, state, reading)
+        return next ? walk(at + reading.words, left, {...next, more: undefined}) : []
+      }),
+    ]
   }
   return walk(1, command.path, start)
 }
