@@ -77,12 +77,11 @@ export const shows: readonly RegExp[] = [
   `(?:table status|open tables|triggers|full triggers|events)${from}?`,
   'databases|schemas|plugins|privileges|profiles|warnings|errors|authors|contributors|engines|storage engines',
   'count \\( \\* \\) (?:warnings|errors)',
-  'character set|charset|collation|procedure status|function status|package status|package body status',
+  'character set|charset|collation|procedure status|function status',
   `create (?:table|view|procedure|function|trigger|event|sequence|package)${name}(?: \\.${name})?`,
   `create (?:database|schema)(?: if not exists)?${name}`,
   'engine ` (?:status|mutex|logs)',
   'grants(?: for current_user(?: \\( \\))?)?',
   'master status|binary log status|binary logs|master logs|slave hosts|replicas|binlog status|all slaves status|all replicas status',
   "(?:slave|replica)(?: ')? status(?: for channel ')?",
-  'explain for `|index_statistics|table_statistics|user_statistics|client_statistics|locales',
 ].map(form => new RegExp(`^(?:${form})$`))

@@ -55,6 +55,8 @@ function readWord(statement: string, at: number, sign: string, escapes: boolean)
     return {word: {kind: 'number', text: found}, end: at + found.length}
   if (/[0-9]/.test(sign)) refuse('a name that begins with a digit')
   const [name] = /^[\w$\x80-\uffff]+/.exec(statement.slice(at)) ?? []
+  // the client takes it for its own command, in the middle of a line too
+  if (name && /^delimiter$/i.test(name)) refuse('DELIMITER is a command of the client')
   if (name) return {word: {kind: 'word', text: name.toLowerCase()}, end: at + name.length}
   const [variable] = /^@@?[A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)*/.exec(statement.slice(at)) ?? []
   if (variable) return {word: {kind: 'variable', text: variable.toLowerCase()}, end: at + variable.length}

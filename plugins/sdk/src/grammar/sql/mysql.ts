@@ -310,17 +310,15 @@ class Statement extends MysqlExpressions {
       ({kind, text}, index) => index > this.at && kind === 'word' && ['like', 'where', 'limit'].includes(text),
     )
     const head = this.words.slice(this.at, end < 0 ? undefined : end)
-    const form = (plain: boolean): string =>
-      head
-        .map(({kind, text}, index) =>
-          kind === 'string'
-            ? "'"
-            : kind === 'quoted' || (kind === 'word' && !plain && nameFollows.includes(head[index - 1]?.text ?? '') && !reserved.has(text))
-              ? '`'
-              : text,
-        )
-        .join(' ')
-    const known = shows.some(shown => shown.test(form(false)) || shown.test(form(true)))
+    const creates = head[0]?.text === 'create'
+    const form = head
+      .map(({kind, text}, index) => {
+        const before = head[index - 1]?.text ?? ''
+        const follows = nameFollows.includes(before) || (creates && created.includes(before)) || (index === 1 && before === 'engine')
+        return kind === 'string' ? "'" : kind === 'quoted' || (kind === 'word' && follows && !reserved.has(text)) ? '`' : text
+      })
+      .join(' ')
+    const known = shows.some(shown => shown.test(form))
     if (!known) refuse('this SHOW is not allowed')
     const names = head.map(({text}) => text)
     if (names.includes('create') && names.includes('mysql')) refuse('the database mysql may hold secrets')
@@ -332,20 +330,6 @@ class Statement extends MysqlExpressions {
   }
 }
 
-/** After these words of SHOW stands a name. */
-const nameFollows = [
-  'from',
-  'in',
-  '.',
-  'table',
-  'view',
-  'procedure',
-  'function',
-  'trigger',
-  'event',
-  'database',
-  'schema',
-  'exists',
-  'engine',
-  'sequence',
-]
+/** After these words of SHOW stands a name; after the others only in SHOW CREATE. */
+const nameFollows = ['from', 'in', '.', 'exists']
+const created = ['table', 'view', 'procedure', 'function', 'trigger', 'event', 'database', 'schema', 'sequence', 'package']

@@ -40,9 +40,9 @@ const types = new Set(
 /** The functions that only compute, or only tell what anybody may see. */
 const functions = new Set(
   `abs changes char coalesce concat concat_ws format glob hex if ifnull iif instr last_insert_rowid length like likelihood likely lower
-  ltrim max min nullif octet_length printf quote random regexp regexpi replace round rtrim sign soundex sqlite_compileoption_get
+  ltrim max min nullif octet_length printf quote random randomblob regexp regexpi replace round rtrim sign soundex sqlite_compileoption_get
   sqlite_compileoption_used sqlite_source_id sqlite_version substr substring total_changes trim typeof unhex unicode unistr
-  unistr_quote unlikely upper date time datetime julianday unixepoch strftime timediff current_date current_time current_timestamp avg
+  unistr_quote unlikely upper zeroblob date time datetime julianday unixepoch strftime timediff current_date current_time current_timestamp avg
   count group_concat string_agg sum total median percentile percentile_cont percentile_disc row_number rank dense_rank percent_rank
   cume_dist ntile lag lead first_value last_value nth_value acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp
   floor ln log log10 log2 mod pi pow power radians sin sinh sqrt tan tanh trunc json jsonb json_array jsonb_array json_array_length
@@ -61,9 +61,9 @@ const tables = new Set(
   pragma_application_id pragma_schema_version`.split(/\s+/),
 )
 
-/** Tables that the program brings along: they read files, pages or statements. `generate_series` without bounds does not end. */
+/** Tables that the program may bring along: they read files or pages. `generate_series` without bounds does not end. */
 const refusedTables =
-  /^(?:pragma_|fsdir$|zipfile|sqlite_dbpage$|sqlite_dbdata$|sqlite_dbptr$|sqlite_stmt$|sqlite_memstat$|dbstat$|completion$|bytecode$|tables_used$|stmt$|wholenumber$|generate_series$|csv|lsm|unionvtab|swarmvtab|carray|vfsstat|prefixes$|fts[345]|templatevtab|explain$|amatch|closure|spellfix|base_vtab)/
+  /^(?:pragma_.*|fsdir|zipfile|sqlite_db(?:page|data|ptr|hash)|sqlite_stmt|sqlite_memstat|dbstat|completion|csv|vfsstat|wholenumber|generate_series)$/
 
 function walk(value: unknown, rule: StatementRule): void {
   if (Array.isArray(value)) for (const item of value) walk(item, rule)
@@ -79,6 +79,10 @@ const nameOf = (node: unknown): string => String((node as Node).name ?? (node as
 function checkCall(node: Node, {functions: more}: StatementRule): void {
   const name = nameOf(node.name)
   if (!functions.has(name) && !more.includes(name)) refuse(`the function ${name} is not allowed`)
+  if (['randomblob', 'zeroblob'].includes(name)) {
+    const [length] = (node.args ?? []) as Node[]
+    if (length?.type !== 'NumericLiteral' || !(Number(length.value) <= manyRows)) refuse(`${name} may make too much`)
+  }
   if (!['printf', 'format'].includes(name)) return
   const [form] = (node.args ?? []) as Node[]
   if (form?.type !== 'StringLiteral' || /\*|\d{4,}/.test(String(form.value))) refuse(`${name} may make too much`)

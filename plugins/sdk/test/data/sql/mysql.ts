@@ -135,6 +135,8 @@ select trx_id, trx_started from information_schema.innodb_trx
 select name from mysql.time_zone_name
 show tables like '%order%'
 show tables in app
+show table status from app like 'orders'
+show engine innodb mutex
 SHOW TABLES FROM ´app´
 show full tables where table_type = 'VIEW'
 show create view v
@@ -213,6 +215,8 @@ pager sh -c id
 edit
 delimiter //
 delimiter //⏎select 1//
+select 1 as delimiter ,⏎2, shutdown
+select delimiter from t
 connect db evil
 status
 /* x */ system id

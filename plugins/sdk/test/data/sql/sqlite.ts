@@ -55,7 +55,8 @@ select 1 where 'attach' <> 'x'
 select count(*) "drop table" from t
 select lag(a) over (order by b), ntile(4) over (order by c groups between 1 preceding and 2 following exclude ties) from t
 select snippet(docs), bm25(docs) from docs where docs match 'hello'
-select string_agg(name, ',' order by name) from t`
+select string_agg(name, ',' order by name) from t
+select lower(hex(randomblob(16)))`
   .trim()
   .split('\n')
 
@@ -115,6 +116,7 @@ select sha3_query('delete from t')
 select optimize(docs) from docs
 select zeroblob(1000000000)
 select randomblob(1000000000)
+select randomblob(n) from t
 select printf('%1000000000d', 1)
 select printf('%.*c', 1000000000, 'x')
 select printf(f, 1) from t
