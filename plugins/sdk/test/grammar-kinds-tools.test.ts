@@ -27,6 +27,7 @@ test('TM-H1: a type of resources is any but Secrets, in each spelling that kubec
     'secret.v1',
     'secrets.v1.',
     'Secret.v1.core',
+    'SecretList',
     'pods/web',
     'pods,po',
     '',

@@ -8,7 +8,7 @@ export const kubernetesKinds: ValueKinds = {
     fields: [],
     samples: () => ['pods', 'deploy', 'nodes', 'svc'],
     cedar: 'String',
-    test: value => /^[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.?$/i.test(value) && !/^secrets?(?:\.|$)/i.test(value),
+    test: value => /^[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.?$/i.test(value) && !/^secret(?:s|lists?)?(?:\.|$)/i.test(value),
     describe: () => 'a type of resources such as pods, deploy or certificates.cert-manager.io, but never Secrets',
   },
 }
