@@ -137,6 +137,21 @@ test('TM-K3: explain --batch answers line by line, whatever the lines are', asyn
     expect(Object.keys(answer)).toEqual(expect.arrayContaining(['structure', 'decision', 'rules', 'approvals', 'approvers']))
 })
 
+test('TM-K3: TM-D4: where no folder is named and none is here, explain answers from the shipped library', async () => {
+  const lines = [
+    ['kubectl', 'get', 'pods', '-n', 'payments'],
+    ['kubectl', 'get', 'secrets'],
+  ].map(argv => JSON.stringify({principal: 'alice', groups: ['engineers'], argv}))
+  const {status, stdout} = await prod(['policy', 'explain', '--batch'], `${lines.join('\n')}\n`)
+  expect(status).toBe(0)
+  expect(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map(line => (JSON.parse(line) as {decision: string}).decision),
+  ).toEqual(['allow', 'deny'])
+})
+
 test('TM-G1: TM-P3: a bundle goes from folder to signature by commands alone, and diff ends with 1 when it allows more', async ({
   onTestFinished,
 }) => {

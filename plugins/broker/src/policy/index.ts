@@ -7,6 +7,7 @@ export {type Asked, type Change, compareBundles, findAsked, foldAsked, recordedD
 export {type ExplainQuestion, explain, explainArgv, type PolicyExplanation} from './explain.ts'
 export {explainLines} from './explain-lines.ts'
 export {explainInWords} from './explain-words.ts'
+export {shipped as libraryDir} from './library.ts'
 export type {Answer, Bundle, Question, Resource, UseDecision} from './policy.ts'
 export {buildBundle, makePolicyKey, signBundle} from './sign.ts'
 export {readSignedText, signersOf, writeSignedText} from './signed.ts'

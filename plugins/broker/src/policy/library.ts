@@ -5,7 +5,8 @@ import {fileURLToPath} from 'node:url'
 import {ProdError} from '@prod/sdk/errors'
 import {type Document, isMap, isSeq, parseDocument} from 'yaml'
 
-const shipped = fileURLToPath(new URL('../../library/', import.meta.url))
+/** The shipped definitions with their tests, and the rule that lets engineers look: a folder as any other. */
+export const shipped = fileURLToPath(new URL('../../library/', import.meta.url))
 /** Who may look, in the library's own rule and tests. */
 const everyone = 'engineers'
 

@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs'
 import {join} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {ProdCommand} from '@prod/sdk/cli/command'
@@ -16,7 +17,10 @@ With --batch it reads one {"principal", "groups", "argv", "target"?} a line and 
     'policy explain [--dir DIR] --batch',
   ]
   static override flags = {
-    dir: Flags.string({default: '.', helpValue: 'DIR', description: 'folder that holds catalog/ and policy/'}),
+    dir: Flags.string({
+      helpValue: 'DIR',
+      description: 'folder that holds catalog/ and policy/: this one, else the shipped library, where engineers may look',
+    }),
     as: Flags.string({helpValue: 'NAME', description: 'who would ask: a person id'}),
     groups: Flags.string({helpValue: 'A,B', default: '', description: 'groups of that person'}),
     on: Flags.string({helpValue: 'TARGET', description: 'where, for tools that run on several targets'}),
@@ -41,11 +45,13 @@ With --batch it reads one {"principal", "groups", "argv", "target"?} a line and 
         'prod policy explain --as alice --groups engineers TOOL',
       )
     }
-    const {BundleRefused, checkBundle, explain, explainInWords, explainLines} = await import('@prod/broker/policy')
+    const {BundleRefused, checkBundle, explain, explainInWords, explainLines, libraryDir} = await import('@prod/broker/policy')
+    const dir = flags.dir ?? (existsSync('catalog') ? '.' : libraryDir)
     const {bundle, findings} = await checkBundle({
-      catalogDir: join(flags.dir, 'catalog'),
-      policyDir: join(flags.dir, 'policy'),
+      catalogDir: join(dir, 'catalog'),
+      policyDir: join(dir, 'policy'),
       development: true,
+      untested: true,
     })
     if (!bundle) throw new BundleRefused(findings)
     for (const {file, line, message} of findings) this.say(`${file}:${line} ${message}`)
