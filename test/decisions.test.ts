@@ -3,11 +3,14 @@ import {completions} from '@prod/sdk/grammar/complete'
 import {describeCommand} from '@prod/sdk/grammar/describe'
 import {checkArgv, parse} from '@prod/sdk/grammar/parse'
 import {print} from '@prod/sdk/grammar/print'
+import fc from 'fast-check'
 import {beforeAll, expect, test} from 'vitest'
 import {checkBundle} from '../plugins/broker/src/policy/bundle.ts'
 import type {Bundle} from '../plugins/broker/src/policy/policy.ts'
 import {generateArgv, knownValues, seeded} from '../plugins/sdk/test/generate-argv.ts'
+import {grammar, steered, words} from '../plugins/sdk/test/random-grammar.ts'
 import {compareDecisions} from './fuzz/decide.ts'
+import {judgeArgv} from './fuzz/second-judge.ts'
 import {readAllowed} from './security/library.ts'
 
 const library = join(import.meta.dirname, '../plugins/broker/library')
@@ -26,6 +29,21 @@ test('TM-H1 TM-H2 TM-M3: over the shipped definitions the grammar decides as a s
   const {lines, allowed: fine, differences} = compareDecisions(bundle, allowed, 1500, 7)
   expect(differences).toEqual([])
   expect([lines, fine > 500, fine < 1400]).toEqual([1500, true, true])
+}, 60_000)
+
+test('TM-H1 TM-H2 TM-M3: over definitions made by chance, too, the grammar reads what a second judge reads, and nothing else', () => {
+  let taken = 0
+  fc.assert(
+    fc.property(grammar, fc.array(words, {minLength: 4, maxLength: 4}), (made, lines) => {
+      for (const line of lines.flatMap(one => [['tool', ...one], steered(made, one)])) {
+        const ours = parse(made, line).ok
+        if (ours) taken++
+        expect([line, judgeArgv(made, line, () => undefined).length > 0]).toEqual([line, ours])
+      }
+    }),
+    {numRuns: 1000},
+  )
+  expect(taken).toBeGreaterThan(500)
 }, 60_000)
 
 test('TM-M1 TM-H5: of every shipped tool, lines made by chance are read and printed again to the byte', () => {
