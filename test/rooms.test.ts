@@ -58,10 +58,23 @@ const table: Record<string, string[]> = {
     sdk,
     ...ports,
     ...features,
-    ...['stores', 'catalog', 'policy', 'identity-providers', 'http', 'identity', 'audit', 'outbox', 'metrics', 'dev', 'plugins'].map(
-      broker,
-    ),
+    ...[
+      'stores',
+      'catalog',
+      'policy',
+      'identity-providers',
+      'http',
+      'identity',
+      'audit',
+      'outbox',
+      'metrics',
+      'dev',
+      'plugins',
+      'clock',
+    ].map(broker),
   ],
+  // the time that it goes by
+  [broker('clock')]: [],
   // what loads packages that an operator pinned
   [broker('plugins')]: [sdk, ...ports],
   // a tool for the store's tables, while no broker runs: it loads a store and nothing of the server
