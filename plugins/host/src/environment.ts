@@ -1,3 +1,4 @@
+import {refusedVariables} from '@prod/sdk/environment'
 import {ProdError} from '@prod/sdk/errors'
 
 /** What every program on this machine gets (TM-H8), before its home: nothing of the broker's or the caller's own environment. */
@@ -13,19 +14,7 @@ export const fixedEnvironment: Readonly<Record<string, string>> = {
   LESSSECURE: '1',
 }
 
-/** Names that make a loader, an interpreter or a tool run, read or send something else; nobody may set them. */
-const refused = new RegExp(
-  `^(?:${[
-    'LD_.*|DYLD_.*|GLIBC_.*|MALLOC_.*|GCONV_PATH|RES_OPTIONS|HOSTALIASES|LOCALDOMAIN|NIS_PATH|GETCONF_DIR|LIBPATH',
-    'IFS|ENV|CDPATH|GLOBIGNORE|SHELLOPTS|BASH.*|PS0|PS4|PROMPT_COMMAND|HISTFILE|HISTCONTROL|FPATH|ZDOTDIR',
-    'PYTHON.*|PERL.*|RUBY.*|GEM_.*|NODE_.*|NPM_.*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|LUA_.*|PHP.*|GO(?:DEBUG|FLAGS|TRACEBACK)',
-    'GIT_.*|SSH_.*|AWS_.*|GOOGLE_.*|CLOUDSDK_.*|AZURE_.*|KUBE.*|PG.*|MYSQL_.*|DOCKER_.*|VAULT_.*',
-    '.*PAGER|.*EDITOR|VISUAL|BROWSER|LESS.*|MORE|TERMINFO.*|TERMCAP|LOCPATH|NLSPATH|TAR_OPTIONS|GZIP|MAKEFLAGS|CURL_.*|WGETRC|OPENSSL_.*',
-    '(?:https?|ftp|all|no|rsync)_proxy|SSLKEYLOGFILE|SSL_CERT_.*|TMPDIR|TMP|TEMP|SYSTEMD_.*|XDG_.*|DBUS_.*|NOTIFY_SOCKET|LISTEN_.*',
-    'PWD|OLDPWD|SHLVL|_|SHELL|USER|LOGNAME|UID|EUID|PPID|GROUPS|HOSTNAME|PROD_RUN',
-  ].join('|')})$`,
-  'i',
-)
+const refused = new RegExp(`^(?:${refusedVariables})$`, 'i')
 
 /** Names that only the broker's own fixed part may set: refused to a catalog, accepted in a {@link Use}. */
 const brokersOwn = new Set([...Object.keys(fixedEnvironment), 'HOME', 'TERM', 'PS1'])

@@ -1,5 +1,6 @@
 /** The forms of catalog and test files as JSON Schema, plain data. A tool's `commands` are judged by the grammar's own check. */
 
+import {refusedVariables} from '@prod/sdk/environment'
 import {commandLimitSchema, rolloutSchema, runLimitSchema} from '@prod/sdk/grammar/schema'
 
 /** Names of targets, services, roles, environments: lower case ASCII, so that each has one spelling (TM-L4). */
@@ -19,9 +20,8 @@ const place = {type: 'string', maxLength: 4096, pattern: '^(?:/(?!\\.{1,2}(?:/|$
 const places = {type: 'array', items: place, maxItems: 50, uniqueItems: true}
 const group = {type: 'string', minLength: 1, maxLength: 200}
 
-/** Variables that change what a program loads or runs are set by nobody, the catalog included (TM-H8). */
-const variables =
-  '^(?!LD_|DYLD_|(?:PATH|IFS|ENV|BASH_ENV|PS4|NODE_OPTIONS|PYTHONPATH|PYTHONSTARTUP|PERL5LIB|PERL5OPT|RUBYLIB|RUBYOPT|GCONV_PATH|LOCPATH|NLSPATH|TERMINFO|SSLKEYLOGFILE)$)[A-Z_][A-Z0-9_]{0,63}$'
+/** PATH and HOME are the broker's; what would load or run something else is set by nobody, the catalog included (TM-H8). */
+const variables = `^(?!(?:PATH|HOME|TERM|${refusedVariables})$)[A-Z_][A-Z0-9_]{0,63}$`
 
 /** `catalog/services/NAME.yaml` */
 export const serviceSchema = {
