@@ -1,5 +1,5 @@
 /** What went wrong between us and a broker, in the words of errors.ts: for calls and for streams alike. */
-import {codes, type ErrorCode, ProdError} from './errors.ts'
+import {codes, type ErrorCode, type ErrorDescription, ProdError} from './errors.ts'
 import type {Broker} from './session.ts'
 
 /** The failure a broker described: `{"error": {code, message, hint, correlation, position}}`. Anything else is told by its status. */
@@ -15,10 +15,11 @@ export function refusal(broker: Broker, status: number, body: string, date?: str
         )
       : new ProdError('INTERNAL', `${broker.url} answered ${status} in a way that no broker does`, 'prod doctor')
   }
-  const {code, message, hint, correlation, position} = described
+  const {code, message, hint, correlation, position, retryAfterSeconds} = described
   return new ProdError(code, message, clockHint(code, date) ?? hint ?? (codes[code].exit === 242 ? 'prod login' : undefined), {
     ...(correlation === undefined ? {} : {correlation}),
     ...(position === undefined ? {} : {position}),
+    ...(retryAfterSeconds === undefined ? {} : {retryAfterSeconds}),
   })
 }
 
@@ -44,7 +45,7 @@ export function isTokenRefused({code}: ProdError): boolean {
   return code === 'TOKEN_INVALID'
 }
 
-function parse(body: string): {code: ErrorCode; message: string; hint?: string; correlation?: string; position?: number} | undefined {
+function parse(body: string): ErrorDescription | undefined {
   let value: unknown
   try {
     value = JSON.parse(body)
@@ -53,13 +54,14 @@ function parse(body: string): {code: ErrorCode; message: string; hint?: string; 
   }
   const error = (value as {error?: Record<string, unknown>} | null)?.error
   if (typeof error?.message !== 'string') return undefined
-  const {code, message, hint, correlation, position} = error
+  const {code, message, hint, correlation, position, retryAfterSeconds} = error
   return {
     code: typeof code === 'string' && Object.hasOwn(codes, code) ? (code as ErrorCode) : 'INTERNAL',
     message,
     ...(typeof hint === 'string' ? {hint} : {}),
     ...(typeof correlation === 'string' ? {correlation} : {}),
     ...(typeof position === 'number' ? {position} : {}),
+    ...(typeof retryAfterSeconds === 'number' ? {retryAfterSeconds} : {}),
   }
 }
 

@@ -1,6 +1,7 @@
 /** A login begins: the broker exchanges the code, the provider's signature binds the person to the key. */
 import {createHash} from 'node:crypto'
 import type {Tokens} from '@prod/sdk/api'
+import {sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {bindingNonce} from '@prod/sdk/login-binding'
 import type {ProvedLogin} from '../identity-providers/identity-provider.ts'
@@ -10,9 +11,11 @@ import {rememberPerson} from './people.ts'
 import {checkProof, type ProvedKey} from './proofs.ts'
 import {seal} from './seal.ts'
 import {accessTokenSeconds, hashOf, issueAccessToken, issueRefreshToken} from './tokens.ts'
+import {countTry} from './tries.ts'
 
 const refusalsPerMinute = 20
 const maxAddresses = 10_000
+const triesPerCode = 10
 
 /** Where a call came from that nobody has proved yet. */
 export interface From {
@@ -30,6 +33,10 @@ export async function login(
 ): Promise<Tokens> {
   refuseFlood(parts, address)
   const key = await checkProof(parts, {method: 'POST', url, proof})
+  await countTry(parts, [
+    {key: ['code', sha256(code)], most: triesPerCode, seconds: 600, what: 'this code'},
+    {key: ['login key', key.thumbprint], most: triesPerCode, seconds: 60, what: 'a login with this key'},
+  ])
   let proved: ProvedLogin
   try {
     if (iss !== undefined && iss !== parts.identity.issuer)
@@ -37,7 +44,7 @@ export async function login(
     proved = await parts.identity.exchange({code, verifier, redirectUri, nonce: bindingNonce(key.thumbprint, salt)})
   } catch (error) {
     if (error instanceof ProdError && error.code === 'LOGIN_FAILED') {
-      countRefusal(parts, address)
+      if (!countRefusal(parts, address)) throw error
       await parts.store.commit({
         events: [
           {type: 'login.refused', by: 'nobody', subject: key.thumbprint, correlation, data: {why: error.message}, personal: {address}},
@@ -122,17 +129,23 @@ function refuseFlood({store}: Parts, address: string): void {
   const minute = Math.floor(store.now().getTime() / 60_000)
   const known = refusals.get(store)
   if (known?.minute !== minute) return
-  if ((known.counts.get(address) ?? 0) >= refusalsPerMinute || known.counts.size >= maxAddresses) {
+  if ((known.counts.get(address) ?? 0) >= refusalsPerMinute) {
     throw new ProdError('LIMIT_REACHED', 'too many logins were refused from there', 'wait a minute, then prod login')
   }
 }
 
-function countRefusal({store}: Parts, address: string): void {
+/** Whether this refusal is written down: of very many addresses in one minute no more are, and an operator is told. Nobody is locked out by others. */
+function countRefusal({store, alarm}: Parts, address: string): boolean {
   const minute = Math.floor(store.now().getTime() / 60_000)
   let known = refusals.get(store)
   if (known?.minute !== minute) {
     known = {minute, counts: new Map()}
     refusals.set(store, known)
   }
-  known.counts.set(address, (known.counts.get(address) ?? 0) + 1)
+  const count = known.counts.get(address)
+  if (count === undefined && known.counts.size >= maxAddresses) return false
+  known.counts.set(address, (count ?? 0) + 1)
+  if (known.counts.size === maxAddresses && count === undefined)
+    alarm('logins are refused from very many addresses: no more of them are written down in this minute', {addresses: maxAddresses})
+  return true
 }

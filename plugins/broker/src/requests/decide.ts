@@ -4,6 +4,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {about} from '../audit/refusals.ts'
 import {newGrant, putGrant} from '../grants/state.ts'
 import {findLogin} from '../identity/logins.ts'
+import {countTry} from '../identity/tries.ts'
 import {deniedNotice} from '../outbox/notices.ts'
 import type {Caller, Parts} from '../parts.ts'
 import type {Put, Stored} from '../stores/store.ts'
@@ -20,6 +21,7 @@ const maxSkewSeconds = 60
  * The last needed one moves the request to `approved`; a role's grant is made in the same write.
  */
 export async function approveRequest(parts: Parts, caller: Caller, input: {id: string; digest: string; jws: string}): Promise<Request> {
+  await countDecision(parts, caller, input.id)
   for (;;) {
     const {stored, approval} = await check(parts, caller, input)
     const record = stored.value
@@ -53,6 +55,15 @@ export async function approveRequest(parts: Parts, caller: Caller, input: {id: s
     })
     if (saved.ok) return shown(parts, next)
   }
+}
+
+/** Nobody tries decisions in a loop: neither on one request nor on many (TM-F4). */
+function countDecision(parts: Parts, caller: Caller, request: string): Promise<void> {
+  const who = person(caller)
+  return countTry(parts, [
+    {key: ['decision', who, request], most: 40, seconds: 600, what: `your decision on ${request}`},
+    {key: ['decisions', who], most: 120, seconds: 60, what: 'deciding requests'},
+  ])
 }
 
 async function check(
@@ -110,6 +121,7 @@ async function check(
 
 /** Denies a pending request; one no of somebody who may approve is enough. Throws REQUEST_NOT_FOUND, ALREADY_DECIDED. */
 export async function denyRequest(parts: Parts, caller: Caller, {id, note}: {id: string; note: string}): Promise<Request> {
+  await countDecision(parts, caller, id)
   const stored = await findVisible(parts, caller, id)
   const record = stored.value
   const bundle = parts.bundle()
