@@ -32,6 +32,7 @@ import {BundleRefused, type Folders, readPolicyKeys, type SignedFile, showFindin
 import {compareWithLog} from './policy/shadow.ts'
 import {requestRoutes} from './requests/routes.ts'
 import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
+import {watchHold} from './runs/fence.ts'
 import {inspectAll} from './runs/program.ts'
 import {recover} from './runs/recover.ts'
 import {sweepOutputs} from './runs/retention.ts'
@@ -64,6 +65,8 @@ export interface Ready {
 export interface Broker {
   ready: Ready
   stop(): Promise<void>
+  /** another broker has taken over the store: what ran here is ended, and nothing more is written (TM-N7) */
+  readonly lost: Promise<void>
 }
 
 /** What `prod broker start` was told. */
@@ -270,6 +273,13 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   undo.push(() => operations.close())
 
   undo.push(watchClock(parts, clock))
+  const lost = Promise.withResolvers<void>()
+  undo.push(
+    watchHold(parts, set, () => {
+      isStopping = true
+      lost.resolve()
+    }),
+  )
   inspectSoon()
   const stopping = new AbortController()
   const work = startWork(parts, stopping.signal)
@@ -286,6 +296,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   const url = config.development ? `http://127.0.0.1:${port}` : config.origin
   return {
     ready: {url, ready: true, dir: config.dir, metricsUrl: operations.url, issuer: identity.issuer, ...(people ? {people} : {})},
+    lost: lost.promise,
     async stop() {
       isStopping = true
       await Promise.race([set.stop(), new Promise(resolve => setTimeout(resolve, drainMilliseconds).unref())])

@@ -10,3 +10,4 @@ const broker = await startBroker({
 })
 process.stdout.write(`${JSON.stringify(broker.ready)}\n`)
 process.once('SIGTERM', () => void broker.stop().then(() => process.exit(0)))
+void broker.lost.then(() => broker.stop()).then(() => process.exit(3))

@@ -2,6 +2,7 @@ import {basename} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {say, writeResult} from '@prod/sdk/cli/output'
+import {ProdError} from '@prod/sdk/errors'
 import type {Ready} from '../../main.ts'
 
 /** Starts the broker and serves until SIGTERM or Ctrl-C, which drain it. */
@@ -41,9 +42,10 @@ export default class BrokerStart extends ProdCommand {
     } else {
       writeResult(flags.dev ? developmentWords(ready) : [`serving at ${ready.url}`])
     }
-    await untilStopped()
-    say('stopping: nothing new starts, what runs is ended and recorded')
+    const lost = await Promise.race([untilStopped(), broker.lost.then(() => true)])
+    say(lost ? 'another broker has taken over' : 'stopping: nothing new starts, what runs is ended and recorded')
     await broker.stop()
+    if (lost) throw new ProdError('STORE_IN_USE', 'another broker has taken over the store', 'prod broker start --dir OTHER')
     return ready
   }
 }

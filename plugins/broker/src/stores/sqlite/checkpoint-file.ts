@@ -61,7 +61,7 @@ export async function keepCheckpoint(
     async done() {
       clearTimeout(timer)
       await writing
-      await write()
+      if (newest !== written) await write()
     },
   }
 }
