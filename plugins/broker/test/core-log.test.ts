@@ -138,6 +138,10 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
     act: async () => () =>
       alice.client.call(api.usage, {events: [{command: 'exec', durationMs: 10, exit: 0, at: new Date().toISOString()}]}),
   },
+  showFreeze: {records: null, act: async () => () => alice.client.call(api.showFreeze)},
+  // freeze.test.ts
+  freeze: {records: 'freeze.set'},
+  liftFreeze: {records: 'freeze.lifted'},
   doctor: {records: null, act: async () => () => alice.client.call(api.doctor)},
 }
 

@@ -52,6 +52,12 @@ test('TM-F2: selectors choose by name, by label and by the word all; nothing els
   for (const [on, code] of refused) expect([on, await codeOf(alice.exec(['fleet', 'say', 'x'], {targets: on}).done)]).toEqual([on, code])
 })
 
+test('no target is called all', async () => {
+  const text = 'kind: Target\nname: all\naddress: host:all\nenvironment: staging\n'
+  await core.change('catalog/targets/every.yaml', text, 'bundle.refused')
+  await core.change('catalog/targets/every.yaml', text.replace('name: all', 'name: every'))
+})
+
 test('TM-F2: a command runs on no more targets, and no larger share of them, than its definition says', async () => {
   const code = (argv: string[], ...on: string[]) => codeOf(alice.exec(argv, {targets: on, wait: false}).done)
   expect(await code(['fleet', 'note', 'x'], 'all')).toBe('LIMIT_REACHED') // 5 of 6
@@ -120,7 +126,7 @@ test('batches wait for one another and pause; reads of one batch run side by sid
   expect((starts[3] as number) - (starts[2] as number)).toBeGreaterThanOrEqual(1000)
 })
 
-test('cancelling ends what runs and begins nothing more; so does leaving it alone for longer than its tool allows', async () => {
+test('cancelling ends what runs and begins nothing more', async () => {
   const asked = alice.exec(['fleet', 'wait', 'cancelled'], {targets: ['w1', 'w2', 'w3']})
   const {request} = await asked.message('waiting')
   await bob.approve(request)

@@ -1,0 +1,116 @@
+import fc from 'fast-check'
+import {expect, onTestFinished, test} from 'vitest'
+import type {Parts} from '../src/parts.ts'
+import {type LockRecord, leave, lockId, putLock, releasing, takeTurn} from '../src/runs/locks.ts'
+import type {Store} from '../src/stores/store.ts'
+import {until} from './core.ts'
+import {makeFolder, openFolder} from './store-folder.ts'
+
+const instances = ['one', 'two', 'three']
+
+async function openStore(clock?: () => Date): Promise<{store: Store; parts: Parts}> {
+  const folder = makeFolder()
+  const store = await openFolder(folder.dir, clock)
+  onTestFinished(async () => {
+    await store.close()
+    folder.remove()
+  })
+  // locks lean on the store alone
+  return {store, parts: {store} as Parts}
+}
+
+const lockOf = async (store: Store, key: string) => (await store.find<LockRecord>('lock', lockId(key)))?.value
+
+/** One start as start.ts makes it: in line, the commit that takes the lock, work, the commit that gives it back. */
+async function start(
+  parts: Parts,
+  key: string,
+  request: string,
+  instance: string,
+  seen: string[],
+  work: () => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    const take = await takeTurn(parts, key, request, {instance, cancelled: () => false, behind() {}, wakeOn: new Promise(() => {})})
+    if (!take || !(await parts.store.commit({put: [take(request)], events: []})).ok) continue
+    seen.push(`+${request}`)
+    await work()
+    seen.push(`-${request}`)
+    for (;;) {
+      const {put} = await releasing(parts, key, request)
+      if (!put) throw new Error('the lock was not ours')
+      if ((await parts.store.commit({put: [put], events: []})).ok) return
+    }
+  }
+}
+
+test('TM-N1: fifty starts of three brokers on one store never overlap, and run in the order in which they stood in line', async () => {
+  const {store, parts} = await openStore()
+  const seen: string[] = []
+  const all: Promise<void>[] = []
+  const names: string[] = []
+  for (let at = 0; at < 50; at++) {
+    const request = `r${at}`
+    names.push(request)
+    all.push(start(parts, 'target', request, instances[at % 3] as string, seen, () => new Promise(resolve => setTimeout(resolve, at % 3))))
+    await until(async () => {
+      const lock = await lockOf(store, 'target')
+      return seen.includes(`+${request}`) || lock?.queue.some(place => place.request === request) === true
+    })
+  }
+  await Promise.all(all)
+  expect(seen).toEqual(names.flatMap(name => [`+${name}`, `-${name}`]))
+  expect(await lockOf(store, 'target')).toMatchObject({holder: null, queue: []})
+}, 60_000)
+
+test('TM-N1: however starts come and go on some keys, each key has one holder at a time and nobody is left behind', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({key: fc.integer({min: 0, max: 2}), leaves: fc.boolean()}), {minLength: 2, maxLength: 14}),
+      async plan => {
+        const {store, parts} = await openStore()
+        const seen = [[], [], []] as string[][]
+        await Promise.all(
+          plan.map(async ({key, leaves}, at) => {
+            if (!leaves) return start(parts, `k${key}`, `r${at}`, 'one', seen[key] as string[], () => Promise.resolve())
+            let gone = false
+            const waiting = takeTurn(parts, `k${key}`, `r${at}`, {
+              instance: 'two',
+              cancelled: () => gone,
+              behind() {},
+              wakeOn: Promise.resolve(),
+            })
+            gone = true
+            await waiting
+            await leave(parts, `k${key}`, `r${at}`)
+          }),
+        )
+        for (const [key, events] of seen.entries()) {
+          for (let at = 0; at < events.length; at += 2) expect(events[at + 1]).toBe(`-${events[at]?.slice(1)}`)
+          expect(events).toHaveLength(plan.filter(one => one.key === key && !one.leaves).length * 2)
+          const lock = await lockOf(store, `k${key}`)
+          if (lock) expect(lock).toMatchObject({holder: null, queue: []})
+        }
+      },
+    ),
+    {numRuns: 15},
+  )
+}, 60_000)
+
+test('TM-N7: who lost a lock neither gives it back nor takes it with what they read before; a place that is not renewed is passed over', async () => {
+  let ahead = 0
+  const {store, parts} = await openStore(() => new Date(Date.now() + ahead))
+  const options = {instance: 'one', cancelled: () => false, behind() {}, wakeOn: new Promise(() => {})}
+  const stale = await takeTurn(parts, 'key', 'old', options)
+  const fresh = await takeTurn(parts, 'key', 'new', options)
+  expect((await store.commit({put: [fresh?.('new') as never], events: []})).ok).toBe(true)
+  expect((await store.commit({put: [stale?.('old') as never], events: []})).ok).toBe(false)
+  expect((await releasing(parts, 'key', 'old')).put).toBeNull()
+
+  const lock = (await store.find<LockRecord>('lock', lockId('key')))!
+  const dead = {request: 'dead', instance: 'two', until: new Date(Date.now() + 30_000).toISOString()}
+  await store.commit({put: [putLock({...lock.value, holder: null, queue: [dead]}, lock.version)], events: []})
+  ahead = 31_000
+  const next = await takeTurn(parts, 'key', 'next', options)
+  expect((await store.commit({put: [next?.('next') as never], events: []})).ok).toBe(true)
+})
