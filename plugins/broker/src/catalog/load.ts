@@ -107,6 +107,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
 
   for (const {file, data} of targets.values()) {
     const {name, address, environment} = data
+    if (name === 'all') refuse(file, ['name'], 'all is what people write for every target', 'give it another name')
     const primitive = known.primitives?.get(address.slice(0, address.indexOf(':')))
     if (known.primitives && !primitive) refuse(file, ['address'], `no primitive answers to ${address}`, names(known.primitives))
     const fault = primitive && faultOf(() => primitive.parse(address.slice(address.indexOf(':') + 1)))
