@@ -26,7 +26,7 @@ import {
   times,
 } from './flow.ts'
 import {functions} from './functions.ts'
-import type {Filter, Pattern} from './read.ts'
+import type {Filter, Pattern} from './tree.ts'
 
 const maxSteps = 20_000
 

@@ -20,7 +20,7 @@ import {
   through,
   times,
 } from './flow.ts'
-import type {Filter} from './read.ts'
+import type {Filter} from './tree.ts'
 
 type Bound = (dot: Size, operands: Operand[], filters: Filter[]) => Flow
 

@@ -2,72 +2,10 @@
  * Reads a filter of jq's language (jq 1.5 to 1.8, manual section by section) into a tree. Left out on purpose: comments, whose
  * end differs between versions, modules, and the environment. What it does not know is no filter.
  */
-
-/** One step of a filter. */
-export type Filter =
-  | {kind: 'identity' | 'descend' | 'place'}
-  | {kind: 'number'; value: number}
-  | {kind: 'text'; parts: (string | Filter)[]; format?: string}
-  | {kind: 'format'}
-  | {kind: 'index'; of: Filter; at: Filter}
-  | {kind: 'slice'; of: Filter; bounds: Filter[]}
-  | {kind: 'iterate'; of: Filter}
-  | {kind: 'array'; of: Filter | undefined}
-  | {kind: 'object'; entries: {key: Filter; value: Filter}[]}
-  | {kind: 'negate'; of: Filter}
-  | {kind: 'pipe'; steps: Filter[]}
-  | {kind: 'binary'; sign: string; left: Filter; right: Filter}
-  | {kind: 'try'; body: Filter; otherwise: Filter | undefined}
-  | {kind: 'if'; conditions: Filter[]; branches: Filter[]}
-  | {kind: 'fold'; source: Filter; patterns: Pattern[]; start: Filter; update: Filter; extract: Filter | undefined; each: boolean}
-  | {kind: 'as'; source: Filter; patterns: Pattern[]; body: Filter}
-  | {kind: 'define'; name: string; parameters: string[]; definition: Filter; body: Filter}
-  | {kind: 'call'; name: string; operands: Filter[]}
-  | {kind: 'variable'; name: string}
-  | {kind: 'label'; name: string; body: Filter}
-  | {kind: 'break'; name: string}
-
-/** What a value is taken apart by: the names it binds and the keys that are computed for it. */
-export interface Pattern {
-  names: string[]
-  keys: Filter[]
-}
-
-/** Why a text is no filter that we read; `at` is the place in it. */
-export class FilterFault extends Error {
-  readonly at: number
-  constructor(message: string, at: number) {
-    super(message)
-    this.at = at
-  }
-}
+import {Scanner} from './scan.ts'
+import type {Filter, Pattern} from './tree.ts'
 
 const identity: Filter = {kind: 'identity'}
-const keywords = new Set(
-  [
-    'and',
-    'as',
-    'catch',
-    'def',
-    'elif',
-    'else',
-    'end',
-    'foreach',
-    'if',
-    'import',
-    'include',
-    'label',
-    'module',
-    'or',
-    'reduce',
-    'then',
-    'try',
-    '__loc__',
-  ], // prettier-ignore
-)
-const signs = ['?//', '|=', '+=', '-=', '*=', '/=', '%=', '//=', '==', '!=', '<=', '>=', '//', '..', ...'.[](){}|,:;=<>+-*/%?$'].sort(
-  (a, b) => b.length - a.length,
-)
 const maxDepth = 100
 
 /** The tree of a filter. Throws {@link FilterFault}. Linear in the text's length. */
@@ -78,18 +16,8 @@ export function readFilter(text: string): Filter {
   return filter
 }
 
-class Reader {
-  private readonly text: string
-  private at = 0
+class Reader extends Scanner {
   private depth = 0
-
-  constructor(text: string) {
-    this.text = text
-  }
-
-  fail(message: string): never {
-    throw new FilterFault(message, this.at)
-  }
 
   /** `a | b`, `def f: …; a`: the widest form. In an object a comma ends it. */
   pipe(commas = true): Filter {
@@ -242,7 +170,7 @@ class Reader {
 
   private term(): Filter {
     const sign = this.sign()
-    if (sign === '0') return this.number()
+    if (sign === '0') return {kind: 'number', value: this.figure()}
     if (sign === '"') return this.string()
     if (sign === '@') return this.format()
     if (sign === 'a') return this.named()
@@ -368,12 +296,6 @@ class Reader {
     return {key, value: this.take(':') ? this.pipe(false) : {kind: 'index', of: identity, at: key}}
   }
 
-  private number(): Filter {
-    const [number = ''] = /^(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?/.exec(this.text.slice(this.at, this.at + 400)) ?? []
-    this.at += number.length
-    return {kind: 'number', value: Number(number)}
-  }
-
   private format(): Filter {
     const [name = ''] = /^@[a-z0-9]+/.exec(this.text.slice(this.at, this.at + 20)) ?? []
     if (!formats.includes(name)) this.fail('is no format')
@@ -408,66 +330,6 @@ class Reader {
     }
     parts.push(plain)
     return {kind: 'text', parts}
-  }
-
-  /** `.name` written as one, or undefined. */
-  private field(): string | undefined {
-    this.sign()
-    if (this.text[this.at] !== '.') return undefined
-    const name = this.wordAt(this.at + 1)
-    if (name === '') return undefined
-    this.at += name.length + 1
-    return name
-  }
-
-  private variable(): string {
-    this.expect('$')
-    if (!/[A-Za-z_]/.test(this.text[this.at] ?? '')) this.fail('needs the name of a variable')
-    return this.name(true)
-  }
-
-  private name(any = false): string {
-    const word = this.word()
-    if (word === '' || (!any && keywords.has(word)) || this.text.startsWith('::', this.at + word.length)) this.fail('needs a name')
-    this.at += word.length
-    return word
-  }
-
-  /** The next word, or the empty text. */
-  word(): string {
-    return this.sign() === 'a' ? this.wordAt(this.at) : ''
-  }
-
-  private wordAt(at: number): string {
-    const word = /[A-Za-z_][A-Za-z_0-9]*/y
-    word.lastIndex = at
-    return word.exec(this.text)?.[0] ?? ''
-  }
-
-  private expectWord(word: string): void {
-    if (this.word() !== word) this.fail(`needs ${word}`)
-    this.at += word.length
-  }
-
-  /** What comes next, blanks left out: an operator, `"`, `@`, `0` for a number, `a` for a word, or the empty text at the end. */
-  sign(): string {
-    while (/[ \t\n\r]/.test(this.text[this.at] ?? '')) this.at++
-    const first = this.text[this.at]
-    if (first === undefined) return ''
-    if (/[A-Za-z_]/.test(first)) return 'a'
-    if (/[0-9]/.test(first) || (first === '.' && /[0-9]/.test(this.text[this.at + 1] ?? ''))) return '0'
-    if (first === '"' || first === '@') return first
-    return signs.find(sign => this.text.startsWith(sign, this.at)) ?? this.fail('has a sign that means nothing')
-  }
-
-  private take(sign: string): boolean {
-    if (this.sign() !== sign) return false
-    this.at += sign.length
-    return true
-  }
-
-  private expect(sign: string): void {
-    if (!this.take(sign)) this.fail(`needs ${sign}`)
   }
 }
 

@@ -1,7 +1,8 @@
 /** Filters of jq: the language read whole, its functions an allow-list, and no filter without a bound. */
 import {checkCost} from '../jq/cost.ts'
 import {CostFault} from '../jq/flow.ts'
-import {FilterFault, readFilter} from '../jq/read.ts'
+import {readFilter} from '../jq/read.ts'
+import {FilterFault} from '../jq/scan.ts'
 import type {ValueKinds} from '../kind.ts'
 
 /** `jq-filter`. */

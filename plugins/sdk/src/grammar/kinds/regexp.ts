@@ -18,7 +18,9 @@ export const regexpKinds: ValueKinds = {
   regexp: {
     fields: ['pattern', 'maxLength', 'leading', 'lines'],
     cedar: 'String',
-    test: (value, spec, afterDashes) => (spec.lines || !value.includes('\n')) && begins(value, spec, afterDashes) && isCheap(value),
+    // as the value of an option, where `-` may lead, `--` is a pattern like any other
+    test: (value, spec, afterDashes) =>
+      (spec.lines || !value.includes('\n')) && begins(value, spec, afterDashes || spec.leading?.includes('-') === true) && isCheap(value),
     describe: spec =>
       `a regular expression of up to ${spec.maxLength ?? 4096} characters${spec.lines ? '' : ', one line'}, whose counted repeats come to at most ${maxSteps} steps`,
     samples: () => ['error', 'time.?out|refused', '^[0-9]{1,3}$', '$(reboot)', "it's", '-x', '+x'],
