@@ -51,6 +51,8 @@ test('TM-W6: every field that says what happens stands there', () => {
     incident: 'INC-7',
     env: {MODE: 'safe'},
     breakGlass: true,
+    cwd: '/srv/app',
+    needs: {network: true, processes: true, reads: ['/srv/app'], writes: ['/srv/out']},
     startAt: '2026-11-23T03:00:00.000Z',
   }).lines.join('\n')
   for (const text of [
@@ -58,6 +60,8 @@ test('TM-W6: every field that says what happens stands there', () => {
     'ef'.repeat(32),
     'cd'.repeat(32),
     'host:local',
+    'starts in:    /srv/app',
+    "may reach:    the network, the machine's processes, reads /srv/app, writes /srv/out",
     'production',
     'ops',
     'INC-7',

@@ -1,5 +1,5 @@
 /** An approval document as an approver sees it: rendered from its exact bytes alone, complete, nothing cut (TM-W6). */
-import type {ApprovalDocument} from '@prod/sdk'
+import type {ApprovalDocument, Needs} from '@prod/sdk'
 import {sha256} from '@prod/sdk/document'
 import {showDuration} from '@prod/sdk/grammar/duration'
 import {showArgument, showArgv, showLine, showName} from '@prod/sdk/text'
@@ -27,6 +27,8 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
         `behind it:    ${showArgv(inner)} (${showLine(`${tool}: ${path} sha256:${sha256 ?? 'not known'}`)})`,
     ),
     ...field('runs as', document.runAs),
+    ...field('starts in', document.cwd),
+    ...field('may reach', document.needs ? showNeeds(document.needs) : null),
     ...field('role', role ? `${role.provider} ${JSON.stringify(role.parameters)}` : null),
     ...field('stdin', stdin ? `${stdin.bytes} bytes sha256:${stdin.sha256}` : null),
     ...Object.entries(env).map(([name, value]) => `environment:  ${showLine(name)}=${showArgument(value)}`),
@@ -50,4 +52,15 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
 function rolloutWords({batch, pauseSeconds, stopOnError}: NonNullable<ApprovalDocument['rollout']>, count: number): string {
   const pause = pauseSeconds > 0 ? `, ${showDuration(pauseSeconds)} between` : ''
   return `${count}, ${batch} at a time${pause}, ${stopOnError ? 'until one fails' : 'whatever fails'}`
+}
+
+/** What a program may reach of its machine, in words. */
+function showNeeds({network, processes, reads, writes}: Needs): string {
+  const parts = [
+    network ? 'the network' : 'no network',
+    ...(processes ? ["the machine's processes"] : []),
+    ...(reads.length > 0 ? [`reads ${showArgv(reads)}`] : []),
+    ...(writes.length > 0 ? [`writes ${showArgv(writes)}`] : ['writes nothing']),
+  ]
+  return parts.join(', ')
 }

@@ -108,6 +108,13 @@ test('TM-M4: outside development a program that no definition pins is the one th
   expect(await events()).toEqual(['program.pinned', 'tool.disabled', 'tool.enabled', 'program.pinned'])
 })
 
+test('TM-H11: a run that puts out more lines than it may is ended, and the record says so', async () => {
+  const text = jobFiles(core.dir)['catalog/tools/job.yaml'] as string
+  await core.change('catalog/tools/job.yaml', text.replace('outputBytes: 1048576', 'outputBytes: 1048576, outputLines: 5'))
+  expect((await alice.exec(['job', 'say', '1', '2', '3', '4', '5']).done).end).toMatchObject({exit: {status: 0}, endedBy: null})
+  expect((await alice.exec(['job', 'say', ...'123456789'.split('')]).done).end).toMatchObject({endedBy: 'limit: lines'})
+})
+
 test('TM-J1, TM-E8: what a definition masks nobody sees, it is counted, and the output has the time of its tool', async () => {
   const text = jobFiles(core.dir)[file] as string
   await core.change(file, text.replace(/^retention: .*$/m, 'retention: full\nretentionDays: 2\nredact: { patterns: ["cust-\\\\d{4}"] }'))

@@ -9,6 +9,7 @@ export const primitive = definePrimitive<Target>({
   id: 'host',
   summary: "programs and shells on the broker's own machine",
   uses: ['exec', 'shell'],
+  confines: true,
   parse,
   permissions,
   start: async options => (await import('./open.ts')).start(options),

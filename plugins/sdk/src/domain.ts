@@ -113,6 +113,8 @@ export interface Limits {
   fileBytes: number
   /** most bytes that a run puts out before it is ended; how much of them is kept is the broker's own bound */
   outputBytes: number
+  /** most line breaks in it; absent: as many as there are */
+  outputLines?: number
 }
 
 /** pending → approved → started → done; or denied, cancelled, expired, void (what was approved is no longer what would happen). */

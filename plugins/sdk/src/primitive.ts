@@ -100,6 +100,8 @@ export interface Primitive<T = unknown> {
   /** what it reaches, in a line */
   readonly summary: string
   readonly uses: readonly Use['kind'][]
+  /** it holds programs to `needs`, starts them in `cwd` and settles `paths`; else a definition that says so is refused */
+  readonly confines?: boolean
   /** The part after `id:`. Pure. Throws TARGET_INVALID with an example. */
   parse(text: string): T
   /** The least this use needs. Pure. */

@@ -154,7 +154,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       else if (!target.address.startsWith(`${data.run.primitive}:`))
         refuse(file, path, `${name} is ${target.address}, not reached by ${data.run.primitive}`)
     }
-    const tool = toolEntry(data, on, catalog, (path, message, mend) => refuse(file, path, message, mend))
+    const tool = toolEntry(data, on, catalog, known, (path, message, mend) => refuse(file, path, message, mend))
     // one spelling for each: neither case nor a sign that Cedar's names lack may tell two tools apart
     const space = tool.grammar.commands.length > 0 ? cedarTypeName(tool.grammar, 0).split('::')[0]?.toLowerCase() : undefined
     const twin = space === undefined ? undefined : spaces.get(space)
@@ -175,6 +175,7 @@ function toolEntry(
   data: ToolFile,
   targets: string[],
   catalog: Catalog,
+  known: KnownParts,
   refuse: (path: (string | number)[], message: string, mend?: string) => void,
 ): ToolEntry {
   const limits = limitsOf(catalog, [data.service, ...targets.map(name => catalog.targets.get(name)?.service)])
@@ -204,8 +205,8 @@ function toolEntry(
 
   // who cannot be held to it must not seem to be
   for (const field of ['needs', 'workdir'] as const) {
-    if (data[field] !== undefined && data.run.primitive !== 'host')
-      refuse([field], `is for programs on the broker's own machine, not for ${data.run.primitive}`)
+    if (data[field] !== undefined && known.primitives && !known.primitives.get(data.run.primitive)?.confines)
+      refuse([field], `${data.run.primitive} holds no program to it`, 'take it out, or run the tool on host')
   }
   for (const [index, pattern] of (data.redact?.patterns ?? []).entries()) {
     const fault = findPatternFault(pattern) ?? (matchesPattern(pattern, '') ? 'the pattern matches nothing at all' : undefined)

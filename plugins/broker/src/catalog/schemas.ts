@@ -133,6 +133,7 @@ export const toolSchema = {
         processes: {type: 'integer', minimum: 1, maximum: 10_000},
         fileBytes: bytes,
         outputBytes: bytes,
+        outputLines: {type: 'integer', minimum: 1},
       },
     },
     data: {enum: ['personal']},

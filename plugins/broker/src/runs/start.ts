@@ -202,6 +202,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     stdin: takesStdin(plan),
     detachSeconds: Math.max(tool.detachSeconds, beginning.leastDetachSeconds ?? 0),
     maxOutputBytes,
+    ...(tool.limits.outputLines === undefined ? {} : {maxOutputLines: tool.limits.outputLines}),
     ...(recorder ? {output: (stream, bytes) => recorder.write(stream, bytes)} : {}),
   })
   const ended = (async () => {

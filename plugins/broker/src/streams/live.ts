@@ -21,6 +21,8 @@ export interface LiveHooks {
   stdin: boolean
   /** The most bytes out before the channel is ended; tells which limit. */
   maxOutputBytes?: number
+  /** The most line breaks in them. */
+  maxOutputLines?: number
   /** Seconds that a cut link keeps the channel. */
   detachSeconds: number
 }
@@ -56,6 +58,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   let settled = false
   let detach: NodeJS.Timeout | undefined
   let finished: {endFrame: string; receipt: Receipt | null} | undefined
+  let lines = 0
   let stdinTotal = 0
   let stdinWork: Promise<void> = Promise.resolve()
   let stdinQueued = 0
@@ -130,6 +133,10 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   const pass = (name: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> | undefined => {
     const one = outlets[name]
     if (hooks.maxOutputBytes !== undefined && outlets.stdout.total + outlets.stderr.total > hooks.maxOutputBytes) endLater('limit: output')
+    if (hooks.maxOutputLines !== undefined) {
+      lines += countLines(bytes)
+      if (lines > hooks.maxOutputLines) endLater('limit: lines')
+    }
     if (name === 'stdout') for (const look of onlookers) look('stdout', bytes)
     if (abandoned) {
       one.drop()
@@ -257,6 +264,12 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       settle()
     },
   }
+}
+
+function countLines(bytes: Uint8Array): number {
+  let count = 0
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) count++
+  return count
 }
 
 function readSize(bytes: Uint8Array): TerminalSize {

@@ -116,7 +116,10 @@ export function matchesPattern(pattern: string, value: string): boolean {
  * Throws on a pattern that {@link findPatternFault} finds fault with.
  */
 export function findMatches(pattern: string, text: string): {from: number; to: number}[] {
-  const {states, start} = machineOf(pattern)
+  const machine = machineOf(pattern)
+  // most texts have none: that is seen faster than where
+  if (!holdsMatch(machine, text)) return []
+  const {states, start} = machine
   const found: {from: number; to: number}[] = []
   // for each state that is reached, the earliest beginning of a match that may end there
   let current = new Map<number, number>()
@@ -149,6 +152,61 @@ export function findMatches(pattern: string, text: string): {from: number; to: n
     found.push({from: earliest, to: at})
   }
   return found
+}
+
+/** A set of states at once, with where each character leads: made as texts ask for it. */
+interface Together {
+  readonly members: readonly number[]
+  readonly ends: boolean
+  readonly next: Map<number, Together>
+}
+
+const maxTogether = 2000
+const searched = new WeakMap<Machine, {first: Together; byMembers: Map<string, Together>}>()
+
+/** Whether a match begins and ends anywhere in the text. */
+function holdsMatch(machine: Machine, text: string): boolean {
+  const {states, start} = machine
+  let search = searched.get(machine)
+  const together = (roots: readonly number[]): Together => {
+    const members = new Set<number>()
+    const stack = [...roots, start]
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      if (members.has(at)) continue
+      members.add(at)
+      const state = states[at] as State
+      if (state !== 'end' && 'split' in state) stack.push(...state.split)
+    }
+    const sorted = [...members].sort((a, b) => a - b)
+    const key = sorted.join()
+    const known = search?.byMembers.get(key)
+    if (known) return known
+    const made: Together = {members: sorted, ends: sorted.some(index => states[index] === 'end'), next: new Map()}
+    search?.byMembers.set(key, made)
+    return made
+  }
+  if (!search || search.byMembers.size > maxTogether) {
+    search = {first: together([]), byMembers: new Map()}
+    searched.set(machine, search)
+  }
+  let at = search.first
+  for (let index = 0; index < text.length; index++) {
+    const point = text.codePointAt(index) as number
+    if (point > 0xffff) index++
+    let next = at.next.get(point)
+    if (!next) {
+      const roots: number[] = []
+      for (const member of at.members) {
+        const state = states[member] as State
+        if (state !== 'end' && 'ranges' in state && inRanges(state.ranges, point)) roots.push(state.next)
+      }
+      next = together(roots)
+      at.next.set(point, next)
+    }
+    if (next.ends) return true
+    at = next
+  }
+  return false
 }
 
 function inRanges(ranges: Ranges, point: number): boolean {
