@@ -10,6 +10,7 @@ import {openEntry} from '@prod/sdk/log/envelope'
 import {verifyFolder} from '@prod/sdk/log/folder'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {codeOf, newKey, notes, openPerson, type Person, prepareFolder, running, until} from './core.ts'
+import {fleetFiles, followMany} from './many.ts'
 
 let dir: string
 let port: number
@@ -39,7 +40,7 @@ async function events(type?: string) {
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'prod-kill-'))
-  await prepareFolder(dir)
+  await prepareFolder(dir, fleetFiles(dir))
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   port = (server.address() as {port: number}).port
@@ -180,4 +181,25 @@ test('a broker that is told to stop ends what runs, records it and leaves nothin
   await start()
   expect(await alice.client.call(api.showRun, {id})).toMatchObject({state: 'ended', endedBy: 'broker stop'})
   expect(said.join('')).not.toContain('on garbage collection')
+})
+
+test('a broker killed in the midst of many targets begins no more of them after it, and says what became of each', async () => {
+  const asked = alice.exec(['fleet', 'note', 'many', '5'], {targets: ['w1', 'w2', 'w3', 'w4']})
+  const first = followMany(alice, asked)
+  await until(() => [...first.states.values()].filter(({state}) => state === 'running').length === 2)
+  const {request} = await [...first.runs.values()][0]!.message('started')
+  await until(() => notes(dir).filter(line => line === 'begin many').length === 2)
+  await kill()
+  await start()
+  const again = followMany(alice, alice.attach(request))
+  expect((await again.over).endedBy).toBe('broker loss')
+  expect([...again.states.values()].map(({state, endedBy}) => [state, endedBy])).toEqual([
+    ['ended', 'broker loss'],
+    ['ended', 'broker loss'],
+    ['left', null],
+    ['left', null],
+  ])
+  expect((await alice.client.call(api.showRequest, {id: request})).state).toBe('done')
+  expect((await events('run.started')).filter(({data}) => data?.request === request)).toHaveLength(2)
+  expect(notes(dir).filter(line => line === 'begin many')).toHaveLength(2)
 })

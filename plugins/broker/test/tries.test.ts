@@ -26,7 +26,8 @@ async function guess(code: string): Promise<string> {
   const {key: plain} = createLoginKey()
   const key = {
     ...plain,
-    sign: (header: object, payload: object) => plain.sign(header, {...payload, iat: Math.floor(now().getTime() / 1000)}),
+    sign: (header: Record<string, unknown>, payload: Record<string, unknown>) =>
+      plain.sign(header, {...payload, iat: Math.floor(now().getTime() / 1000)}),
   }
   const client = createClient({broker: {name: 'core', url: core.url}, key})
   const word = () => randomBytes(32).toString('base64url')
