@@ -23,6 +23,7 @@ const who = {
       endedAt: null,
     },
   ],
+  freeze: {all: false, by: evil, since: evil, reason: evil, lift: null},
 }
 
 test('TM-R1: what the fast answer of whoami writes as it is acts on no terminal, as text and as JSON', () => {
