@@ -65,6 +65,8 @@ export async function openDoor(
     store: {kind: 'sqlite'},
     catalogDir: dir,
     policyDir: dir,
+    policy: null,
+    limits: [],
     plugins: [],
     channels: [],
     alertChannels: [],
