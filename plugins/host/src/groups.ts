@@ -1,5 +1,5 @@
 /** Control groups, version 2, where this machine lets us have some (cgroups(7)): a tree ends at one stroke, limits hold exactly. */
-import {closeSync, constants, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync} from 'node:fs'
+import {closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync} from 'node:fs'
 import {rmdir} from 'node:fs/promises'
 import type {Limits} from '@prod/sdk'
 
@@ -30,7 +30,8 @@ export function openGroups(instance: string): Groups {
   const none = (why: string): Groups => ({ends: false, limits: false, why, open: () => undefined, close: async () => {}})
   const place = findOwn()
   if (place === undefined) return none('this machine has no control groups of version 2')
-  const base = `${place}/prod-${instance}`
+  removeLeftovers(place)
+  const base = `${place}/prod-${process.pid}-${instance}`
   try {
     mkdirSync(base)
   } catch {
@@ -46,6 +47,17 @@ export function openGroups(instance: string): Groups {
   }
   const limits = enable(place, base)
   let count = 0
+  const closing = new Set<Promise<void>>()
+  const make = (path: string): void => {
+    try {
+      mkdirSync(path)
+    } catch {
+      // whoever could not see that we live took ours away
+      mkdirSync(base)
+      if (limits) enable(place, base)
+      mkdirSync(path)
+    }
+  }
   return {
     ends: true,
     limits,
@@ -53,19 +65,28 @@ export function openGroups(instance: string): Groups {
     open: ({memoryBytes, processes}) => {
       const path = `${base}/${count++}`
       try {
-        mkdirSync(path)
+        make(path)
         if (limits) {
           writeFileSync(`${path}/memory.max`, String(Math.ceil(memoryBytes)))
           writeFileSync(`${path}/memory.oom.group`, '1')
           // the tree's own count ends it before; this holds a burst
           writeFileSync(`${path}/pids.max`, String(Math.ceil(processes) * 8 + 64))
         }
-        return openGroup(path)
+        const group = openGroup(path)
+        const close = () => {
+          const closed = group.close().finally(() => closing.delete(closed))
+          closing.add(closed)
+          return closed
+        }
+        return {...group, close}
       } catch {
         return undefined
       }
     },
-    close: () => rmdir(base).catch(() => {}),
+    close: async () => {
+      await Promise.all(closing)
+      await rmdir(base).catch(() => {})
+    },
   }
 }
 
@@ -100,6 +121,29 @@ function openGroup(path: string): Group {
         await new Promise(resolve => setTimeout(resolve, 10))
       }
     },
+  }
+}
+
+/** What runners that were killed left: a group with members, or of one that lives, stays. */
+function removeLeftovers(place: string): void {
+  try {
+    for (const name of readdirSync(place)) {
+      const [, pid] = /^prod-(\d+)-[0-9a-f]{18}$/.exec(name) ?? []
+      if (pid === undefined || existsSync(`/proc/${pid}`)) continue
+      for (const inner of readdirSync(`${place}/${name}`, {withFileTypes: true}))
+        if (inner.isDirectory()) removeEmpty(`${place}/${name}/${inner.name}`)
+      removeEmpty(`${place}/${name}`)
+    }
+  } catch {
+    // it may not be read: then nothing of ours is there
+  }
+}
+
+function removeEmpty(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch {
+    // somebody is still in it
   }
 }
 

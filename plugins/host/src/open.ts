@@ -306,7 +306,7 @@ export async function checks(): Promise<{name: string; ok: boolean; detail: stri
     },
     {
       name: 'host: control groups',
-      ok: platform.groups.limits || (platform.groups.ends && isolation !== 'processes'),
+      ok: platform.groups.ends || isolation !== 'processes',
       detail: platform.groups.limits
         ? 'memory and processes are held by the kernel'
         : `limits are kept by looking each 100 ms: ${platform.groups.why}`,

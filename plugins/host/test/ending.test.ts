@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {existsSync, readFileSync} from 'node:fs'
+import {existsSync, globSync, readdirSync, readFileSync} from 'node:fs'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import {expect, test} from 'vitest'
@@ -61,13 +61,16 @@ test.for(ways)('TM-H12: a program asked to end may tidy up first (%s)', async (i
   expect(exit).toEqual({status: 12})
 })
 
-test('TM-H12: where there is a namespace, not even a process that hides outlives its run', async ({onTestFinished}) => {
-  const runner = await startHere(onTestFinished)
-  const mark = newMark()
-  const hidden = `env -i setsid sh -c '(setsid sleep ${mark} < /dev/null > /dev/null 2>&1 &)' &`
-  await run(runner, script(`${hidden} ${untilSleeps(mark)}`))
-  if (runner.platform.isolation !== 'processes') expect(processesWith(mark)).toEqual([])
-})
+test.for(ways)(
+  'TM-H12: with a namespace or a control group, not even a process that hides outlives its run (%s)',
+  async (isolation, {onTestFinished}) => {
+    const runner = await startHere(onTestFinished, {isolation})
+    const mark = newMark()
+    const hidden = `env -i setsid sh -c '(setsid sleep ${mark} < /dev/null > /dev/null 2>&1 &)' &`
+    await run(runner, script(`${hidden} ${untilSleeps(mark)}`))
+    if (isolation !== 'processes' || runner.platform.groups.ends) expect(processesWith(mark)).toEqual([])
+  },
+)
 
 test.for(ways)(
   'TM-H12: when the runner is killed, so is all it ran, and the outcome is called unknown (%s)',
@@ -131,4 +134,19 @@ test('what cannot be started leaves the runner able to start the next', async ({
   await expect(run(runner, script('true', {program: {path: '/nowhere'}}))).rejects.toMatchObject({code: 'TOOL_UNAVAILABLE'})
   const many = await Promise.all(Array.from({length: 20}, (_, index) => run(runner, script(`echo ${index}; exit ${index}`))))
   expect(many.map(({exit, stdout}) => ({exit, stdout}))).toEqual(many.map((_, index) => ({exit: {status: index}, stdout: `${index}\n`})))
+})
+
+test('a control group of a run is gone with it, and that of a runner with the runner', async ({onTestFinished}) => {
+  const runner = await startHere(onTestFinished, {isolation: 'processes'})
+  if (!runner.platform.groups.ends) return
+  const groups = () => globSync(`/sys/fs/cgroup/**/prod-${runner.pid}-*`)
+  const [base = ''] = groups()
+  const inside = () => readdirSync(base, {withFileTypes: true}).filter(entry => entry.isDirectory())
+  const channel = await open(runner, script('exec cat', {stdin: true}))
+  expect(inside()).toHaveLength(1)
+  channel.stdin.end()
+  await channel.ended
+  await until(() => inside().length === 0)
+  await runner.stop()
+  expect(groups()).toEqual([])
 })
