@@ -85,5 +85,6 @@ function findFault(front: ToolEntry, name: string, tools: ReadonlyMap<string, To
 }
 
 function stricter(a: Limits, b: Limits): Limits {
-  return Object.fromEntries(Object.keys(a).map(key => [key, Math.min(a[key as keyof Limits], b[key as keyof Limits])])) as unknown as Limits
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)] as (keyof Limits)[])
+  return Object.fromEntries([...keys].map(key => [key, Math.min(a[key] ?? Infinity, b[key] ?? Infinity)])) as unknown as Limits
 }
