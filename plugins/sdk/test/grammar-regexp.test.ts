@@ -47,3 +47,13 @@ test('a pattern is one line unless the definition says so, and begins as it says
   expect(testValue('--', 'regexp', true)).toBe(true)
   expect(testValue('!x', {type: 'regexp', leading: ['!']})).toBe(true)
 })
+
+test('where one of several types is long, the choice says how long', () => {
+  const of = [
+    {type: 'enum', values: ['']},
+    {type: 'text', maxLength: 60_000},
+  ]
+  expect(testValue('x'.repeat(5000), {type: 'any', of})).toBe(false)
+  expect(testValue('x'.repeat(5000), {type: 'any', maxLength: 60_000, of})).toBe(true)
+  expect(testValue('', {type: 'any', of})).toBe(true)
+})
