@@ -28,11 +28,11 @@ export const captureKinds: ValueKinds = {
   },
 }
 
-/** A number, a range or slice of two, an IP address or the beginning of one with or without a prefix, a MAC address. */
+/** A number, a range or slice of two or the end of one behind a bracket (`tcp[(…):4]`, `ip[2:2]-20`), an IP address or the beginning of one with or without a prefix, a MAC address. */
 function isNumber(token: string): boolean {
   const [address = '', prefix] = token.split('/')
   return (
-    /^(?:0x[0-9a-fA-F]{1,8}|[0-9]{1,10}(?:[-:][0-9]{1,10})?)$/.test(token) ||
+    /^(?:0x[0-9a-fA-F]{1,8}|[0-9]{1,10}(?:[-:][0-9]{1,10})?|[-:][0-9]{1,10})$/.test(token) ||
     /^[0-9]{1,3}(?:\.[0-9]{1,3}){0,3}(?:\/[0-9]{1,2})?$/.test(token) ||
     /^(?:[0-9a-fA-F]{1,2}:){5}[0-9a-fA-F]{1,2}$/.test(token) ||
     (isIPv6(address) && !address.includes('%') && (prefix === undefined || /^[0-9]{1,3}$/.test(prefix)) && token.split('/').length <= 2)
