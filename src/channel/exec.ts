@@ -81,7 +81,7 @@ class TerminalEnd {
     this.#options = options
     this.#outlets = options.among?.outlets ?? {
       stdout: openOutlet('stdout', {keep: options.json, raw: options.raw}),
-      stderr: openOutlet('stderr', {keep: options.json, raw: options.raw}),
+      stderr: openOutlet('stderr', {keep: options.json, raw: options.raw, tail: true}),
     }
   }
 

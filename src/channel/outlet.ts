@@ -7,6 +7,9 @@ import {createStreamSanitiser} from '@prod/sdk/text'
 /** most bytes that `--json` gives back of each output */
 export const maxKeptBytes = 10 * 1024 * 1024
 
+/** what is remembered of a failure's stderr */
+export const tailBytes = 64 * 1024
+
 export interface Outlet {
   /** Resolves when the bytes are taken; false: nobody reads any more. */
   write(bytes: Uint8Array): Promise<boolean>
@@ -15,20 +18,27 @@ export interface Outlet {
   digest(): Digest
   /** for `--json`: text where it is UTF-8, else base64; cut at {@link maxKeptBytes} */
   kept(): {text: string} | {base64: string}
+  /** the end of what went through, {@link tailBytes} at most; only where it was asked for */
+  tail?(): string
   readonly cut: () => boolean
 }
 
-/** An outlet to one of our own streams. `keep`: nothing is written, all is kept. `raw`: a terminal gets the bytes as they are. */
-export function openOutlet(name: 'stdout' | 'stderr', {keep, raw}: {keep: boolean; raw: boolean}): Outlet {
+/**
+ * An outlet to one of our own streams. `keep`: nothing is written, all is kept. `raw`: a terminal gets the bytes as they are. `tail`: the end
+ * is remembered, for an explanation.
+ */
+export function openOutlet(name: 'stdout' | 'stderr', {keep, raw, tail = false}: {keep: boolean; raw: boolean; tail?: boolean}): Outlet {
   const hash = createHash('sha256')
   const sanitiser = !keep && !raw && process[name].isTTY ? createStreamSanitiser() : undefined
   const chunks: Uint8Array[] = []
+  const end = tail ? openTail() : undefined
   let total = 0
   let keptBytes = 0
   return {
     async write(bytes) {
       hash.update(bytes)
       total += bytes.byteLength
+      end?.push(bytes)
       if (keep) {
         const room = Math.max(0, maxKeptBytes - keptBytes)
         if (room > 0) chunks.push(Buffer.from(bytes.subarray(0, room)))
@@ -52,5 +62,25 @@ export function openOutlet(name: 'stdout' | 'stderr', {keep, raw}: {keep: boolea
       }
     },
     cut: () => total > keptBytes && keep,
+    ...(end && {tail: end.text}),
+  }
+}
+
+/** Remembers the last bytes: whole chunks are dropped from the front while enough is left. */
+function openTail(): {push(bytes: Uint8Array): void; text(): string} {
+  let chunks: Buffer[] = []
+  let size = 0
+  return {
+    push(bytes) {
+      const last = Buffer.from(bytes.subarray(Math.max(0, bytes.byteLength - tailBytes)))
+      chunks.push(last)
+      size += last.length
+      // now and then, so that many small writes stay cheap
+      if (size > 2 * tailBytes || chunks.length > 4096) {
+        chunks = [Buffer.concat(chunks).subarray(-tailBytes)]
+        size = chunks[0]?.length ?? 0
+      }
+    },
+    text: () => Buffer.concat(chunks).subarray(-tailBytes).toString('utf8'),
   }
 }

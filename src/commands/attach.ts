@@ -9,6 +9,8 @@ import {openStreams} from '../channel/login.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
 import {followShell, sayEnded} from '../channel/shell.ts'
 import {ownSize} from '../channel/terminal.ts'
+import {afterFailure} from '../explain/after-failure.ts'
+import {explainerPackages} from '../explain/explainers.ts'
 import {receiptsOf, showMany, showOutcome} from './exec.ts'
 
 /** Takes up a run, a session or an approved request again. */
@@ -55,6 +57,7 @@ export default class Attach extends ProdCommand {
     this.endWith(outcome.status)
     const shown = showOutcome(outcome)
     this.say(wordsOfEnd(outcome))
+    await afterFailure(outcome, {packages: explainerPackages(this.config.pjson), speaks: !this.jsonEnabled()})
     return shown
   }
 }

@@ -12,6 +12,8 @@ import {newKey} from '../channel/key.ts'
 import {openStreams} from '../channel/login.ts'
 import {takeReason} from '../channel/reason.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
+import {afterFailure} from '../explain/after-failure.ts'
+import {explainerPackages} from '../explain/explainers.ts'
 
 /** What `exec --json` prints. */
 interface ExecResult {
@@ -52,6 +54,11 @@ export default class Exec extends ProdCommand {
     nowait: Flags.boolean({description: 'do not wait for approval: print the request id and end with 245'}),
     at: Flags.string({description: 'start at this time, once approved', helpValue: 'TIME'}),
     receipt: Flags.string({description: 'write the signed receipt to this file', helpValue: 'FILE'}),
+    explain: Flags.boolean({
+      default: true,
+      allowNo: true,
+      description: 'say on stderr why access was denied, where the tool failed of that (setting explainAfterFailure)',
+    }),
     raw: Flags.boolean({description: 'pass output to a terminal as it is, control characters too'}),
   }
   static override examples = [
@@ -102,7 +109,9 @@ export default class Exec extends ProdCommand {
     }
     if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
     this.endWith(outcome.status)
-    return showOutcome(outcome)
+    const shown = showOutcome(outcome)
+    await afterFailure(outcome, {packages: explainerPackages(this.config.pjson), speaks: flags.explain && !this.jsonEnabled()})
+    return shown
   }
 }
 

@@ -11,6 +11,6 @@ export interface Plugin {
   // biome-ignore lint/suspicious/noExplicitAny: the role type is the plugin's own
   grantProvider?: GrantProvider<any>
   notifier?: Notifier
-  explainer?: Explainer
+  explainers?: readonly Explainer[]
   check?: Check
 }

@@ -8,6 +8,15 @@ const measured = [
   {what: 'prod --version (fast path)', args: ['--version'], budget: 1.15},
   {what: 'prod --help', args: ['--help'], budget: 3},
   {what: 'prod autocomplete bash (no network)', args: ['autocomplete', 'bash'], budget: 3},
+  {
+    what: 'prod explain --json, one message',
+    args: [
+      'explain',
+      '--json',
+      'User: arn:aws:iam::111122223333:user/ana is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::invoices/1',
+    ],
+    budget: 3,
+  },
   {what: 'completion of a word', args: ['--complete', 'bash', 'prod re'], budget: 1.3},
 ]
 

@@ -1,0 +1,13 @@
+/** The plugin: what tools print when access is denied, one table for each technology. Data alone; the engine is @prod/sdk/explain/explain. */
+import type {Explainer} from '@prod/sdk/explainer'
+import {aws} from './aws.ts'
+import {databases} from './databases.ts'
+import {ecs} from './ecs.ts'
+import {gcp} from './gcp.ts'
+import {kubernetes} from './kubernetes.ts'
+import {network} from './network.ts'
+import {registry} from './registry.ts'
+import {ssm} from './ssm.ts'
+
+/** One for each technology. Of forms that are equally sure, the one that stands first in a text counts, whoever knows it. */
+export const explainers: readonly Explainer[] = [aws, ssm, ecs, kubernetes, gcp, databases, registry, network]

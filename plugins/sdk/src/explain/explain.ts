@@ -1,0 +1,179 @@
+/** The engine of `prod explain`: finds which of the tables' forms stand in a text, takes the surest, and reads the fields around it. Pure, linear. */
+import type {Category, Explainer, Explanation, Field, Reading, Rule} from '../explainer.ts'
+import type {Finding} from './finding.ts'
+import {type Message, peel} from './message.ts'
+import {nextCommands} from './next.ts'
+import {type Match, places} from './pattern.ts'
+import {summarise} from './summary.ts'
+import {encodedForms, wrappers} from './wrappers.ts'
+
+/**
+ * Explains a text with the tables of these explainers. Always answers: not_a_denial with little confidence where nothing in it speaks of a
+ * refusal. Pure; linear in the text, of which the last MiB is read.
+ */
+export function explain(text: string, explainers: readonly Explainer[]): Explanation {
+  const finding = find(text, explainers)
+  const {category, confidence, fields, evidence} = finding
+  return {
+    category,
+    ...fields,
+    encoded: finding.encoded !== null,
+    confidence,
+    summary: summarise(finding),
+    next: nextCommands(finding),
+    evidence,
+  }
+}
+
+interface Hit {
+  rule: Rule
+  match: Match
+  explainer: Explainer
+}
+
+function find(text: string, explainers: readonly Explainer[]): Finding {
+  const [first, second] = peel(text).map(message => findIn(message, explainers)) as [Finding, Finding | undefined]
+  if (!second) return first
+  if (second.confidence > first.confidence) return second
+  if (second.category !== first.category) return first
+  return {...first, fields: longerFields(first.fields, second.fields)}
+}
+
+/** A field that a fold cut short, whole: what the joined lines add looks like the rest of a name, not like the next word. */
+function longerFields(short: Finding['fields'], long: Finding['fields']): Finding['fields'] {
+  const whole = {...short}
+  for (const field of Object.keys(short) as Field[]) {
+    const [begin, all] = [short[field], long[field]]
+    if (begin === null || all === null || !all.startsWith(begin)) continue
+    const rest = all.slice(begin.length)
+    if (rest !== '' && !/^(?:because|with|on|is|and|status|the|in|due|which|for|to)$/i.test(rest)) whole[field] = all
+  }
+  return whole
+}
+
+function findIn(message: Message, explainers: readonly Explainer[]): Finding {
+  let best: Hit | undefined
+  for (const explainer of explainers) {
+    for (const rule of explainer.rules) {
+      if (best && rule.confidence < best.rule.confidence) continue
+      const match = firstPlace(message, rule)
+      if (!match) continue
+      if (!best || rule.confidence > best.rule.confidence || match.at < best.match.at) best = {rule, match, explainer}
+    }
+  }
+  const encoded = findEncoded(message)
+  if (!best) return nothing(message, encoded)
+  const {rule, match, explainer} = best
+  const fields = fieldsOf(rule, match)
+  const words: Record<string, string> = {...match.captures}
+  const others = explainers.flatMap(other => (other === explainer ? [] : (other.readings ?? []).filter(({of}) => of)))
+  for (const reading of [...(explainer.readings ?? []), ...others, ...wrappers])
+    fillFrom(reading, message, rule.category, match, fields, words)
+  return {
+    category: rule.category,
+    confidence: rule.confidence,
+    by: explainer.id,
+    fields,
+    encoded,
+    words,
+    evidence: message.plain.slice(match.at, Math.min(match.end, match.at + 300)).replaceAll('\n', ' '),
+  }
+}
+
+/** Nothing was recognised: a text that says "denied" somewhere is a denial without a reason, any other is none. */
+function nothing({low}: Message, encoded: string | null): Finding {
+  const isDenial = /denied|forbidden|unauthori[sz]ed|not authori[sz]ed|not permitted|not allowed|permission|\b40[13]\b/.test(low)
+  return {
+    category: isDenial ? 'unknown_denial' : 'not_a_denial',
+    confidence: isDenial ? 0.3 : 0.2,
+    by: '',
+    fields: {principal: null, action: null, resource: null, role: null},
+    encoded,
+    words: {},
+    evidence: null,
+  }
+}
+
+function firstPlace(message: Message, rule: Rule): Match | undefined {
+  if (rule.unless?.some(words => message.low.includes(words))) return undefined
+  if (rule.near && !rule.near.some(words => message.low.includes(words))) return undefined
+  let first: Match | undefined
+  for (const source of typeof rule.match === 'string' ? [rule.match] : rule.match) {
+    for (const match of places(message, source)) {
+      if (!first || match.at < first.at) first = match
+      break
+    }
+  }
+  return first
+}
+
+function fieldsOf({fields = {}}: Pick<Rule, 'fields'>, {captures}: Match): Finding['fields'] {
+  const of = (field: Field): string | null => {
+    const template = fields[field]
+    const value = template === undefined ? captures[field] : filled(template, captures)
+    return value === undefined ? null : named(field, value)
+  }
+  return {principal: of('principal'), action: of('action'), resource: of('resource'), role: of('role')}
+}
+
+/** A template with its words put in; undefined where one is missing. */
+function filled(template: string, captures: Readonly<Record<string, string>>): string | undefined {
+  let isWhole = true
+  const value = template.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const word = captures[name]
+    if (word === undefined) isWhole = false
+    return word ?? ''
+  })
+  return isWhole ? value : undefined
+}
+
+/** Words that stand where a name would, and name nothing. */
+const noNames =
+  /^(?:(?:the|this|that|these|an?|any|all|it|its|your|you|user|users|role|resource|resources|account|caller|client|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|operation|action|api|request|entity|identity|principal|arn|n\/a|credentials|true|false|using|for|by|from|at|object|bucket|key|table|who)|[.*?x…_-]{1,3}|\*+|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*\))$/i
+
+/** The value where it names something, else null: a placeholder stands for a name and is none. */
+function named(field: Field, value: string): string | null {
+  const text = value.trim()
+  if (text === '' || noNames.test(text)) return null
+  if (field === 'action' && !/^[A-Za-z*"/][\w.:*/ {}()"-]*$/.test(text)) return null
+  if ((field === 'principal' || field === 'role') && text.length < 2 && !/\w/.test(text)) return null
+  return text
+}
+
+/** Fills in the fields that are still missing from the place of a reading that is nearest to where the reason stands. */
+function fillFrom(
+  reading: Reading,
+  message: Message,
+  category: Category,
+  {at, end}: Match,
+  fields: Finding['fields'],
+  words: Record<string, string>,
+): void {
+  if (reading.of && !reading.of.includes(category)) return
+  if (reading.near && !reading.near.some(word => message.low.includes(word))) return
+  let nearest: {fields: Finding['fields']; distance: number; captures: Match['captures']} | undefined
+  for (const match of places(message, reading.match)) {
+    const found = fieldsOf(reading, match)
+    const distance = match.at >= at && match.at <= end ? 0 : match.at < at ? at - match.at : 2 * (match.at - at)
+    const counts = Object.values(found).some(value => value !== null) || (!reading.fields && !hasField(match))
+    if (counts && (!nearest || distance < nearest.distance)) nearest = {fields: found, distance, captures: match.captures}
+  }
+  if (!nearest) return
+  for (const field of Object.keys(fields) as Field[]) fields[field] ??= nearest.fields[field]
+  for (const [name, value] of Object.entries(nearest.captures)) words[name] ??= value
+}
+
+function hasField({captures}: Match): boolean {
+  return ['principal', 'action', 'resource', 'role'].some(field => field in captures)
+}
+
+/** The encoded authorization message of EC2 and its like, or the beginning of one. */
+function findEncoded(message: Message): string | null {
+  for (const source of encodedForms) {
+    for (const {captures} of places(message, source)) {
+      const encoded = captures.encoded ?? ''
+      if (encoded.length >= 12 || /^[A-Za-z0-9_-]+(?:\.\.\.|…)$/.test(encoded) || /^[<[*x]/i.test(encoded)) return encoded
+    }
+  }
+  return null
+}

@@ -1,0 +1,120 @@
+/** What to type next, for each category. Words of the message enter a command only where no shell could read more into them. */
+import type {Category, NextCommand} from '../explainer.ts'
+import type {Finding} from './finding.ts'
+
+/** `{word}` is a field or a captured word of the message; a command with a word that is missing or not plain is left out. `by`: only of these explainers. */
+interface Template {
+  command: string
+  why: string
+  by?: readonly string[]
+}
+
+const ask: Template = {command: 'prod request create', why: 'ask for a role that may, for some time'}
+const whoIsIt: Template = {command: 'aws sts get-caller-identity', why: 'see which identity was refused'}
+const noRole = (owner: string): Template => ({command: whoIsIt.command, why: `no role helps: tell ${owner} this identity and the action`})
+
+/** The first that fits is the one to type. */
+export const templates: Readonly<Record<Category, readonly Template[]>> = {
+  role_assume_denied: [{command: 'prod roles', why: 'see the roles that you may use or ask for'}, ask, whoIsIt],
+  action_not_allowed: [{command: 'prod roles', why: 'see which roles you may ask for: the one in use lacks the action'}, ask],
+  explicit_deny_identity: [noRole('the owner of the policy'), {command: 'prod roles', why: 'see whether another role is meant for this'}],
+  scp_deny: [noRole('whoever keeps the organization’s policies')],
+  rcp_deny: [noRole('whoever keeps the policies of the organization that owns the resource')],
+  permissions_boundary: [noRole('whoever set the boundary')],
+  session_policy: [
+    {command: 'prod grant ls', why: 'see which grant this session came from: a session with a narrower policy was made'},
+    ask,
+  ],
+  resource_policy: [noRole('the owner of the resource, whose policy decides')],
+  vpc_endpoint_policy: [noRole('the owner of the VPC endpoint')],
+  kms_key: [
+    {command: 'aws kms describe-key --key-id {resource}', why: 'see whose key it is, and whether it is enabled', by: ['aws']},
+    {command: 'prod roles', why: 'see which role may use the key'},
+  ],
+  credentials_expired: [{command: 'prod grant ls', why: 'see whether the grant behind the credentials has ended'}, ask],
+  credentials_missing: [
+    {command: 'docker login', why: 'log in to the registry', by: ['registry']},
+    {command: 'aws configure list', why: 'see where the tool looks for credentials', by: ['aws']},
+    {command: 'prod roles', why: 'see the roles that you may use'},
+  ],
+  credentials_invalid: [
+    {command: 'ssh-add -l', why: 'see which keys are offered', by: ['network']},
+    {command: 'docker login', why: 'log in to the registry again', by: ['registry']},
+    {command: 'aws configure list', why: 'see which credentials are sent, and where they come from', by: ['aws']},
+    {command: 'prod whoami', why: 'see your login and active grants'},
+  ],
+  mfa_required: [
+    {command: 'aws iam list-mfa-devices', why: 'see which device belongs to you, then give its code', by: ['aws']},
+    {command: 'prod login', why: 'log in again, with the second factor'},
+  ],
+  clock_skew: [{command: 'date -u', why: 'compare with the true time, and let the machine set its clock'}],
+  sso_session_expired: [
+    {command: 'aws sso login --profile {profile}', why: 'log in again'},
+    {command: 'aws sso login', why: 'log in again'},
+  ],
+  target_unreachable: [
+    {
+      command: 'aws ssm describe-instance-information --filters Key=InstanceIds,Values={resource}',
+      why: 'see whether its agent is registered and online',
+      by: ['ssm'],
+    },
+    {command: 'aws ssm describe-instance-information', why: 'see which agents are registered and online', by: ['ssm']},
+    {command: 'aws ecs list-clusters', why: 'find the task, and whether ECS Exec is enabled for it', by: ['ecs']},
+    {command: 'gcloud compute instances list', why: 'see whether it is running, in which project and zone', by: ['gcp']},
+    {command: 'prod targets', why: 'see which targets there are, and how each can be reached'},
+  ],
+  k8s_rbac: [
+    {command: 'kubectl auth can-i {verb} {kind} --namespace {namespace}', why: 'ask the cluster again once a role is bound'},
+    {command: 'kubectl auth can-i {verb} {kind}', why: 'ask the cluster again once a role is bound'},
+    {command: 'kubectl auth can-i --list', why: 'see what you may do'},
+    ask,
+  ],
+  k8s_unauthenticated: [
+    {command: 'kubectl config current-context', why: 'see which cluster and user are meant'},
+    {command: 'aws sts get-caller-identity', why: 'on EKS: see whether AWS still knows you'},
+  ],
+  gcp_iam: [
+    {command: 'gcloud auth list', why: 'see which account was refused'},
+    {command: 'prod roles', why: 'see which roles you may ask for'},
+  ],
+  gcp_unauthenticated: [
+    {command: 'gcloud auth login', why: 'log in again'},
+    {command: 'gcloud auth application-default login', why: 'where it was a library or Terraform: they have a login of their own'},
+  ],
+  db_auth: [{command: 'prod roles', why: 'see which roles reach this database'}, ask],
+  network_denied: [
+    {command: 'prod doctor', why: 'see what this machine reaches'},
+    {command: 'prod targets', why: 'see how the target can be reached'},
+  ],
+  throttled: [{command: 'aws configure set retry_mode adaptive', why: 'let the AWS tools slow down by themselves', by: ['aws']}],
+  not_a_denial: [],
+  unknown_denial: [
+    {command: 'aws sts decode-authorization-message --encoded-message {encoded}', why: 'read the reason, with a role that may decode it'},
+    {command: whoIsIt.command, why: 'see which identity was refused', by: ['aws', 'registry']},
+    {command: 'prod roles', why: 'see the roles that you may use or ask for'},
+  ],
+}
+
+/** A word that every shell takes as one word and no program as an option. */
+const plainWord = /^[A-Za-z0-9][A-Za-z0-9_.:/@+=-]{0,4095}$/
+
+/** Up to three commands, the one to type first. Pure. */
+export function nextCommands({category, fields, encoded, words, by}: Finding): NextCommand[] {
+  const known: Record<string, string | null | undefined> = {...words, ...fields, encoded}
+  if (category === 'kms_key' && !fields.resource?.includes(':kms:')) known.resource = null
+  const next: NextCommand[] = []
+  for (const template of templates[category]) {
+    if (template.by && !template.by.includes(by)) continue
+    const names = [...template.command.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string)
+    if (!names.every(name => plainWord.test(known[name] ?? ''))) continue
+    const command = template.command.replace(/\{(\w+)\}/g, (_, name: string) => known[name] as string)
+    if (next.some(other => command === other.command || isLesser(template, other))) continue
+    next.push({command, why: template.why})
+  }
+  return next.slice(0, 3)
+}
+
+/** The same with fewer words: `aws sso login` after `aws sso login --profile x`. */
+function isLesser({command}: Template, other: NextCommand): boolean {
+  return !command.includes('{') && other.command.startsWith(`${command} `)
+}

@@ -1,0 +1,232 @@
+/**
+ * Patterns of messages. Words are literal; `{name}` captures a word, quoted or not; `{name:text}` may hold blanks; `{a|b}` is either, and
+ * `{a|}` may be missing. A pattern is read once from left to right and never tries again, so its cost is bounded by its own length.
+ */
+import type {Message} from './message.ts'
+
+type Part = {readonly literal: readonly string[]; readonly optional: boolean} | {readonly capture: string; readonly text: boolean}
+
+export interface Pattern {
+  readonly parts: readonly Part[]
+  /** what is looked for first */
+  readonly anchors: readonly string[]
+}
+
+/** One place where a pattern holds. */
+export interface Match {
+  readonly at: number
+  readonly end: number
+  readonly captures: Readonly<Record<string, string>>
+}
+
+/** A pattern is looked for at this many places of a text. */
+const maxPlaces = 200
+/** What a capture may span. */
+const maxCapture = 1200
+
+const parsed = new Map<string, Pattern>()
+
+/** Reads a pattern. Throws for one that is none: a table is at fault, not a text. */
+export function pattern(source: string): Pattern {
+  const known = parsed.get(source)
+  if (known) return known
+  const parts: Part[] = []
+  let at = 0
+  while (at < source.length) {
+    const open = source.indexOf('{', at)
+    const literal = source.slice(at, open < 0 ? source.length : open).toLowerCase()
+    if (literal) parts.push({literal: [literal], optional: false})
+    if (open < 0) break
+    const close = source.indexOf('}', open)
+    const inside = source.slice(open + 1, close)
+    if (inside.includes('|')) {
+      const choices = inside.toLowerCase().split('|')
+      parts.push({literal: choices.filter(choice => choice !== ''), optional: choices.includes('')})
+    } else {
+      const [capture = '', kind] = inside.split(':')
+      parts.push({capture, text: kind === 'text'})
+    }
+    at = close + 1
+  }
+  const first = parts.find(part => 'literal' in part && !part.optional) as {literal: readonly string[]} | undefined
+  if (!first || parts.indexOf(first as Part) > 1) throw new Error(`a pattern begins with words or with one capture: ${source}`)
+  const made = {parts, anchors: first.literal}
+  parsed.set(source, made)
+  return made
+}
+
+/** The places where a pattern holds, from the left. Most patterns do not: that is seen without reading them. */
+export function* places({plain, low}: Message, source: string): Generator<Match> {
+  const open = source.indexOf('{')
+  if (open !== 0 && !low.includes((open < 0 ? source : source.slice(0, open)).toLowerCase())) return
+  const {parts, anchors} = pattern(source)
+  for (const anchor of anchors) {
+    let from = 0
+    for (let place = 0; place < maxPlaces; place++) {
+      const at = low.indexOf(anchor, from)
+      if (at < 0) break
+      from = at + anchor.length
+      if (!beginsWord(plain, anchor, at)) continue
+      const match = matchAt(plain, low, parts, at, from)
+      if (match) yield match
+    }
+  }
+}
+
+/** Whether words that were found begin where a word begins: `on resource` is not in `execution resource`. A code may stand in a longer one. */
+function beginsWord(plain: string, anchor: string, at: number): boolean {
+  if (at === 0 || !anchor.includes(' ') || !isLetter(anchor[0] as string) || !isLetter(plain[at - 1] as string)) return true
+  return /[A-Z]/.test(plain[at] as string) && /[a-z]/.test(plain[at - 1] as string)
+}
+
+function isLetter(letter: string): boolean {
+  return /[A-Za-z]/.test(letter)
+}
+
+function matchAt(plain: string, low: string, parts: readonly Part[], at: number, afterAnchor: number): Match | undefined {
+  const captures: Record<string, string> = {}
+  let index = 1
+  let start = at
+  const [first] = parts
+  if (first && 'capture' in first) {
+    const word = wordBefore(plain, at)
+    if (!word) return undefined
+    captures[first.capture] = word.value
+    start = word.at
+    index = 2
+  }
+  let here = afterAnchor
+  for (; index < parts.length; index++) {
+    const part = parts[index] as Part
+    if ('literal' in part) {
+      const found = part.literal.find(choice => low.startsWith(choice, here))
+      if (found !== undefined) here += found.length
+      else if (!part.optional) return undefined
+      continue
+    }
+    const next = parts[index + 1]
+    if (next && 'literal' in next && !next.optional) {
+      const span = spanTo(low, here, next.literal)
+      if (!span) return undefined
+      const value = part.text ? bare(plain.slice(here, span.at)) : unfold(bare(plain.slice(here, span.at)))
+      if (value === undefined || value === '') return undefined
+      captures[part.capture] = value
+      here = span.end
+      index += 1
+    } else {
+      const word = wordAfter(plain, here)
+      if (!word) return undefined
+      captures[part.capture] = word.value
+      here = word.end
+    }
+  }
+  return {at: start, end: here, captures}
+}
+
+/** The nearest of some words after a place, within the span of a capture. */
+function spanTo(low: string, from: number, choices: readonly string[]): {at: number; end: number} | undefined {
+  const window = low.slice(from, from + maxCapture)
+  let best: {at: number; end: number} | undefined
+  for (const choice of choices) {
+    const at = window.indexOf(choice)
+    if (at >= 0 && (!best || from + at < best.at)) best = {at: from + at, end: from + at + choice.length}
+  }
+  return best
+}
+
+const closing: Readonly<Record<string, string>> = {'"': '"', "'": "'", '`': "`'", '\u201c': '\u201d', '\u2018': '\u2019', '[': ']'}
+
+/** Text without the quotes around it. */
+function bare(text: string): string {
+  let value = text.trim()
+  for (let times = 0; times < 3; times++) {
+    const close = closing[value[0] ?? '']
+    if (value.length > 1 && close?.includes(value.at(-1) as string)) value = value.slice(1, -1).trim()
+  }
+  return value
+}
+
+/** A word that a fold went through, whole again; undefined for several words. */
+function unfold(value: string): string | undefined {
+  const whole = value.replaceAll('\n', '')
+  return whole.includes(' ') ? undefined : whole
+}
+
+/** The word that begins at or after a place: what a quote encloses, else up to a blank, without the punctuation of the sentence. */
+function wordAfter(plain: string, from: number): {value: string; end: number} | undefined {
+  let start = from
+  while (start < plain.length && (plain[start] === ' ' || plain[start] === '\n')) start += 1
+  let open = plain[start] ?? ''
+  const most = Math.min(plain.length, start + maxCapture)
+  if (closing[open] !== undefined) {
+    while (open === '[' && plain[start + 1] === '[') start += 1
+    const close = closing[open] as string
+    for (let at = start + 1; at < most; at++) {
+      if (!close.includes(plain[at] as string)) continue
+      const value = plain.slice(start + 1, at)
+      if (open !== '[' || !value.includes(' ')) return value.trim() === '' ? undefined : {value: value.replaceAll('\n', ''), end: at + 1}
+      break
+    }
+    start += 1
+    open = ''
+  }
+  let end = start
+  if (plain[start] === '<') {
+    // `<the arn>`: a placeholder is one word
+    const close = plain.slice(start, start + 80).indexOf('>')
+    if (close > 0 && plain.slice(start, start + close).includes(' ')) end = start + close + 1
+  }
+  while (end < most && !endsWord(plain, end)) end += 1
+  const value = trimmed(plain.slice(start, end))
+  return value === '' ? undefined : {value, end: start + value.length}
+}
+
+function endsWord(plain: string, at: number): boolean {
+  const letter = plain[at] as string
+  if (letter === ' ' || letter === '\n' || letter === '"' || letter === ';' || letter === '`') return true
+  const next = plain[at + 1]
+  if (letter === '<') return next === '/'
+  if (letter === ',' || letter === "'")
+    return next === undefined || next === ' ' || next === '\n' || next === '"' || next === "'" || next === ',' || next === '}'
+  return false
+}
+
+/** Without what ends a sentence or a bracket that did not open here; three dots are somebody's own. */
+function trimmed(text: string): string {
+  let end = text.length
+  const least = Math.max(0, end - 8)
+  while (end > least) {
+    const letter = text[end - 1] as string
+    const isDot = letter === '.' && !text.slice(0, end).endsWith('...')
+    const open = letter === ')' ? '(' : letter === ']' ? '[' : letter === '}' ? '{' : undefined
+    if (isDot || ',:;!?\'"`'.includes(letter) || (open !== undefined && !isBalanced(text.slice(0, end), open, letter))) end -= 1
+    else break
+  }
+  return text.slice(0, end)
+}
+
+function isBalanced(text: string, open: string, close: string): boolean {
+  let depth = 0
+  for (const letter of text) depth += letter === open ? 1 : letter === close ? -1 : 0
+  return depth >= 0
+}
+
+/** The word that ends before a place. */
+function wordBefore(plain: string, to: number): {value: string; at: number} | undefined {
+  let end = to
+  while (end > 0 && (plain[end - 1] === ' ' || plain[end - 1] === '\n')) end -= 1
+  const least = Math.max(0, end - maxCapture)
+  const close = plain[end - 1] ?? ''
+  if (close === '"' || close === "'" || close === ']' || close === '`') {
+    const open = close === ']' ? '[' : close
+    for (let at = end - 2; at >= least; at--) {
+      if (plain[at] === open || (close === "'" && plain[at] === '`'))
+        return at + 1 < end - 1 ? {value: plain.slice(at + 1, end - 1), at} : undefined
+    }
+    end -= 1
+  }
+  let start = end
+  while (start > least && !' \n"\'`<>(['.includes(plain[start - 1] as string)) start -= 1
+  const value = plain.slice(start, end)
+  return value === '' ? undefined : {value, at: start}
+}

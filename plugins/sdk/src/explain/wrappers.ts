@@ -1,0 +1,25 @@
+/** Where the tools' own wrapping names the operation that failed, in every technology that goes through them. */
+import type {Reading} from '../explainer.ts'
+
+/** The operation of an API as CLI, boto3, the Go, PHP, .NET and Rust SDKs and CloudTrail write it. */
+export const wrappers: readonly Reading[] = [
+  {match: 'when calling the {action} operation'},
+  {match: 'when calling the {action} api'},
+  {match: 'the {action} operation:'},
+  {match: 'operation error {service:text}: {action},'},
+  {match: 'Error executing "{action}" on "{resource}"'},
+  {match: 'Error executing "{action}"'},
+  {match: '"eventName": "{action}"'},
+  {match: '"eventName":"{action}"'},
+  {match: '{action} request is not allowed'},
+  {match: '--profile {profile}'},
+  {match: 'profile: {profile}'},
+]
+
+/** What stands before an encoded authorization message. */
+export const encodedForms: readonly string[] = [
+  'encoded authorization failure message: {encoded}',
+  'encoded authorization message: {encoded}',
+  'encoded failure message: {encoded}',
+  'decode-authorization-message --encoded-message {encoded}',
+]
