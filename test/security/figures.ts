@@ -1,6 +1,6 @@
 /**
  * Runs the evidence and writes docs/security-figures.md from what came out: `node --conditions=source test/security/figures.ts [--corpus FILE]
- * [--lines N] [--share S]`. Some twenty minutes as root on a machine with bubblewrap, strace and the tools; nothing in the page is typed by hand.
+ * [--lines N] [--share S] [--fuzzed FILE]`; FILE: what `npm run fuzz` wrote before. Some twenty minutes as root on a machine with bubblewrap, strace and the tools; nothing in the page is typed by hand.
  */
 import {spawnSync} from 'node:child_process'
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
@@ -11,7 +11,12 @@ import {type Judged, judgeCorpus} from './corpus.ts'
 import {readCases} from './library.ts'
 
 const {values} = parseArgs({
-  options: {corpus: {type: 'string'}, lines: {type: 'string', default: '300'}, share: {type: 'string', default: '1'}},
+  options: {
+    corpus: {type: 'string'},
+    lines: {type: 'string', default: '300'},
+    share: {type: 'string', default: '1'},
+    fuzzed: {type: 'string'},
+  },
 })
 const root = join(import.meta.dirname, '../..')
 const library = join(root, 'plugins/broker/library')
@@ -35,7 +40,7 @@ const tested = script('bin/run.js', 'policy', 'test', '--dir', library)
 const ranFile = join(scratch, 'differential.json')
 const differential = script('test/security/differential.ts', values.lines, '--json', ranFile)
 const ran = JSON.parse(readFileSync(ranFile, 'utf8')) as {results: {tool: string; lines: number; strays: number}[]; absent: string[]}
-const fuzzed = script('test/fuzz/run.ts', values.share)
+const fuzzed = values.fuzzed === undefined ? script('test/fuzz/run.ts', values.share).text : readFileSync(values.fuzzed, 'utf8').trimEnd()
 const bench = script('test/bench/run.ts', 'library')
 rmSync(scratch, {recursive: true, force: true})
 
@@ -72,7 +77,7 @@ ${ran.absent.length > 0 ? `Not installed on that machine: ${ran.absent.join(', '
 ## Made by chance
 
 \`\`\`
-${fuzzed.text}
+${fuzzed}
 \`\`\`
 
 ## Speed
