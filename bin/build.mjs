@@ -25,6 +25,10 @@ const input = {
   'dist/fast': 'src/fast.ts',
   'dist/code-cache': 'src/code-cache.ts',
 }
+// what a plugin answers before oclif is loaded
+for (const name of plugins) {
+  if (existsSync(join(root, 'plugins', name, 'src/fast.ts'))) input[`plugins/${name}/dist/bundle/fast`] = `plugins/${name}/src/fast.ts`
+}
 for (const {from, to} of bundles) {
   for (const file of globSync('**/*.ts', {cwd: join(root, from)})) input[`${to}/${file.slice(0, -'.ts'.length)}`] = `${from}/${file}`
 }

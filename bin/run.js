@@ -19,7 +19,16 @@ function start() {
     fail('prod is not built; type: npm run build')
     return
   }
-  if (fast.answered(argv, root)) return
+  var answered = fast.answered(argv, root)
+  if (answered === true) return
+  if (answered === false) goOn(argv, fast)
+  else
+    answered.then(function (done) {
+      if (!done) goOn(argv, fast)
+    })
+}
+
+function goOn(argv, fast) {
   var folder = fast.cacheFolder()
   if (folder) {
     require('module').enableCompileCache(folder)

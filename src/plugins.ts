@@ -52,7 +52,7 @@ async function inspect(name: string, root: string): Promise<InstalledPlugin> {
 
 function describe(plugin: Plugin): string[] {
   const {primitive} = plugin
-  const others = (['grantProvider', 'notifier', 'explainers', 'check'] as const).filter(kind => plugin[kind])
+  const others = (['grantProvider', 'notifier', 'explainers', 'check', 'roleSource'] as const).filter(kind => plugin[kind])
   return [...(primitive ? [`primitive ${primitive.id} (${primitive.uses.join(', ')})`] : []), ...others]
 }
 

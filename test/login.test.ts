@@ -13,7 +13,7 @@ import {thumbprint} from '@prod/sdk/login-binding'
 import {expect, test} from 'vitest'
 import {newHome} from '../plugins/sdk/test/broker/home.ts'
 import {startTokenServer, type TokenServer} from '../plugins/sdk/test/broker/token-server.ts'
-import {type Callback, listen} from '../src/login/callback.ts'
+import {type Callback, listen} from '@prod/sdk/cli/callback'
 import {login} from '../src/login/login.ts'
 
 type OnFinished = (act: () => void | Promise<void>) => void

@@ -14,7 +14,7 @@ export function pages(root: string): {path: string; text: string}[] {
 
 /** What is wrong with the commands that a page shows: in fenced code the lines that begin with `prod`, in text the code that does. */
 export function typedCommands(root: string, page: string): {line: string; fault: string}[] {
-  const manifests = ['oclif.manifest.json', 'plugins/broker/oclif.manifest.json']
+  const manifests = ['oclif.manifest.json', 'plugins/aws/oclif.manifest.json', 'plugins/broker/oclif.manifest.json']
   const commands = Object.assign(
     {},
     ...manifests.map(file => (JSON.parse(readFileSync(join(root, file), 'utf8')) as Manifest).commands),

@@ -33,6 +33,8 @@ const table: Record<string, string[]> = {
   // the CLI
   src: [sdk, cli],
   'src/commands': ['src', sdk, cli],
+  // a plugin with commands of its own, which run on a person's machine
+  'plugins/aws/src': [sdk, cli],
   // the broker: ports
   ...Object.fromEntries(ports.map(port => [port, [sdk, ...ports]])),
   // what implements them
@@ -85,6 +87,7 @@ const table: Record<string, string[]> = {
 /** Packages whose loading is dear or that carry a right: who may import them at all, besides tests. */
 const packages: Record<string, string[]> = {
   got: ['plugins/sdk/src/client'],
+  '@aws-sdk/credential-providers': ['plugins/aws/src/credentials/resolve'],
   'openid-client': ['src/login', 'plugins/broker/src/identity-providers'],
   '@napi-rs/keyring': ['src/login', 'src/doctor', 'plugins/sdk/src/cli'],
   '@cedar-policy/cedar-wasm': ['plugins/broker/src/policy'],

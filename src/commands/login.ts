@@ -2,12 +2,12 @@ import {createHash} from 'node:crypto'
 import {resolve} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import type {LoginConfiguration, WhoAmI} from '@prod/sdk/api'
+import {openBrowser} from '@prod/sdk/cli/browser'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
 import {showWhen} from '@prod/sdk/cli/durations'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker} from '@prod/sdk/session'
-import {openBrowser} from '../login/browser.ts'
 import {login} from '../login/login.ts'
 
 export default class Login extends ProdCommand {

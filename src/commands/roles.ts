@@ -1,31 +1,160 @@
 import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import type {ToolClass} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
-import type {CatalogView} from '@prod/sdk/catalog-view'
+import type {CatalogView, Usable} from '@prod/sdk/catalog-view'
 import {filter} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
+import {startSpinner} from '@prod/sdk/cli/spinner'
 import {table} from '@prod/sdk/cli/table'
+import {ProdError} from '@prod/sdk/errors'
 import {showDuration} from '@prod/sdk/grammar/duration'
+import {leastRoles, parseNeed} from '@prod/sdk/least-role'
+import type {LocalRole} from '@prod/sdk/role-source'
+import {localRoles, roleSources} from '../catalog/local-roles.ts'
 import {usableWords} from '../catalog/pick.ts'
+
+/** A role as `--json` prints it: of the broker's catalog, or one that the person has on this machine. */
+export interface ListedRole {
+  name: string
+  /** `broker`, `aws profile`, `aws identity center` */
+  source: string
+  summary: string
+  usable: Usable
+  class: ToolClass | null
+  /** provider of a catalog role */
+  provider: string | null
+  maxSeconds: number | null
+  /** ISO 8601 UTC: the end of the grant that is held */
+  active: string | null
+  account: string | null
+  /** patterns of the actions it allows; null: not known */
+  allows: string[] | null
+  /** why it cannot be used as it stands */
+  fault: string | null
+}
 
 /** The roles that a person has or could ask for. */
 export default class Roles extends ProdCommand {
-  static override summary = 'list the roles that I may use now or ask for'
+  static override summary = 'list the roles that I have, may use now or ask for'
+  static override description =
+    'AWS profiles and roles of IAM Identity Center on this machine, and the roles of the broker’s catalog where there is a broker. What was used most comes first.'
   static override args = {filter: Args.string({description: 'letters that occur in this order'})}
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> web']
+  static override flags = {
+    for: Flags.string({description: 'only those known to allow this, the least first', helpValue: '"ACTION on ARN"'}),
+    refresh: Flags.boolean({description: 'ask IAM Identity Center again, after a login where one is needed'}),
+  }
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> web',
+    '<%= config.bin %> <%= command.id %> --for "dynamodb:DeleteItem on arn:aws:dynamodb:eu-west-1:111122223333:table/orders"',
+  ]
 
-  async run(): Promise<CatalogView['roles']> {
-    const {args} = await this.parse(Roles)
-    const {roles} = await this.broker().call(api.catalog)
-    const found = filter(roles, args.filter ?? '', role => `${role.name} ${role.summary}`)
-    const rows = found.map(({name, usable, active, maxSeconds, summary, class: kind}) => [
-      name,
-      active ? `active until ${active}` : usableWords[usable],
-      kind,
-      `at most ${showDuration(maxSeconds)}`,
-      summary,
-    ])
-    this.log(table(['role', 'usable', 'class', 'for', {head: 'what', prose: true}], rows))
-    if (found.length === 0) this.say('no role fits')
+  async run(): Promise<ListedRole[]> {
+    const {args, flags} = await this.parse(Roles)
+    const need = flags.for === undefined ? undefined : parseNeed(flags.for)
+    if (flags.for !== undefined && !need) {
+      throw new ProdError('USAGE', `${flags.for} is no action`, 'prod roles --for "s3:GetObject on arn:aws:s3:::reports/*"')
+    }
+    const sources = await roleSources(this.config)
+    if (flags.refresh) await this.#refresh(sources)
+    const {roles: local, faults} = await localRoles(sources)
+    for (const fault of faults) this.say(fault)
+    const all = [...local.map(fromLocal), ...(await this.#catalog(local.length > 0)).map(fromCatalog)]
+    const filtered = filter(all, args.filter ?? '', role => `${role.name} ${role.summary}`)
+    const found = need
+      ? leastRoles(
+          filtered.filter(({fault}) => fault === null).map(role => ({...role, held: role.usable === 'now'})),
+          [need.action],
+        ).map(({held: _, ...role}) => role)
+      : filtered
+    this.#show(found)
+    if (need) this.#sayFor(need, filtered, found)
+    else if (found.length === 0) this.say('no role fits')
     return found
+  }
+
+  #show(found: readonly ListedRole[]): void {
+    const rows = found.map(({name, usable, active, maxSeconds, summary, source, fault, class: kind}) => [
+      name,
+      fault !== null ? 'not as it stands' : active ? `active until ${active}` : usableWords[usable],
+      kind,
+      maxSeconds === null ? null : `at most ${showDuration(maxSeconds)}`,
+      source,
+      fault ?? summary,
+    ])
+    this.log(table(['role', 'usable', 'class', 'for', 'from', {head: 'what', prose: true}], rows))
+  }
+
+  #sayFor(need: {action: string; resource: string | null}, all: readonly ListedRole[], found: readonly ListedRole[]): void {
+    const [least] = found
+    const unknown = all.filter(({allows}) => allows === null).length
+    if (least) this.say(`${least.name} is the least that is known to allow ${need.action}`)
+    else this.say(`no role is known to allow ${need.action}`)
+    if (need.resource !== null) this.say('roles are known by their actions: whether it is allowed on that resource AWS will say')
+    if (unknown > 0) this.say(`of ${unknown === 1 ? '1 role' : `${unknown} roles`} it is not known what they allow`)
+  }
+
+  async #refresh(sources: Awaited<ReturnType<typeof roleSources>>): Promise<void> {
+    const spinner = startSpinner('asking for roles')
+    try {
+      for (const source of sources) await source.refresh?.(text => spinner.update(text))
+    } finally {
+      spinner.stop()
+    }
+  }
+
+  /** The broker's, where one is known. `others`: there is something to show without. */
+  async #catalog(others: boolean): Promise<CatalogView['roles']> {
+    const named = this.brokerFlag
+    try {
+      chooseBroker(readConfig(), named)
+    } catch (error) {
+      if (others && named === undefined && !process.env.PROD_BROKER) return []
+      throw error
+    }
+    try {
+      return (await this.broker().call(api.catalog)).roles
+    } catch (error) {
+      if (!(error instanceof ProdError)) throw error
+      if (!others || named !== undefined) throw error
+      this.say(`the broker’s roles are missing here: ${error.message}`)
+      if (error.hint !== undefined) this.say(`try: ${error.hint}`)
+      return []
+    }
+  }
+}
+
+function fromLocal({name, source, summary, account, allows, class: kind, fault}: LocalRole): ListedRole {
+  return {
+    name,
+    source,
+    summary,
+    usable: fault === null ? 'now' : 'no',
+    class: kind,
+    provider: null,
+    maxSeconds: null,
+    active: null,
+    account,
+    allows,
+    fault,
+  }
+}
+
+function fromCatalog({name, summary, usable, class: kind, provider, maxSeconds, active, allows}: CatalogView['roles'][number]): ListedRole {
+  return {
+    name,
+    source: 'broker',
+    summary,
+    usable,
+    class: kind,
+    provider,
+    maxSeconds,
+    active,
+    account: null,
+    // a catalog that says nothing does not say that it allows nothing
+    allows: allows?.length ? allows : null,
+    fault: null,
   }
 }

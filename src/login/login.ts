@@ -2,6 +2,7 @@
 import {createHash, randomBytes} from 'node:crypto'
 import {api, type LoginConfiguration, type Tokens, type WhoAmI} from '@prod/sdk/api'
 import {checkPin, pinBroker} from '@prod/sdk/cli/broker-pins'
+import {listen} from '@prod/sdk/cli/callback'
 import {readConfig, writeConfig} from '@prod/sdk/cli/config'
 import {withCredentialLock} from '@prod/sdk/cli/credential-lock'
 import {openCredentialStore} from '@prod/sdk/cli/credential-store'
@@ -11,7 +12,6 @@ import {createLoginKey} from '@prod/sdk/dpop'
 import {ProdError} from '@prod/sdk/errors'
 import {bindingNonce} from '@prod/sdk/login-binding'
 import {type Broker, isLoopback} from '@prod/sdk/session'
-import {listen} from './callback.ts'
 
 /** How one login is to be. */
 export interface LoginOptions {

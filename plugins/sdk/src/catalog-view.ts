@@ -17,5 +17,15 @@ export interface CatalogView {
     commands: {path: string[]; class: ToolClass; usable: Usable}[]
   }[]
   targets: {name: string; address: string; environment: string; summary: string; shell: Usable | 'breakGlass'}[]
-  roles: {name: string; summary: string; provider: string; class: ToolClass; maxSeconds: number; usable: Usable; active: string | null}[]
+  roles: {
+    name: string
+    summary: string
+    provider: string
+    class: ToolClass
+    maxSeconds: number
+    usable: Usable
+    active: string | null
+    /** patterns of the actions it allows (`s3:Get*`); absent from an older broker, empty where the catalog says nothing */
+    allows?: string[]
+  }[]
 }

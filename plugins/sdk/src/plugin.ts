@@ -3,6 +3,7 @@ import type {Explainer} from './explainer.ts'
 import type {GrantProvider} from './grant-provider.ts'
 import type {Notifier} from './notifier.ts'
 import type {Primitive} from './primitive.ts'
+import type {RoleSource} from './role-source.ts'
 
 /** What a plugin package's entry may export. Each is optional. */
 export interface Plugin {
@@ -13,4 +14,5 @@ export interface Plugin {
   notifier?: Notifier
   explainers?: readonly Explainer[]
   check?: Check
+  roleSource?: RoleSource
 }

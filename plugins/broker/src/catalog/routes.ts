@@ -53,6 +53,7 @@ async function viewCatalog(parts: Parts, caller: Caller): Promise<CatalogView> {
         maxSeconds: role.maxSeconds,
         usable: usableOf(decideUse(bundle, {...asked, resource: {kind: 'role', role}}, 'assume').decision),
         active: active.find(grant => grant.role === role.name)?.expiresAt ?? null,
+        allows: role.allows,
       }))
       .filter(role => role.usable !== 'no'),
   }

@@ -7,28 +7,36 @@ import {places, privateFolder} from './places.ts'
 /** Longer than any one renewal may take: whoever waits this long stands behind a process that hangs. */
 const patienceMs = 45_000
 
-/**
- * Does `act` while no other process of this person reads-and-writes the credential store. An exclusive SQLite transaction is
- * a lock of the kernel: it dies with its holder, so a killed process leaves nothing behind. Taking it costs under a millisecond.
- * Throws STORE_IN_USE.
- */
+/** Does `act` while no other process of this person reads-and-writes the credential store. Throws STORE_IN_USE. */
 export function withCredentialLock<T>(act: () => Promise<T>): Promise<T> {
+  return withLock('credentials', patienceMs, act)
+}
+
+/**
+ * Does `act` while no other process of this person does so under this name (a file's). An exclusive SQLite transaction is a lock
+ * of the kernel: it dies with its holder, so a killed process leaves nothing behind. Taking it costs under a millisecond. Throws
+ * STORE_IN_USE where another holds it for longer than `patience` milliseconds.
+ */
+export function withLock<T>(name: string, patience: number, act: () => Promise<T>): Promise<T> {
   // one after the other inside this process: such locks belong to the process as a whole
-  const turn = before.then(() => hold(act))
-  before = turn.catch(() => undefined)
+  const turn = (before.get(name) ?? Promise.resolve()).then(() => hold(name, patience, act))
+  before.set(
+    name,
+    turn.catch(() => undefined),
+  )
   return turn
 }
 
-let before: Promise<unknown> = Promise.resolve()
+const before = new Map<string, Promise<unknown>>()
 
-async function hold<T>(act: () => Promise<T>): Promise<T> {
-  const path = join(privateFolder(places().state), 'credentials.lock')
+async function hold<T>(name: string, patience: number, act: () => Promise<T>): Promise<T> {
+  const path = join(privateFolder(places().state), `${name}.lock`)
   if (!statSync(path, {throwIfNoEntry: false}))
     closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0), 0o600))
   const {DatabaseSync} = await import('node:sqlite')
   const lock = new DatabaseSync(path, {timeout: 0})
   try {
-    const giveUpAt = Date.now() + patienceMs
+    const giveUpAt = Date.now() + patience
     while (!tryLock(lock)) {
       if (Date.now() > giveUpAt)
         throw new ProdError('STORE_IN_USE', 'another prod holds the credential store and does not let go', 'prod doctor')

@@ -2,9 +2,8 @@
 import {join} from 'node:path'
 import type {Principal} from '../domain.ts'
 import type {PrivateJwk} from '../dpop.ts'
-import {ProdError} from '../errors.ts'
-import {readConfig} from './config.ts'
 import {places, privateFolder, readPrivate, writePrivate} from './places.ts'
+import {keychainStore, secretStoreChoice} from './secret-store.ts'
 
 /** All that is secret of one login, kept as one value. Moments in milliseconds of this machine's clock. */
 export interface Credentials {
@@ -30,12 +29,15 @@ export interface CredentialStore {
   remove(broker: string): Promise<void>
 }
 
-/** The store that `PROD_CREDENTIAL_STORE`, else the configuration names, else the keychain. Throws USAGE, CONFIG_INVALID. */
+/** The store that was chosen. Throws USAGE, CONFIG_INVALID. */
 export function openCredentialStore(env: NodeJS.ProcessEnv = process.env): CredentialStore {
-  const choice = env.PROD_CREDENTIAL_STORE || readConfig(env).credentialStore || 'keychain'
-  if (choice === 'file') return fileStore(join(places(env).state, 'credentials.json'))
-  if (choice === 'keychain') return keychainStore()
-  throw new ProdError('USAGE', 'PROD_CREDENTIAL_STORE must be keychain or file', 'prod config set credentialStore keychain')
+  if (secretStoreChoice(env) === 'file') return fileStore(join(places(env).state, 'credentials.json'))
+  const keychain = keychainStore(broker => broker)
+  return {
+    find: async broker => understood(parse((await keychain.find(broker)) ?? ''), broker),
+    save: credentials => keychain.save(credentials.broker, JSON.stringify(credentials)),
+    remove: broker => keychain.remove(broker),
+  }
 }
 
 /** The lock keeps two of our processes from writing at once (credential-lock.ts). */
@@ -56,36 +58,6 @@ function fileStore(path: string): CredentialStore {
       if (gone !== undefined) writeAll(rest)
     },
   }
-}
-
-const service = 'prod'
-
-function keychainStore(): CredentialStore {
-  const use = async <T>(broker: string, act: (entry: import('@napi-rs/keyring').AsyncEntry) => Promise<T>): Promise<T> => {
-    try {
-      const {AsyncEntry} = await import('@napi-rs/keyring')
-      // named, or it falls back in silence to the kernel's keyring, which forgets at reboot
-      return await act(new AsyncEntry(service, broker, {linux: {store: 'secret-service'}}))
-    } catch (cause) {
-      throw new ProdError(
-        'KEYCHAIN_UNAVAILABLE',
-        keychainFault(cause),
-        'unlock it, or keep logins in a plain 0600 file: prod config set credentialStore file',
-        {cause},
-      )
-    }
-  }
-  return {
-    find: async broker => understood(parse((await use(broker, entry => entry.getPassword())) ?? ''), broker),
-    save: credentials => use(credentials.broker, entry => entry.setPassword(JSON.stringify(credentials))),
-    remove: broker => use(broker, async entry => void (await entry.deletePassword())),
-  }
-}
-
-function keychainFault(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : ''
-  if (/prompt|locked|dismissed/i.test(text)) return 'the keychain of this system is locked'
-  return 'there is no keychain that this session can use'
 }
 
 function parse(text: string): unknown {

@@ -2,7 +2,7 @@
 import {timingSafeEqual} from 'node:crypto'
 import {createServer, type IncomingMessage} from 'node:http'
 import type {AddressInfo} from 'node:net'
-import {ProdError} from '@prod/sdk/errors'
+import {ProdError} from '../errors.ts'
 
 /** What the provider sent back. */
 export interface Answer {
@@ -11,14 +11,12 @@ export interface Answer {
 }
 
 export interface Callback {
-  /** `http://127.0.0.1:PORT/callback` */
+  /** `http://127.0.0.1:PORT` and the path */
   readonly redirectUri: string
   /** Resolves with the one right answer. Throws LOGIN_FAILED where the provider refused, or nobody came in time. */
   readonly answer: Promise<Answer>
   close(): void
 }
-
-const path = '/callback'
 
 /**
  * Listens on 127.0.0.1, a port of the system's choice, until the answer that carries `state` comes, or `limitMs` have passed. What
@@ -27,13 +25,19 @@ const path = '/callback'
 export async function listen({
   state,
   issuer,
-  issRequired,
+  issRequired = false,
   limitMs,
+  path = '/callback',
+  again = 'prod login',
 }: {
   state: string
-  issuer: string
-  issRequired: boolean
+  /** whom an answer that names its issuer must name; left out: of a service that names none */
+  issuer?: string
+  issRequired?: boolean
   limitMs: number
+  path?: string
+  /** the command to type where it came to nothing */
+  again?: string
 }): Promise<Callback> {
   const {promise: answer, resolve, reject} = Promise.withResolvers<Answer>()
   answer.catch(() => undefined)
@@ -55,11 +59,11 @@ export async function listen({
     if (taken) return [400, 'this login has had its answer']
 
     const iss = params.get('iss')
-    if (iss === null ? issRequired : iss !== issuer) {
+    if (iss === null ? issRequired : issuer !== undefined && iss !== issuer) {
       return [
         400,
         'this answer comes from another provider',
-        () => reject(new ProdError('LOGIN_FAILED', `the answer names another provider than ${issuer}`, 'prod login')),
+        () => reject(new ProdError('LOGIN_FAILED', `the answer names another provider than ${issuer}`, again)),
       ]
     }
     const error = params.get('error')
@@ -69,7 +73,7 @@ export async function listen({
       return [
         400,
         'the provider refused the login; the terminal says more',
-        () => reject(new ProdError('LOGIN_FAILED', `the provider refused the login: ${why}`, 'prod login')),
+        () => reject(new ProdError('LOGIN_FAILED', `the provider refused the login: ${why}`, again)),
       ]
     }
     return [200, 'You may close this page and go back to the terminal.', () => resolve({code, ...(iss === null ? {} : {iss})})]
@@ -96,17 +100,14 @@ export async function listen({
   })
   host = `127.0.0.1:${(server.address() as AddressInfo).port}`
   const timer = setTimeout(
-    () =>
-      reject(
-        new ProdError('LOGIN_FAILED', `nobody came back from the provider within ${Math.round(limitMs / 60_000)} minutes`, 'prod login'),
-      ),
+    () => reject(new ProdError('LOGIN_FAILED', `nobody came back from the provider within ${Math.round(limitMs / 60_000)} minutes`, again)),
     limitMs,
   )
   const close = (): void => {
     clearTimeout(timer)
     server.close()
     server.closeAllConnections()
-    reject(new ProdError('LOGIN_FAILED', 'the login was given up', 'prod login'))
+    reject(new ProdError('LOGIN_FAILED', 'the login was given up', again))
   }
   return {redirectUri: `http://${host}${path}`, answer, close}
 }

@@ -1,0 +1,10 @@
+/** What `prod assume` does, apart from its flags. */
+
+export {runPlain, serveChild} from './child/serve.ts'
+export {openShell} from './child/shell.ts'
+export {signInUrl} from './console.ts'
+export {obtain} from './credentials/obtain.ts'
+export {leastFor} from './iam/least.ts'
+export {listRoles} from './roles.ts'
+export {countUse} from './used.ts'
+export {writeProfile} from './write-profile.ts'

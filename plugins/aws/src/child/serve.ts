@@ -1,0 +1,65 @@
+/** A child with its endpoint, from beginning to end. Light: the fast path loads it. */
+import {type ChildSettings, isFresh, lifeLeft, type ProcessCredentials} from '../credentials/kept.ts'
+import {openEndpoint, type Provide} from './endpoint.ts'
+import {childEnvironment} from './environment.ts'
+import {runChild} from './run.ts'
+
+/** What a child gets, and how more of it is had. */
+export interface Serving {
+  name: string
+  credentials: ProcessCredentials
+  /** when they were had, in milliseconds of this machine's clock */
+  from: number
+  child: ChildSettings
+  /** fetches others ahead of the end */
+  renew(): Promise<ProcessCredentials>
+}
+
+/** Runs a command that asks for its credentials as often as it likes; answers its status. Throws TOOL_UNAVAILABLE. */
+export async function serveChild(command: readonly string[], serving: Serving, env: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const endpoint = await openEndpoint(provider(serving))
+  try {
+    return await runChild(command, childEnvironment(env, serving.name, serving.child, endpoint))
+  } finally {
+    endpoint.close()
+  }
+}
+
+/** Runs a command with the credentials in plain variables; answers its status. What it begins with is all it gets. Throws TOOL_UNAVAILABLE. */
+export function runPlain(
+  command: readonly string[],
+  {name, credentials, child}: Pick<Serving, 'name' | 'credentials' | 'child'>,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<number> {
+  return runChild(command, childEnvironment(env, name, child, {credentials}))
+}
+
+/**
+ * Answers what is there while it is fresh; then one renewal for all who ask. Where that fails what is there serves to its end: a
+ * long command outlives a short outage.
+ */
+export function provider(
+  {credentials, from, renew}: Pick<Serving, 'credentials' | 'from' | 'renew'>,
+  now: () => number = Date.now,
+): Provide {
+  let current = {credentials, from}
+  let underWay: Promise<ProcessCredentials> | undefined
+  const renewed = (): Promise<ProcessCredentials> => {
+    underWay ??= renew()
+      .then(next => {
+        current = {credentials: next, from: now()}
+        return next
+      })
+      .finally(() => (underWay = undefined))
+    return underWay
+  }
+  return async () => {
+    if (isFresh(current, now())) return current.credentials
+    try {
+      return await renewed()
+    } catch (error) {
+      if (lifeLeft(current.credentials, now()) > 0) return current.credentials
+      throw error
+    }
+  }
+}

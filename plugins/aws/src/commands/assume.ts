@@ -1,0 +1,116 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import {pick} from '@prod/sdk/cli/ask'
+import {openBrowser} from '@prod/sdk/cli/browser'
+import {ProdCommand} from '@prod/sdk/cli/command'
+import {parseDuration} from '@prod/sdk/cli/durations'
+import {passBytes} from '@prod/sdk/cli/output'
+import {ProdError} from '@prod/sdk/errors'
+
+/** `prod assume ROLE [-- CMD…]` */
+export default class Assume extends ProdCommand {
+  static override summary = 'give a role to one command, a shell, the browser'
+  static override description =
+    'ROLE is an AWS profile or a role of IAM Identity Center (prod roles); no broker is needed for these. All after -- is the command, which gets credentials from a local endpoint that renews them. Without ROLE the least role that is known to allow the command is taken; without a command you get a shell with a marked prompt. Exits with the command’s own status.'
+  static override usage = 'assume [ROLE] [--env] [--min-remaining T] [-- CMD…]'
+  static override args = {
+    role: Args.string({description: 'an AWS profile, or SESSION/ACCOUNT/ROLE of IAM Identity Center', ignoreStdin: true}),
+  }
+  static override flags = {
+    env: Flags.boolean({description: 'plain variables, for a program that asks no endpoint; they end and are not renewed'}),
+    'min-remaining': Flags.string({description: 'how long the credentials must live at least', helpValue: '30m'}),
+    console: Flags.boolean({description: 'open the AWS console in the browser', exclusive: ['env', 'url']}),
+    url: Flags.boolean({description: 'print the address that opens the AWS console; it is a secret', exclusive: ['env']}),
+    'write-profile': Flags.string({
+      description: 'write a profile of this name that gets its credentials here',
+      helpValue: 'NAME',
+      exclusive: ['env'],
+    }),
+  }
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> staging -- aws s3 ls',
+    '<%= config.bin %> <%= command.id %> -- aws s3 rm s3://reports/old.csv',
+    '<%= config.bin %> <%= command.id %> staging --console',
+    '<%= config.bin %> <%= command.id %> staging --json',
+  ]
+
+  async run(): Promise<unknown> {
+    const at = this.argv.indexOf('--')
+    const command = at < 0 ? [] : this.argv.slice(at + 1)
+    const {args, flags} = await this.parse(Assume, at < 0 ? this.argv : this.argv.slice(0, at))
+    const remaining = flags['min-remaining'] === undefined ? {} : {remaining: parseDuration(flags['min-remaining']) * 1000}
+    const aws = await import('@prod/aws/assume')
+    const {roles, faults} = args.role === undefined ? aws.listRoles() : {roles: [], faults: []}
+    for (const fault of faults) this.say(fault)
+    const name = args.role ?? (command.length > 0 ? this.#least(aws, command, roles) : await choose(roles))
+    if (at >= 0 && command.length === 0) throw new ProdError('USAGE', 'there is no command after --', `prod assume ${name} -- CMD`)
+
+    if (flags['write-profile'] !== undefined) {
+      const {child} = await aws.obtain(name, remaining)
+      const {path, written} = aws.writeProfile(name, flags['write-profile'], this.#program(), child.region)
+      this.log(`${flags['write-profile']}: ${written ? 'written to' : 'is as it should be in'} ${path}`)
+      return {profile: flags['write-profile'], role: name, path, written}
+    }
+    const shell = command.length === 0 && !this.jsonEnabled() && !flags.console && !flags.url ? aws.openShell(name) : undefined
+    const {credentials, child} = await aws.obtain(name, remaining)
+    if (flags.console || flags.url) {
+      const url = await aws.signInUrl(credentials, {name, region: child.region})
+      aws.countUse(name)
+      if (flags.url) await this.#write(this.jsonEnabled() ? JSON.stringify({url}) : url)
+      else openBrowser(url)
+      if (flags.console) this.say(`opening the AWS console as ${name}`)
+      return {role: name}
+    }
+    if (command.length === 0 && !shell) {
+      await this.#write(JSON.stringify(credentials))
+      return undefined
+    }
+    aws.countUse(name)
+    this.onInterrupt(() => undefined) // the command decides
+    const words = shell?.command ?? command
+    const env = shell?.env ?? process.env
+    if (flags.env) {
+      const end = credentials.Expiration === undefined ? 'never end' : `end at ${credentials.Expiration} and are not renewed`
+      this.say(`the credentials of ${name} stand in plain variables: whoever reads the environment has them, and they ${end}`)
+      this.endWith(await aws.runPlain(words, {name, credentials, child}, env))
+    } else {
+      const renew = async () => (await aws.obtain(name)).credentials
+      this.endWith(await aws.serveChild(words, {name, credentials, from: Date.now(), child, renew}, env))
+    }
+    // stdout is the command's
+    this.answered = true
+    return undefined
+  }
+
+  /** The least role that is known to allow what the command does. */
+  #least(
+    aws: typeof import('@prod/aws/assume'),
+    command: readonly string[],
+    roles: readonly import('@prod/sdk/role-source').LocalRole[],
+  ): string {
+    const {name, why} = aws.leastFor(command, roles)
+    this.say(why)
+    return name
+  }
+
+  /** Writes what is secret: only where it was asked for, past the writer that would take it out. */
+  async #write(text: string): Promise<void> {
+    this.answered = true
+    await passBytes('stdout', `${text}\n`)
+  }
+
+  /** How to start prod from any folder. */
+  #program(): string[] {
+    const started = process.argv[1]
+    return started?.endsWith('.js') ? [process.execPath, started] : [this.config.bin]
+  }
+}
+
+async function choose(roles: readonly import('@prod/sdk/role-source').LocalRole[]): Promise<string> {
+  const usable = roles.filter(({fault}) => fault === null)
+  return pick({
+    what: 'role',
+    choices: usable.map(({name, summary}) => ({name, note: summary, value: name})),
+    instead: 'prod assume ROLE -- CMD',
+  })
+}
