@@ -1,7 +1,8 @@
 /** The person's end of a run: waits with them, passes bytes both ways, comes back after a cut link, checks the end. */
 import type {Exit, Receipt, SignalName} from '@prod/sdk'
+import {confirmTyped} from '@prod/sdk/cli/ask'
 import {Interrupted} from '@prod/sdk/cli/failure'
-import {say} from '@prod/sdk/cli/output'
+import {paint, say} from '@prod/sdk/cli/output'
 import {type Spinner, startSpinner} from '@prod/sdk/cli/spinner'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker, Session} from '@prod/sdk/session'
@@ -40,6 +41,7 @@ export interface RunOutcome {
   stdout: Outlet
   stderr: Outlet
   receipt: Receipt | null
+  breakGlass: boolean
 }
 
 /** `--nowait`: the request waits, nothing has run. */
@@ -76,6 +78,9 @@ class TerminalEnd {
   #stdinOn = false
   #many: Many<RunOutcome> | undefined
   #manyOver = false
+  /** what was typed at the confirmation of a break-glass */
+  #typed: string | undefined
+  #warned = false
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -145,7 +150,7 @@ class TerminalEnd {
           broker: this.#options.broker,
           session: this.#options.session,
           ...(id === undefined
-            ? {first}
+            ? {first: first.type === 'exec' && this.#typed !== undefined ? {...first, breakGlass: {confirmed: this.#typed}} : first}
             : {first: {type: 'attach', id, have: lost.have, stdin: this.#stdinOn, client: clientInfo()} as const, stdin: lost.stdin}),
         })
       } catch (error) {
@@ -179,6 +184,8 @@ class TerminalEnd {
       } else if (event.type === 'end') {
         this.#end = openEnd(this.#options.pins, event.jws, this.#started?.id)
         // a receipt follows at once; of an unknown end there is none, and the broker closes
+      } else if (event.type === 'message' && event.message.type === 'confirm') {
+        await this.#confirm(event.message, connection)
       } else if (event.type === 'message') {
         const pending = this.#take(event.message, connection)
         if (pending !== undefined) return pending
@@ -207,6 +214,7 @@ class TerminalEnd {
         if (message.stdout !== this.#outlets.stdout.digest().bytes || message.stderr !== this.#outlets.stderr.digest().bytes)
           this.#sawAll = false
         this.#started = message
+        this.#warn(message.banner ?? [])
         if (this.#interrupted > 0) this.#passInterrupt()
         break
       case 'pending':
@@ -222,7 +230,7 @@ class TerminalEnd {
         break
       case 'confirm':
       case 'request':
-        break // of shells and followers
+        break // asked where it is read; of followers
     }
     return undefined
   }
@@ -251,6 +259,19 @@ class TerminalEnd {
     )
     this.#many.take(message)
     if (message.over) this.#manyOver = true
+  }
+
+  /** Break-glass: the target's name is typed by hand, and no flag stands in for it. */
+  async #confirm({text, banner}: ServerMessage & {type: 'confirm'}, connection: StreamConnection): Promise<void> {
+    this.#warn(banner)
+    this.#typed ??= await confirmTyped(text)
+    connection.send({type: 'confirmed', text: this.#typed})
+  }
+
+  /** The banner stands on the screen once: above the confirmation, or where none was asked for. */
+  #warn(banner: string[]): void {
+    if (banner.length > 0 && !this.#warned) say(banner.map(line => paint('red', line)))
+    this.#warned ||= banner.length > 0
   }
 
   #say(text: string): void {
@@ -323,6 +344,7 @@ class TerminalEnd {
       stdout,
       stderr,
       receipt: this.#receipt,
+      breakGlass: (started.banner ?? []).length > 0,
     }
   }
 }

@@ -7,12 +7,11 @@ import {decodeRecords, headerOf, type RecordingRecord} from '@prod/sdk/recording
 
 /** The sealed chunks of a session's recording, fetched as they are needed; or of the output that is kept of a run. */
 export async function* fetchRecording(broker: Pick<BrokerClient, 'call'>, id: string): AsyncGenerator<string> {
-  if (id.startsWith('run_')) {
-    yield* (await broker.call(api.runOutput, {id})).chunks
-    return
-  }
   for (let from: number | null = 0; from !== null; ) {
-    const page: {chunks: string[]; next: number | null} = await broker.call(api.recording, {id, from: String(from)})
+    const asked = {id, from: String(from)}
+    const page: {chunks: string[]; next: number | null} = await (id.startsWith('run_')
+      ? broker.call(api.runOutput, asked)
+      : broker.call(api.recording, asked))
     yield* page.chunks
     from = page.next
   }

@@ -1,6 +1,7 @@
 import {isatty} from 'node:tty'
 import * as Flags from '@oclif/core/flags'
 import type {Exit, Receipt} from '@prod/sdk'
+import {canAsk} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseMoment} from '@prod/sdk/cli/durations'
 import {say} from '@prod/sdk/cli/output'
@@ -37,7 +38,7 @@ export default class Exec extends ProdCommand {
   static override description =
     'Our options stop at TOOL: all after it is the tool’s. Waits for approval where policy asks for it. Exits with the tool’s own status; 240-249 are prod’s (docs/errors.md).'
   static override strict = false
-  static override usage = 'exec [--reason R] [--on TARGET…] [--wait|--nowait] TOOL [ARGS…]'
+  static override usage = 'exec [--reason R] [--on TARGET…] [--wait|--nowait] [--break-glass --incident ID] TOOL [ARGS…]'
   static override flags = {
     reason: Flags.string({
       char: 'r',
@@ -52,6 +53,11 @@ export default class Exec extends ProdCommand {
     incident: Flags.string({description: 'the incident this belongs to', helpValue: 'ID'}),
     wait: Flags.boolean({default: true, allowNo: false, description: 'wait for approval (the default)', exclusive: ['nowait']}),
     nowait: Flags.boolean({description: 'do not wait for approval: print the request id and end with 245'}),
+    'break-glass': Flags.boolean({
+      description:
+        'in an emergency: at once, on one target, alerted, recorded and reviewed; asks for the target’s name to be typed by hand',
+      exclusive: ['at'],
+    }),
     at: Flags.string({description: 'start at this time, once approved', helpValue: 'TIME'}),
     receipt: Flags.string({description: 'write the signed receipt to this file', helpValue: 'FILE'}),
     explain: Flags.boolean({
@@ -65,6 +71,7 @@ export default class Exec extends ProdCommand {
     '<%= config.bin %> <%= command.id %> --reason "look at the disk alert" df -h',
     '<%= config.bin %> <%= command.id %> -r "payments time out, INC-1234" web restart',
     '<%= config.bin %> <%= command.id %> -r "restart after the update" --on environment=staging,rack=a web restart',
+    '<%= config.bin %> <%= command.id %> --break-glass --incident INC-1234 -r "payments time out" web restart',
     '<%= config.bin %> <%= command.id %> --json -r "nightly check of the queue" web status',
   ]
 
@@ -77,6 +84,7 @@ export default class Exec extends ProdCommand {
       })
     if (words.length === 0) words = [await pickTool(this.broker())]
     this.usageTool = words[0]
+    if (flags['break-glass']) this.#needTerminal(flags.reason)
     const {reason, reused} = await takeReason(flags.reason)
     const outcome = await followRun({
       ...(await openStreams(this.brokerFlag)),
@@ -88,6 +96,7 @@ export default class Exec extends ProdCommand {
         reason,
         ...(reused ? {reasonReused: true} : {}),
         ...(flags.incident === undefined ? {} : {incident: flags.incident}),
+        ...(flags['break-glass'] ? {breakGlass: {confirmed: null}} : {}),
         wait: !flags.nowait,
         ...(flags.at === undefined ? {} : {startAt: parseMoment(flags.at, new Date())}),
         stdin: !isatty(0),
@@ -113,6 +122,19 @@ export default class Exec extends ProdCommand {
     await afterFailure(outcome, {packages: explainerPackages(this.config.pjson), speaks: flags.explain && !this.jsonEnabled()})
     return shown
   }
+
+  /** Said before anything is asked or sent: nothing confirms a break-glass but a hand. */
+  #needTerminal(reason: string | undefined): void {
+    if (!canAsk()) {
+      const why = this.jsonEnabled() ? '--json asks nobody' : 'it needs a terminal'
+      throw new ProdError(
+        'NO_TERMINAL',
+        `break-glass is confirmed by hand, and ${why}`,
+        'type it at a terminal, without --json and pipes to it',
+      )
+    }
+    if (reason === '-') throw new ProdError('REASON_INVALID', 'break-glass takes a reason of its own', '--reason "why, in your words"')
+  }
 }
 
 /** What `--json` prints of a run on many targets: one entry for each, whatever came of it. */
@@ -133,10 +155,11 @@ export function receiptsOf({many}: OnMany): Receipt[] {
 
 /** Says what the person must know beyond the output, and gives what `--json` prints. */
 export function showOutcome(outcome: RunOutcome): ExecResult {
-  const {id, exit, endedBy, receipt} = outcome
+  const {id, exit, endedBy, receipt, breakGlass} = outcome
   if ('unknown' in exit) say(`the outcome of ${id} is unknown: ${exit.unknown}`)
   else if (endedBy !== null) say(`${id} was ended: ${endedBy}`)
   if (process.stderr.isTTY && receipt) say(`receipt: ${id}, entry ${receipt.log.index} of the log`)
+  if (breakGlass) say(`${id} was break-glass, and its review waits: prod review ls`)
   return resultOf(outcome)
 }
 

@@ -259,7 +259,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
       catalogRoutes(app, parts)
       requestRoutes(app, parts)
       grantRoutes(app, parts, principal => set.endLost(principal))
-      runRoutes(app, parts)
+      runRoutes(app, parts, set)
       sessionRoutes(app, parts, set)
       auditRoutes(app, parts)
       metricsRoutes(app, parts)

@@ -123,6 +123,8 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
       return () => alice.client.call(api.runOutput, {id})
     },
   },
+  // break-glass-exec.test.ts
+  endRun: {records: 'run.end-asked'},
   listSessions: {records: null, act: async () => () => alice.client.call(api.listSessions)},
   // a session is opened and reviewed in the tests of sessions; here what all of them leave where they are refused
   showSession: {records: null},

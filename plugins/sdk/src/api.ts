@@ -239,12 +239,24 @@ export const api = {
     input: withId,
   }),
   listRuns: endpoint<{runs: Run[]}>()({method: 'GET', path: '/v1/runs', summary: 'my runs, latest first', caller: 'person', input: none}),
-  runOutput: endpoint<{chunks: string[]; truncated: boolean}>()({
+  runOutput: endpoint<{chunks: string[]; next: number | null; truncated: boolean}>()({
     method: 'GET',
     path: '/v1/runs/:id/output',
-    summary: 'stored output by the retention rule: sealed chunks, base64 age files; the read is recorded',
+    summary: 'stored output from a chunk on, some megabytes at a time: sealed, base64 age files; the read is recorded',
     caller: 'person',
-    input: withId,
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['id'],
+      properties: {id, from: {type: 'string', pattern: '^[0-9]{1,9}$'}},
+    },
+  }),
+  endRun: endpoint<Run>()({
+    method: 'POST',
+    path: '/v1/runs/:id/end',
+    summary: 'end a break-glass that runs',
+    caller: 'person',
+    input: {type: 'object', additionalProperties: false, required: ['id'], properties: {id, note: text}},
   }),
 
   listSessions: endpoint<{sessions: Session[]}>()({
@@ -284,7 +296,7 @@ export const api = {
   doneReview: endpoint<Review>()({
     method: 'POST',
     path: '/v1/reviews/:id/done',
-    summary: 'file the review of a break-glass session',
+    summary: 'file the review of a break-glass',
     caller: 'person',
     input: {
       type: 'object',

@@ -187,6 +187,12 @@ export interface Run {
   target: TargetRef
   class: ToolClass
   reason: string
+  incident: string | null
+  breakGlass: boolean
+  /** of a break-glass: its review */
+  review: string | null
+  /** whether its alerts were accepted before it started */
+  alerted: boolean
   startedAt: string
   endedAt: string | null
   exit: Exit | null
@@ -231,10 +237,11 @@ export interface Freeze {
   lift: {by: string; at: string; until: string; reason: string} | null
 }
 
-/** What somebody else must say about a break-glass session; overdue after `dueAt`. */
+/** What somebody else must say about a break-glass; overdue after `dueAt`. */
 export interface Review {
   id: string
   state: 'open' | 'done'
+  /** the session, or the run */
   session: string
   principal: Principal
   target: TargetRef

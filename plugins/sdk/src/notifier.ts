@@ -12,7 +12,7 @@ export interface Notice {
   target: string
   risk: string
   digest: string | null
-  /** id of what it is about: req_, ses_ */
+  /** id of what it is about: req_, ses_, run_ */
   subject: string
   reason: string
   /** the command to type next */

@@ -43,6 +43,8 @@ export type FirstMessage =
       reason: string
       reasonReused?: boolean
       incident?: string
+      /** break-glass is asked for; `confirmed`: the target as the person typed it, null before it was asked */
+      breakGlass?: {confirmed: string | null}
       wait: boolean
       startAt?: string
       /** a stream of stdin follows; for approved runs it is read first and digested */
@@ -124,7 +126,7 @@ export type ServerMessage =
   | {type: 'stdin-wanted'}
   /** queued behind another run on the same target */
   | {type: 'queued'; behind: number; target: string}
-  /** a shell wants its typed confirmation; `banner` lines are the broker's words */
+  /** break-glass wants its typed confirmation; `banner` lines are the broker's words */
   | {type: 'confirm'; text: string; banner: string[]}
   | {
       type: 'started'

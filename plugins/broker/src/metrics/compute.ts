@@ -45,8 +45,8 @@ export function computeMetrics({since, until, events, openReviews}: Measured): M
   const refused = of('request.refused').reduce((sum, {data}) => sum + Number(data?.count ?? 1), 0)
   const denied = of('request.denied').length
   const shells = of('session.opened')
-  const loud = shells.filter(({data}) => data?.breakGlass === true)
   const execs = of('run.started')
+  const loud = [...shells, ...execs].filter(({data}) => data?.breakGlass === true)
   const automatic = created.filter(({data}) => data?.decision === 'allow' && data.breakGlass !== true).length
   const approvals = waits(ordered, from, ({type, subject, data}) =>
     type === 'request.approved' && data?.complete === true ? subject : undefined,

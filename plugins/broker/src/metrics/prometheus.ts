@@ -22,6 +22,7 @@ interface Tally {
   requests: Map<string, number>
   runs: Map<string, number>
   sessions: Map<string, number>
+  breakGlass: Map<string, number>
   deadNotices: number
   /** one count at a time */
   last: Promise<void>
@@ -32,7 +33,15 @@ const tallies = new WeakMap<Store, Tally>()
 function tallyOf(store: Store): Tally {
   const known = tallies.get(store)
   if (known) return known
-  const made: Tally = {next: 0, requests: new Map(), runs: new Map(), sessions: new Map(), deadNotices: 0, last: Promise.resolve()}
+  const made: Tally = {
+    next: 0,
+    requests: new Map(),
+    runs: new Map(),
+    sessions: new Map(),
+    breakGlass: new Map(),
+    deadNotices: 0,
+    last: Promise.resolve(),
+  }
   tallies.set(store, made)
   return made
 }
@@ -45,6 +54,8 @@ function count(tally: Tally, {type, data}: OpenedEntry): void {
     add(tally.requests, 'approved')
   if (type === 'run.started') add(tally.runs, String(data?.class))
   if (type === 'session.opened') add(tally.sessions, data?.breakGlass === true ? 'break-glass' : 'shell')
+  if (data?.breakGlass === true && (type === 'run.started' || type === 'session.opened'))
+    add(tally.breakGlass, type === 'run.started' ? 'exec' : 'shell')
   if (type === 'notice.dead') tally.deadNotices += 1
 }
 
@@ -86,6 +97,7 @@ export async function renderPrometheus(
   counters('broker_requests_total', 'requests by what became of them', 'state', tally.requests)
   counters('broker_runs_total', 'runs started, by class', 'class', tally.runs)
   counters('broker_sessions_total', 'shells opened', 'kind', tally.sessions)
+  counters('broker_break_glass_total', 'how often glass was broken', 'kind', tally.breakGlass)
   counter('broker_notices_dead_total', 'notices given up after 24 hours', tally.deadNotices)
   counter('broker_alarms_total', 'alarms since the start', alarms)
   gauge('broker_live', 'runs and sessions that live on this broker now', live)

@@ -89,11 +89,18 @@ export function explainDenial(bundle: Bundle, asked: UseQuestion, use: UseAction
     return {message: `${message}; the role ${roles[0]} would allow it${others}`, hint: `prod request create ${roles[0]}`}
   }
   const {resource} = asked
+  const loud =
+    resource.kind === 'target' && use === 'shell'
+      ? `prod shell ${resource.target.name} --reason … --incident …`
+      : resource.kind === 'command'
+        ? `prod exec --break-glass --reason … --incident … ${resource.tool.name} …`
+        : undefined
   if (
-    resource.kind === 'target' &&
+    loud !== undefined &&
+    decided.why !== 'forbidden' &&
     bundle.ask({...asked, context: {...asked.context, use, incident: true}, action: 'breakGlass'}).decision === 'allow'
   ) {
-    return {message: `${message}; in an emergency you may break glass`, hint: `prod shell ${resource.target.name} --reason … --incident …`}
+    return {message: `${message}; in an emergency you may break glass`, hint: loud}
   }
   return {message, hint: resource.kind === 'role' ? 'prod roles' : resource.kind === 'target' ? 'prod targets' : 'prod tools'}
 }

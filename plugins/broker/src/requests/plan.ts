@@ -287,6 +287,8 @@ export async function makeDocument(
   const target = each[0]?.target ?? null
   const role = plan.resource.kind === 'role' ? plan.resource.role : null
   const targets: TargetRef[] = each.flatMap(one => refOf(one.target) ?? [])
+  const limits =
+    tool && fixed.breakGlass ? {...tool.limits, wallSeconds: Math.min(tool.limits.wallSeconds, fixed.maxSeconds)} : tool?.limits
   const behind = target && plan.resource.kind === 'command' ? await inspectBehind(parts, bundle, plan.resource.structure, target) : []
   const document: ApprovalDocument = {
     version: 1,
@@ -305,11 +307,12 @@ export async function makeDocument(
     targets,
     ...(plan.rollout ? {rollout: plan.rollout} : {}),
     role: role ? {name: role.name, provider: role.provider, parameters: role.parameters} : null,
-    durationSeconds: draft.kind === 'role' ? draft.durationSeconds : (tool?.limits.wallSeconds ?? fixed.maxSeconds),
+    durationSeconds: draft.kind === 'role' ? draft.durationSeconds : (limits?.wallSeconds ?? fixed.maxSeconds),
     startAt: draft.kind === 'shell' ? null : draft.startAt,
     maxUses: 1,
-    retention: tool?.retention ?? 'full',
-    limits: tool?.limits ?? null,
+    // a break-glass is recorded, whatever is usual for the tool
+    retention: tool === null || (fixed.breakGlass && tool.retention === 'none') ? 'full' : tool.retention,
+    limits: limits ?? null,
     approvalsNeeded: fixed.approvalsNeeded,
     breakGlass: fixed.breakGlass,
     incident: draft.incident,

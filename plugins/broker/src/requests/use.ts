@@ -74,7 +74,8 @@ export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<R
   const document = JSON.parse(record.document) as ApprovalDocument
 
   const needed = record.approvalsNeeded
-  if (record.breakGlass && record.draft.kind === 'shell') {
+  if (record.breakGlass) {
+    if (!(await wasAsked(parts, record))) throw await voided('the log does not know it as a break-glass')
     const answer = breakGlassAnswer(bundle, plan, caller)
     if (answer.decision !== 'allow') throw await voided('policy no longer allows break-glass here', {rules: answer.rules})
   } else {
@@ -166,6 +167,15 @@ async function changedSince(parts: Parts, bundle: Bundle, plan: Plan, record: Re
     return ['its text']
   }
   return differences(document, JSON.parse(record.document) as ApprovalDocument)
+}
+
+/** A break-glass waits for nobody's signature: what it was asked for stands in the log, with its digest. */
+async function wasAsked(parts: Parts, {id, digest}: RequestRecord): Promise<boolean> {
+  const [created] = await parts.store.entries({from: 0, limit: 1, type: 'request.created', subject: id})
+  const data = created && (JSON.parse(created.envelope) as {data: {breakGlass: boolean; digest: string}}).data
+  if (data?.breakGlass === true && data.digest === digest) return true
+  parts.alarm('a request in the store was altered', {request: id})
+  return false
 }
 
 function differences(now: ApprovalDocument, then: ApprovalDocument): string[] {

@@ -25,17 +25,19 @@ export interface Reservation {
   tool: string
 }
 
-/** Reserves output for a run. `maxBytes`: the most it may put out. Throws LIMIT_REACHED where nothing is left. */
+/** Reserves output for a run. `maxBytes`: the most it may put out. Throws LIMIT_REACHED where nothing is left; a break-glass is counted too, and goes beyond. */
 export async function reserveOutput(
   parts: Parts,
   plan: Plan,
   starter: Starter,
   run: string,
-): Promise<{put: Put[]; maxBytes: number; reservations: Reservation[]}> {
+  breakGlass = false,
+): Promise<{put: Put[]; maxBytes: number; reservations: Reservation[]; beyond: string[]}> {
   const now = parts.store.now().getTime()
   let maxBytes = plan.tool?.limits.outputBytes ?? 0
   const open: {stored: {version: number} | undefined; uses: OutputRecord['uses']; reservation: Reservation}[] = []
-  if (plan.resource.kind !== 'command') return {put: [], maxBytes, reservations: []}
+  const beyond: string[] = []
+  if (plan.resource.kind !== 'command') return {put: [], maxBytes, reservations: [], beyond}
   const budgets = new Map<string, number>()
   for (const layer of layersOf(parts.bundle().catalog, plan.resource)) {
     if (layer.kind !== 'command') continue
@@ -48,14 +50,19 @@ export async function reserveOutput(
     const stored = await parts.store.find<OutputRecord>('budget', id)
     const uses = alive(stored?.value, now)
     const used = sum(uses)
-    if (used >= most) throw reached(`${tool} gives one person at most ${most} bytes in a day`, freeAt(uses, used - most + 1), now)
-    maxBytes = Math.min(maxBytes, most - used)
+    if (used >= most) {
+      const words = `${tool} gives one person at most ${most} bytes in a day`
+      if (!breakGlass) throw reached(words, freeAt(uses, used - most + 1), now)
+      beyond.push(`${words}: ${used} are used`)
+    }
+    if (!breakGlass) maxBytes = Math.min(maxBytes, most - used)
     open.push({stored, uses, reservation: {id, most, tool}})
   }
   const at = new Date(now).toISOString()
   return {
     maxBytes,
     reservations: open.map(({reservation}) => reservation),
+    beyond,
     put: open.map(({stored, uses, reservation}) =>
       putUses(reservation.id, stored?.version ?? 0, [...uses, {at, bytes: maxBytes, run}], now),
     ),

@@ -43,7 +43,7 @@ export function keptUntil(run: RunRecord): string {
   return new Date(Date.parse(run.endedAt as string) + (run.keepDays ?? 0) * dayMilliseconds).toISOString()
 }
 
-/** What people see of a run. */
+/** What people see of a run; one of an older broker has no word of break-glass. */
 export function showRun(record: RunRecord): Run {
   const {
     id,
@@ -55,6 +55,10 @@ export function showRun(record: RunRecord): Run {
     target,
     class: toolClass,
     reason,
+    incident = null,
+    breakGlass = false,
+    review = null,
+    alerted = false,
     startedAt,
     endedAt,
     exit,
@@ -62,5 +66,25 @@ export function showRun(record: RunRecord): Run {
     stdout,
     stderr,
   } = record
-  return {id, state, request, principal, tool, argv, target, class: toolClass, reason, startedAt, endedAt, exit, endedBy, stdout, stderr}
+  return {
+    id,
+    state,
+    request,
+    principal,
+    tool,
+    argv,
+    target,
+    class: toolClass,
+    reason,
+    incident,
+    breakGlass,
+    review,
+    alerted,
+    startedAt,
+    endedAt,
+    exit,
+    endedBy,
+    stdout,
+    stderr,
+  }
 }

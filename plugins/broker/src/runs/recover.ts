@@ -5,10 +5,10 @@ import {join} from 'node:path'
 import type {Parts} from '../parts.ts'
 import {endSession} from '../sessions/end.ts'
 import type {SessionRecord} from '../sessions/record.ts'
+import {endRun} from './end.ts'
 import {type LockRecord, putLock} from './locks.ts'
 import type {RunRecord} from './record.ts'
 import {recoverRollouts} from './rollout.ts'
-import {endRun} from './start.ts'
 
 /** Ends in the store what this instance left open. Called once, before anything is served. */
 export async function recover(parts: Parts, instance: string): Promise<{runs: number; sessions: number}> {

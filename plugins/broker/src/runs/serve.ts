@@ -11,18 +11,21 @@ import {checkStart} from '../requests/role.ts'
 import {expandSelectors, isMany, refusePattern} from '../requests/selectors.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {awaitApproval} from '../requests/wait.ts'
+import {banner, refuseOtherPlace} from '../sessions/breaking.ts'
 import type {Stored} from '../stores/store.ts'
 import type {Serving} from '../streams/serving.ts'
+import {raiseGlass, refuseUnfit, takeUpGlass} from './break-glass.ts'
 import {leave, takeTurn} from './locks.ts'
 import {beginRollout, findRollout} from './many.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import type {RunRecord} from './record.ts'
 import {storedRollout} from './rollout.ts'
-import {startRun, takesStdin} from './start.ts'
+import {type Glass, startRun, takesStdin} from './start.ts'
 
 /** Runs a tool: decide, wait where policy says so, start, stream. */
 export async function serveExec(serving: Serving, first: FirstMessage & {type: 'exec'}): Promise<void> {
   const {parts, caller} = serving
+  if (first.breakGlass) refuseUnfit(first)
   const draft: Draft & {kind: 'exec'} = {
     kind: 'exec',
     argv: first.argv,
@@ -37,14 +40,18 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     else if (draft.target !== null) refusePattern(draft.target)
     return makePlan(parts.bundle(), draft)
   })
-  if (plan.class !== 'read') await serving.challenge()
+  if (plan.class !== 'read' || first.breakGlass) await serving.challenge()
+  const glass = first.breakGlass ? await takeUpGlass(serving, plan, first.breakGlass.confirmed) : undefined
   let stdin: Buffer | undefined
   if (first.stdin && takesStdin(plan)) {
     const command = plan.resource.kind === 'command' ? plan.resource.tool.grammar.commands[plan.resource.structure.command] : undefined
     if (!command) throw new Error('not a command')
     serving.link.send({type: 'stdin-wanted'})
     const approved =
-      decidePlan(parts.bundle(), plan, caller()).decision !== 'allow' || typeof command.stdin === 'object' || draft.startAt !== null
+      glass !== undefined ||
+      decidePlan(parts.bundle(), plan, caller()).decision !== 'allow' ||
+      typeof command.stdin === 'object' ||
+      draft.startAt !== null
     if (approved) {
       stdin = await readStdin(
         serving,
@@ -54,7 +61,7 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     }
   }
   const submission = {draft, key: first.key, ...(first.reasonReused === undefined ? {} : {reasonReused: first.reasonReused})}
-  const record = await createRequest(parts, caller(), submission)
+  const record = await createRequest(parts, caller(), submission, glass)
   if (record.state === 'pending' && !first.wait) {
     serving.link.send({type: 'pending', request: record.id})
     serving.link.close()
@@ -109,6 +116,7 @@ export async function runRequest(
   options: {stdin: Buffer | undefined; have: {stdout: number; stderr: number}},
 ): Promise<void> {
   const {parts, set, link, caller} = serving
+  let glass: Glass | undefined
   for (;;) {
     const stored = await awaitApproval(serving, id)
     if (!stored) return
@@ -133,6 +141,12 @@ export async function runRequest(
     if (wanted && (!options.stdin || sha256(options.stdin) !== wanted.sha256)) {
       throw new ProdError('STDIN_REFUSED', 'stdin is not the one that was approved', `prod attach ${id} < the same file`)
     }
+    if (record.breakGlass && !glass) {
+      // before it stands in line: whoever waits there has been told of
+      const raised = await raiseGlass(serving, stored)
+      if ('again' in raised) return runRequest(serving, raised.again.id, options)
+      glass = raised
+    }
     const plan = makePlan(parts.bundle(), record.draft)
     let cancelled = false
     link.onMessage = message => {
@@ -153,7 +167,7 @@ export async function runRequest(
         throw new ProdError('REQUEST_CANCELLED', `request ${id} was cancelled in the queue; it is still approved`, `prod attach ${id}`)
       return
     }
-    const started = await startRun(parts, set, caller(), stored, lock).catch(async error => {
+    const started = await startRun(parts, set, caller(), stored, lock, glass).catch(async error => {
       if (plan.lock !== null) await leave(parts, plan.lock, id)
       throw error
     })
@@ -174,6 +188,7 @@ function startedMessage(run: RunRecord, offsets: {stdout: number; stderr: number
     environment: run.environment,
     correlation: run.correlation,
     ...offsets,
+    ...(run.breakGlass ? {banner: banner(run.target, 'run')} : {}),
   }
 }
 
@@ -216,6 +231,7 @@ async function attachTo(serving: Serving, id: string, have: {stdout: number; std
   const run = stored.value
   const entry = await set.findSoon(id)
   if (entry) {
+    refuseOtherPlace(serving, run, entry)
     entry.live.attach(link, have, offsets => startedMessage(run, offsets))
     return
   }

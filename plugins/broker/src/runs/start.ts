@@ -8,13 +8,15 @@ import {person, putRequest, refuseDraining} from '../requests/create.ts'
 import type {Plan} from '../requests/plan.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {type Cleared, clearForUse} from '../requests/use.ts'
-import {openRecorder} from '../sessions/recorder.ts'
+import {checkAgain, keepReminding, loudly, newReview, sayBeyond} from '../sessions/breaking.ts'
+import {putReview} from '../sessions/record.ts'
+import {openRecorder, type RecorderOptions, type SealedChunk} from '../sessions/recorder.ts'
 import type {Put, Stored} from '../stores/store.ts'
 import {goLive, type Live} from '../streams/live.ts'
 import type {LiveSet} from '../streams/live-set.ts'
+import {endRun} from './end.ts'
 import {countStart, inLine, isCounted} from './limits.ts'
-import {releasing} from './locks.ts'
-import {reserveOutput, settleOutput} from './output-budget.ts'
+import {reserveOutput} from './output-budget.ts'
 import {namedPaths, reach} from './program.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import {putRun, type RunRecord} from './record.ts'
@@ -33,8 +35,9 @@ export interface Started {
 }
 
 /**
- * Consumes the request and starts its run. `lock` is the write that takes the target's lock. Undefined: somebody else
- * changed the request meanwhile, read it again. Throws what use, limits and the primitive refuse.
+ * Consumes the request and starts its run. `lock` is the write that takes the target's lock; `glass`: it is break-glass, and
+ * its alerts have been raised. Undefined: somebody else changed the request meanwhile, read it again. Throws what use, limits
+ * and the primitive refuse.
  */
 export async function startRun(
   parts: Parts,
@@ -42,19 +45,33 @@ export async function startRun(
   caller: Caller,
   stored: Stored<RequestRecord>,
   lock: ((run: string) => Put) | null,
+  glass?: Glass,
 ): Promise<Started | undefined> {
   const cleared = await clearForUse(parts, caller, stored)
+  if (stored.value.breakGlass !== (glass !== undefined)) throw new Error('glass is broken with its alerts, and not without')
+  if (glass) await checkAgain(parts, caller, cleared.plan, stored.value)
   return beginRun(parts, set, {
     ...cleared,
     caller,
     request: stored.value,
     lock,
+    ...(glass ? {glass} : {}),
     put: run => [putRequest({...stored.value, state: 'started', result: run}, stored.version)],
   })
 }
 
+/** What a break-glass run has before it starts. */
+export interface Glass {
+  /** its id, for the alerts name it */
+  run: string
+  /** the channels that accepted; none where a second person stands in for them */
+  alerted: string[]
+  /** tells the person */
+  say(text: string): void
+}
+
 /** What a run begins with: all that was checked, on one target. */
-export interface Beginning extends Pick<Cleared, 'plan' | 'document' | 'approvals' | 'expect'> {
+export interface Beginning extends Pick<Cleared, 'plan' | 'document' | 'approvals' | 'expect' | 'frozen'> {
   caller: Caller
   /** the request as far as it is about this target */
   request: RequestRecord
@@ -63,16 +80,17 @@ export interface Beginning extends Pick<Cleared, 'plan' | 'document' | 'approval
   put: (run: string) => Put[]
   /** how long it waits at least for somebody who takes its output */
   leastDetachSeconds?: number
+  glass?: Glass
 }
 
 /** Writes the start of a run, counted by every limit on it, then starts it. Undefined: something it leans on has changed, look again. */
 export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning): Promise<Started | undefined> {
-  const {plan, document, approvals, expect, caller, request, lock} = beginning
+  const {plan, document, approvals, expect, frozen, caller, request, lock, glass} = beginning
   const {tool, target} = plan
   if (plan.draft.kind !== 'exec' || !tool || !target || !document.argv || !document.program) throw new Error('not a run')
   refuseDraining(parts)
 
-  const id = parts.newId('run')
+  const id = glass?.run ?? parts.newId('run')
   const ref: TargetRef = {name: target.name, address: target.address, environment: target.environment}
   const run: RunRecord = {
     id,
@@ -84,6 +102,10 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     target: ref,
     class: plan.class,
     reason: plan.draft.reason,
+    incident: plan.draft.incident,
+    breakGlass: glass !== undefined,
+    review: glass ? parts.newId('rev') : null,
+    alerted: glass !== undefined && glass.alerted.length > 0,
     startedAt: parts.store.now().toISOString(),
     endedAt: null,
     exit: null,
@@ -98,21 +120,17 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     outputChunks: 0,
     truncated: false,
     limit: null,
-    keepDays: keepDays(parts.config.retentionDays, tool.retentionDays, plan.class),
+    keepDays: glass ? parts.config.retentionDays.recordings : keepDays(parts.config.retentionDays, tool.retentionDays, plan.class),
   }
   let maxOutputBytes = tool.limits.outputBytes
-  // opened while the start is written
   const folder = join(parts.config.dir, 'outputs', id)
-  const recording =
-    tool.retention === 'none'
-      ? undefined
-      : openRecorder({
-          id,
-          folder,
-          recipients: parts.config.recordingRecipients,
-          startedAt: new Date(run.startedAt),
-          maxBytes: maxStoredBytes,
-        }).catch(() => undefined)
+  const kept = document.retention !== 'none'
+  const open = (how: Pick<RecorderOptions, 'maxBytes' | 'sealed'>) =>
+    openRecorder({id, folder, recipients: parts.config.recordingRecipients, startedAt: new Date(run.startedAt), ...how}).catch(
+      () => undefined,
+    )
+  // opened while the start is written; of a break-glass each chunk is in the log, after the start
+  const recording = kept && !glass ? open({maxBytes: maxStoredBytes}) : undefined
   // whoever attaches from now on waits for what is being opened
   const withdraw = set.announce(id)
   const withdrawUnstarted = async (): Promise<void> => {
@@ -120,14 +138,24 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     await (await recording)?.close().catch(() => {})
     await rm(folder, {recursive: true, force: true})
   }
+  let beyond: string[] = []
   const write = async () => {
-    const counted = await countStart(parts, plan, caller.principal)
-    const {put: reserved, maxBytes, reservations} = await reserveOutput(parts, plan, caller.principal, id)
+    const counted = await countStart(parts, plan, caller.principal, run.breakGlass)
+    const {put: reserved, maxBytes, reservations, ...output} = await reserveOutput(parts, plan, caller.principal, id, run.breakGlass)
     run.reservations = reservations
     maxOutputBytes = maxBytes
+    beyond = [...counted.beyond, ...output.beyond]
     return parts.store.commit({
       expect,
-      put: [...beginning.put(id), putRun(run, 0), ...(lock ? [lock(id)] : []), ...counted.put, ...reserved],
+      put: [
+        ...beginning.put(id),
+        putRun(run, 0),
+        ...(lock ? [lock(id)] : []),
+        ...counted.put,
+        ...reserved,
+        ...(run.review === null ? [] : [putReview(newReview(parts, run.review, run), 0)]),
+      ],
+      notices: run.breakGlass && !run.alerted ? [loudly(parts, run, 'break-glass.started')] : [],
       events: [
         {
           type: 'run.started',
@@ -144,6 +172,10 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
             bundle: parts.bundle().digest,
             program: document.program,
             approvals: approvals.length,
+            breakGlass: run.breakGlass,
+            ...(glass
+              ? {incident: run.incident, alerted: glass.alerted, frozen: frozen !== null, beyondLimits: beyond, review: run.review}
+              : {}),
           },
           personal: {name: caller.principal.name, argv: document.argv, reason: plan.draft.reason, address: caller.address},
         },
@@ -160,12 +192,13 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     return undefined
   }
 
+  if (glass) sayBeyond(glass.say, frozen, beyond)
+
   let channel: Channel
   let redactions: RedactedChannel | undefined
-  const recorder = await recording
+  const recorder = await (glass ? open({sealed: chunk => tellSealed(parts, id, chunk)}) : recording)
   try {
-    if (tool.retention !== 'none' && !recorder)
-      throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')
+    if (kept && !recorder) throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')
     const {primitive, where} = reach(parts, target)
     channel = await primitive.open(
       where,
@@ -174,7 +207,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
         program: {path: document.program.path, ...(document.program.sha256 === null ? {} : {sha256: document.program.sha256})},
         argv: document.argv,
         env: document.env,
-        limits: tool.limits,
+        limits: document.limits ?? tool.limits,
         stdin: takesStdin(plan),
         ...(tool.runAs === null ? {} : {runAs: tool.runAs}),
         ...(tool.needs === null ? {} : {needs: tool.needs}),
@@ -204,9 +237,14 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     maxOutputBytes,
     ...(tool.limits.outputLines === undefined ? {} : {maxOutputLines: tool.limits.outputLines}),
     ...(recorder ? {output: (stream, bytes) => recorder.write(stream, bytes)} : {}),
+    ...(recorder && glass ? {input: bytes => recorder.write('stdin', bytes)} : {}),
   })
+  // what of a break-glass cannot be recorded does not happen (TM-O4)
+  if (glass) recorder?.lost.catch(() => void live.end('recording lost').catch(() => {}))
+  const stopReminding = glass ? keepReminding(parts, run) : () => {}
   const ended = (async () => {
-    const [exit, {stdout, stderr, endedBy}] = await Promise.all([channel.ended, live.read])
+    const [exit, {stdout, stderr, endedBy: why}] = await Promise.all([channel.ended, live.read])
+    stopReminding()
     let lost = false
     const chunks =
       (await recorder?.close().catch(() => {
@@ -214,6 +252,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
         parts.alarm('the stored output of a run was lost', {run: id})
         return []
       })) ?? []
+    const endedBy = lost && glass ? 'recording lost' : why
     const limit = channel.limit ?? (endedBy?.startsWith('limit: ') ? endedBy.slice(7) : null)
     const frameOf = (how: Exit) =>
       endFrame(parts.keys, {
@@ -256,102 +295,9 @@ export function takesStdin(plan: Plan): boolean {
   return stdin !== undefined && stdin !== false
 }
 
+/** One sealed chunk of what a break-glass run takes and puts out, told to the log. */
+async function tellSealed(parts: Parts, id: string, chunk: SealedChunk): Promise<void> {
+  await parts.store.commit({events: [{type: 'run.recorded', by: 'broker', subject: id, data: {...chunk}}]})
+}
+
 const empty = {bytes: 0, sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}
-
-/** What is known when a run is over. */
-export interface Ending {
-  endedBy: string | null
-  stdout: RunRecord['stdout']
-  stderr: RunRecord['stderr']
-  chunks: {sha256: string}[]
-  truncated: boolean
-  limit: string | null
-  /** how often something was taken out of the output */
-  redactions?: number
-}
-
-/** Writes the end record, gives the lock back, settles the request: one change, tried until it holds. */
-export async function endRun(
-  parts: Parts,
-  started: RunRecord,
-  exit: Exit,
-  ending: Ending,
-): Promise<{run: RunRecord; at: {index: number; checkpoint: string} | undefined}> {
-  for (;;) {
-    const stored = await parts.store.find<RunRecord>('run', started.id)
-    if (stored?.value.state !== 'started') return {run: stored?.value ?? started, at: undefined}
-    const now = parts.store.now()
-    const run: RunRecord = {
-      ...stored.value,
-      state: 'unknown' in exit ? 'unknown' : 'ended',
-      endedAt: now.toISOString(),
-      exit,
-      endedBy: ending.endedBy,
-      stdout: ending.stdout,
-      stderr: ending.stderr,
-      outputChunks: ending.chunks.length,
-      truncated: ending.truncated,
-      limit: ending.limit,
-      ...(ending.redactions ? {redactions: ending.redactions} : {}),
-    }
-    const put: Put[] = [putRun(run, stored.version)]
-    const request = await parts.store.find<RequestRecord>('request', run.request)
-    // of a run on many targets the request is done when all are
-    if (request?.value.state === 'started' && request.value.result === run.id)
-      put.push(putRequest({...request.value, state: 'done'}, request.version))
-    const {put: release} = await releasing(parts, run.lock, run.id)
-    if (release) put.push(release)
-    const bytes = ending.stdout && ending.stderr ? ending.stdout.bytes + ending.stderr.bytes : null
-    const by = run.principal.person || `${run.principal.iss}#${run.principal.sub}`
-    const settled = await settleOutput(parts, {run: run.id, by, reservations: run.reservations ?? []}, bytes)
-    put.push(...settled.put)
-    const saved = await retried(parts, () =>
-      parts.store.commit({
-        put,
-        events: [
-          {
-            type: 'run.ended',
-            by: 'broker',
-            subject: run.id,
-            correlation: run.correlation,
-            data: {
-              outcome: run.state,
-              request: run.request,
-              tool: run.tool,
-              class: run.class,
-              target: run.target.name,
-              exit,
-              endedBy: run.endedBy,
-              limit: run.limit,
-              stdout: run.stdout,
-              stderr: run.stderr,
-              truncated: run.truncated,
-              ...(ending.redactions ? {redactions: ending.redactions} : {}),
-              // each chunk holds the hash of the one before it: the last stands for all
-              output: {chunks: ending.chunks.length, last: ending.chunks.at(-1)?.sha256 ?? null},
-              durationMs: Math.max(0, now.getTime() - Date.parse(run.startedAt)),
-            },
-            personal: {person: by, name: run.principal.name},
-          },
-          ...settled.near,
-        ],
-      }),
-    )
-    if (saved.ok) for (const {data} of settled.near) parts.alarm('four fifths of a daily limit on output are used', {...data, run: run.id})
-    if (saved.ok) return {run, at: {index: saved.indices[0] as number, checkpoint: saved.checkpoint}}
-  }
-}
-
-const longestPause = 5000
-
-/** An end record is tried until the store is back, for what ran has run; a broker that stops first finds it open at its next start. */
-async function retried<T>(parts: Parts, write: () => Promise<T>): Promise<T> {
-  for (let pause = 100; ; pause = Math.min(longestPause, pause * 2)) {
-    try {
-      return await write()
-    } catch (error) {
-      if (!(error instanceof ProdError) || error.code !== 'STORE_UNAVAILABLE' || parts.draining()) throw error
-      await new Promise(resolve => setTimeout(resolve, pause))
-    }
-  }
-}

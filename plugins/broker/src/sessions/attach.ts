@@ -1,20 +1,11 @@
 /** What a client sees of a session when its terminal begins and ends, and how another terminal takes it up. */
-import type {TargetRef} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {type EndPayload, frame, type ServerMessage} from '@prod/sdk/wire'
 import type {Parts} from '../parts.ts'
 import {endFrame} from '../runs/receipt.ts'
 import type {Serving} from '../streams/serving.ts'
-import {fromPlace} from './break-glass.ts'
+import {banner, refuseOtherPlace} from './breaking.ts'
 import type {SessionRecord} from './record.ts'
-
-/** The lines that stand above a break-glass shell, at each beginning of its terminal. */
-export function banner(target: TargetRef): string[] {
-  return [
-    `BREAK-GLASS on ${target.name} (${target.environment})`,
-    'Everything you type and see is recorded, security is told, and somebody else will review it.',
-  ]
-}
 
 /** Tells the client that its terminal begins. */
 export function startedMessage(session: SessionRecord, offsets: {stdout: number; stderr: number}): ServerMessage {
@@ -26,7 +17,7 @@ export function startedMessage(session: SessionRecord, offsets: {stdout: number;
     environment: session.target.environment,
     correlation: session.correlation,
     ...offsets,
-    banner: session.breakGlass ? banner(session.target) : [],
+    banner: session.breakGlass ? banner(session.target, 'shell') : [],
     expiresAt: session.expiresAt,
   }
 }
@@ -40,11 +31,8 @@ export function signedEnd(
 }
 
 /** Takes up a live session again, within its 15 seconds or in place of another terminal; from a listed place, as it was opened. */
-export async function attachSession(
-  {parts, set, link, caller}: Serving,
-  id: string,
-  have: {stdout: number; stderr: number},
-): Promise<void> {
+export async function attachSession(serving: Serving, id: string, have: {stdout: number; stderr: number}): Promise<void> {
+  const {parts, set, link, caller} = serving
   const stored = await parts.store.find<SessionRecord>('session', id)
   const {iss, sub} = caller().principal
   if (!stored || stored.value.principal.iss !== iss || stored.value.principal.sub !== sub)
@@ -52,9 +40,7 @@ export async function attachSession(
   const session = stored.value
   const entry = await set.findSoon(id)
   if (entry) {
-    if (session.breakGlass && caller().address !== entry.address && !fromPlace(parts.config.places, caller().address)) {
-      throw new ProdError('PLACE_REFUSED', 'it is not taken up from a place that is not listed', 'prod sessions ls')
-    }
+    refuseOtherPlace(serving, session, entry)
     entry.live.attach(link, have, offsets => startedMessage(session, offsets))
     return
   }

@@ -1,5 +1,5 @@
 /** What break-glass demands (TM-O1 to O5): incident, fresh login, place, no overdue review, two accepted alerts. */
-import type {Notice, NoticeChannel, Review} from '@prod/sdk'
+import type {Notice, NoticeChannel, Principal, Review, TargetRef, ToolClass} from '@prod/sdk'
 import {canonical} from '@prod/sdk/document'
 import {type ErrorCode, ProdError} from '@prod/sdk/errors'
 import {bounded, showLine, showName} from '@prod/sdk/text'
@@ -7,11 +7,16 @@ import ipaddr from 'ipaddr.js'
 import {about} from '../audit/refusals.ts'
 import type {Caller, Parts} from '../parts.ts'
 import type {Answer, Bundle} from '../policy/policy.ts'
+import {decidePlan} from '../requests/decide-plan.ts'
 import {type Plan, question} from '../requests/plan.ts'
-import type {SessionRecord} from './record.ts'
 
-/** Whether policy lets this person break glass here. */
+/** Whether policy lets this person break glass here: never for what it forbids outright. */
 export function breakGlassAnswer(bundle: Bundle, plan: Plan, caller: Pick<Caller, 'principal' | 'groups' | 'address'>): Answer {
+  const decided = decidePlan(bundle, plan, caller)
+  if (decided.decision === 'deny' && decided.why === 'forbidden') {
+    const {rules, errors} = decided
+    return {decision: 'forbidden', rules, errors}
+  }
   const asked = question(plan, caller)
   return bundle.ask({...asked, action: 'breakGlass', context: {...asked.context, use: plan.action}})
 }
@@ -28,11 +33,7 @@ export async function checkBreakGlass(parts: Parts, caller: Caller, plan: Plan):
   const refusal = (code: ErrorCode, message: string, hint: string) => aboutBreakGlass(plan, new ProdError(code, message, hint))
   const {incident} = plan.draft
   if (incident === null)
-    throw refusal(
-      'INCIDENT_INVALID',
-      'break-glass needs an incident',
-      `prod shell ${plan.target?.name ?? 'TARGET'} --incident INC-1234 --reason "…"`,
-    )
+    throw refusal('INCIDENT_INVALID', 'break-glass needs an incident', `${commandFor(plan)} --incident INC-1234 --reason "…"`)
   if (!new RegExp(`^(?:${incidentPattern})$`, 'u').test(incident))
     throw refusal('INCIDENT_INVALID', `the incident must look like ${incidentPattern}`, '--incident INC-1234')
   const age = parts.store.now().getTime() - Date.parse(caller.loggedInAt)
@@ -47,6 +48,11 @@ export async function checkBreakGlass(parts: Parts, caller: Caller, plan: Plan):
   if (await hasOverdueReview(parts, caller))
     return {code: 'REVIEW_OVERDUE', why: 'an earlier break-glass of yours still waits for its review'}
   return null
+}
+
+/** What to type for it again. Pure. */
+export function commandFor({action, target}: Plan): string {
+  return action === 'shell' ? `prod shell ${target?.name ?? 'TARGET'}` : 'prod exec --break-glass'
 }
 
 /** What the log says of a break-glass that was refused. */
@@ -73,28 +79,43 @@ async function hasOverdueReview(parts: Parts, caller: Caller): Promise<boolean> 
   return open.some(({value}) => value.dueAt < now)
 }
 
+/** One break-glass, as alerts tell of it: a session, or a run of a tool. */
+export interface Loud {
+  id: string
+  principal: Principal
+  target: TargetRef
+  reason: string
+  incident: string | null
+  /** of a run */
+  tool?: string
+  class?: ToolClass
+}
+
 const titles = {
-  'break-glass.started': 'BREAK-GLASS: a shell is being opened',
-  'break-glass.goes-on': 'BREAK-GLASS: a shell is still open',
-  'break-glass.ended': 'break-glass ended; its review waits',
+  'break-glass.started': ({tool}: Loud) =>
+    `BREAK-GLASS: ${tool === undefined ? 'a shell is being opened' : `${showName(tool)} is being run`}`,
+  'break-glass.goes-on': ({tool}: Loud) => `BREAK-GLASS: ${tool === undefined ? 'a shell is still open' : `${showName(tool)} still runs`}`,
+  'break-glass.ended': () => 'break-glass ended; its review waits',
 }
 const reasonColumns = 2000
 
 /** What is sent to the alert channels. People's words are inert before they leave (TM-B8). */
-export function breakGlassNotice(parts: Pick<Parts, 'newId' | 'store'>, session: SessionRecord, type: keyof typeof titles): Notice {
+export function breakGlassNotice(parts: Pick<Parts, 'newId' | 'store'>, loud: Loud, type: keyof typeof titles): Notice {
+  const {id, principal, target, reason, incident} = loud
   return {
     id: parts.newId('ntc'),
     type,
     at: parts.store.now().toISOString(),
     urgency: 'alert',
-    title: titles[type],
-    principal: showName(session.principal.name),
-    target: `${session.target.name} (${session.target.environment})`,
-    risk: 'shell',
+    title: titles[type](loud),
+    principal: showName(principal.name),
+    target: `${target.name} (${target.environment})`,
+    risk: loud.class ?? 'shell',
     digest: null,
-    subject: session.id,
-    reason: bounded(showLine(`${session.incident ?? ''}: ${session.reason}`), {columns: reasonColumns}),
-    next: type === 'break-glass.ended' ? 'prod review ls' : `prod sessions watch ${session.id}`,
+    subject: id,
+    reason: bounded(showLine(`${incident ?? ''}: ${reason}`), {columns: reasonColumns}),
+    next:
+      type === 'break-glass.ended' ? 'prod review ls' : loud.tool === undefined ? `prod sessions watch ${id}` : `prod sessions end ${id}`,
   }
 }
 

@@ -3,7 +3,7 @@ import type {Parts} from '../parts.ts'
 import {putRequest} from '../requests/create.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import type {Put} from '../stores/store.ts'
-import {breakGlassNotice} from './break-glass.ts'
+import {loudly} from './breaking.ts'
 import {listChunks, putSession, type SessionRecord} from './record.ts'
 
 /** Writes that a session is over, with its event and notices: one change, tried until it holds. Safe to repeat. `stdoutBytes`: where it is known. */
@@ -51,9 +51,7 @@ export async function endSession(
           personal: {person: closed.principal.person, name: closed.principal.name},
         },
       ],
-      notices: closed.breakGlass
-        ? [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, closed, 'break-glass.ended')}]
-        : [],
+      notices: closed.breakGlass ? [loudly(parts, closed, 'break-glass.ended')] : [],
     })
     if (saved.ok) return
   }

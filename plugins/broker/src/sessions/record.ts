@@ -56,11 +56,12 @@ export function showSession({
 
 const pageEntries = 1000
 
-/** SHA-256 of each sealed chunk of a recording, in order, as the log has them. */
+/** SHA-256 of each sealed chunk of a recording, in order, as the log has them: of a session, or of a break-glass run. */
 export async function listChunks({store}: Pick<Parts, 'store'>, id: string): Promise<string[]> {
+  const type = id.startsWith('run_') ? 'run.recorded' : 'session.recorded'
   const hashes: string[] = []
   for (let from = 0; ; ) {
-    const page = await store.entries({from, limit: pageEntries, type: 'session.recorded', subject: id})
+    const page = await store.entries({from, limit: pageEntries, type, subject: id})
     for (const {envelope} of page) hashes.push((JSON.parse(envelope) as {data: {sha256: string}}).data.sha256)
     const last = page.at(-1)
     if (!last || page.length < pageEntries) return hashes

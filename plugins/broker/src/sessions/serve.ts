@@ -1,10 +1,10 @@
 /** `prod shell` at the broker's end of the stream: asked, confirmed, alerted, recorded, then opened. */
 import {join} from 'node:path'
-import type {Channel, Limits, Review, TargetRef, TerminalSize} from '@prod/sdk'
+import type {Channel, Limits, TargetRef, TerminalSize} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {FirstMessage} from '@prod/sdk/wire'
 import {showFreeze, storedFreeze} from '../freeze/state.ts'
-import type {Caller, Parts} from '../parts.ts'
+import type {Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
 import {asRefused, createRequest, judge, person, putRequest} from '../requests/create.ts'
 import {makePlan, type Plan, question} from '../requests/plan.ts'
@@ -16,8 +16,9 @@ import {runRequest} from '../runs/serve.ts'
 import type {Stored} from '../stores/store.ts'
 import {goLive} from '../streams/live.ts'
 import type {Serving} from '../streams/serving.ts'
-import {banner, signedEnd, startedMessage} from './attach.ts'
-import {aboutBreakGlass, breakGlassAnswer, breakGlassNotice, checkBreakGlass, raiseAlerts} from './break-glass.ts'
+import {signedEnd, startedMessage} from './attach.ts'
+import {breakGlassAnswer, checkBreakGlass} from './break-glass.ts'
+import {alertFirst, checkAgain, confirmTarget, keepReminding, loudly, newReview, sayBeyond} from './breaking.ts'
 import {endSession} from './end.ts'
 import {putReview, putSession, type SessionRecord} from './record.ts'
 import {openRecorder, type Recorder} from './recorder.ts'
@@ -34,16 +35,15 @@ export async function serveShell(serving: Serving, first: FirstMessage & {type: 
   await serving.challenge()
   terminals.set(link, {size: first.size, term: first.term})
   const decided = decideUse(parts.bundle(), question(plan, caller()), 'shell')
-  const forbidden = decided.decision === 'deny' && decided.why === 'forbidden'
   // through a freeze leads break-glass alone
   const frozen = showFreeze((await storedFreeze(parts))?.value, parts.store.now()) !== null
   let record: RequestRecord
-  if ((decided.decision !== 'deny' && !frozen) || forbidden || breakGlassAnswer(parts.bundle(), plan, caller()).decision !== 'allow') {
+  if ((decided.decision !== 'deny' && !frozen) || breakGlassAnswer(parts.bundle(), plan, caller()).decision !== 'allow') {
     if (decided.decision === 'deny') judge(parts, caller(), parts.bundle(), plan) // throws
     record = await createRequest(parts, caller(), {draft, key: first.key})
   } else {
     const hindrance = await checkBreakGlass(parts, caller(), plan)
-    await confirm(serving, plan, first.confirmed)
+    await confirmTarget(serving, plan, first.confirmed)
     record = await createRequest(parts, caller(), {draft, key: first.key}, {secondPerson: hindrance?.why ?? null})
   }
   if (record.state === 'pending' && !first.wait) {
@@ -52,93 +52,6 @@ export async function serveShell(serving: Serving, first: FirstMessage & {type: 
     return
   }
   return runRequest(serving, record.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
-}
-
-/** The target's name, typed by hand. Throws CONFIRMATION_FAILED. */
-async function confirm({parts, link, caller}: Serving, plan: Plan, given: string | null): Promise<void> {
-  const target = plan.target as TargetRef
-  const typed =
-    given ??
-    (await new Promise<string>((resolve, reject) => {
-      link.onMessage = message => {
-        if (message.type === 'confirmed') resolve(message.text)
-        else if (message.type === 'cancel') reject(new ProdError('REQUEST_CANCELLED', 'cancelled before it was opened'))
-      }
-      void link.closed.then(() => reject(new ProdError('LINK_LOST', 'the link was cut')))
-      link.send({type: 'confirm', text: target.name, banner: banner(target)})
-    }).finally(() => {
-      link.onMessage = () => {}
-    }))
-  if (typed !== target.name)
-    throw aboutBreakGlass(plan, new ProdError('CONFIRMATION_FAILED', `what was typed is not ${target.name}`, `prod shell ${target.name}`))
-  await parts.store.commit({
-    events: [
-      {
-        type: 'break-glass.confirmed',
-        by: person(caller()),
-        subject: target.name,
-        correlation: caller().correlation,
-        data: {incident: plan.draft.incident},
-        personal: {name: caller().principal.name, reason: plan.draft.reason, address: caller().address},
-      },
-    ],
-  })
-}
-
-/** Who broke glass alone must still be free to, and a second person must have agreed to what hinders now. Throws PLACE_REFUSED, REVIEW_OVERDUE. */
-async function checkAgain(parts: Parts, caller: Caller, plan: Plan, request: RequestRecord): Promise<void> {
-  const hindrance = await checkBreakGlass(parts, caller, plan)
-  if (hindrance === null || (request.approvalsNeeded > 0 && request.secondPerson?.startsWith(hindrance.why))) return
-  throw aboutBreakGlass(
-    plan,
-    new ProdError(hindrance.code, `${hindrance.why}, and no second person has agreed to that`, `prod shell ${plan.target?.name}`),
-  )
-}
-
-/** Alerts both channels while the person waits; they may leave meanwhile. Throws ALERTS_NOT_ACCEPTED, REQUEST_CANCELLED, LINK_LOST. */
-async function alertBoth({parts, link, caller}: Serving, plan: Plan, session: SessionRecord): Promise<string[]> {
-  const left = new AbortController()
-  link.onMessage = message => {
-    if (message.type === 'cancel') left.abort(new ProdError('REQUEST_CANCELLED', 'cancelled before it was opened'))
-  }
-  void link.closed.then(() => left.abort(new ProdError('LINK_LOST', 'the link was cut')))
-  link.send({type: 'notice', text: `alerting ${parts.config.alertChannels.join(' and ')}`})
-  try {
-    return await raiseAlerts(parts, breakGlassNotice(parts, session, 'break-glass.started'), left.signal)
-  } catch (error) {
-    // no fault of the caller's, so the door writes nothing: that one channel may know of it must be in the log
-    await parts.store.commit({
-      events: [
-        {
-          type: 'break-glass.unalerted',
-          by: person(caller()),
-          subject: session.id,
-          correlation: caller().correlation,
-          data: {code: error instanceof ProdError ? error.code : 'INTERNAL', target: plan.target?.name ?? null, incident: session.incident},
-          personal: {name: caller().principal.name, reason: session.reason, address: caller().address},
-        },
-      ],
-    })
-    throw error
-  } finally {
-    link.onMessage = () => {}
-  }
-}
-
-/** why a second person is asked where no alert was accepted (TM-O2) */
-const unalerted = 'its alerts were not accepted'
-
-function standsIn({approvalsNeeded, secondPerson}: RequestRecord): boolean {
-  return approvalsNeeded > 0 && secondPerson?.endsWith(unalerted) === true
-}
-
-/** The last resort: the same shell, asked for anew, that a second person must approve now. */
-async function askSecondPerson(serving: Serving, request: RequestRecord, error: ProdError): Promise<void> {
-  const {parts, link, caller} = serving
-  link.send({type: 'notice', text: `${error.message}; a second person may stand in for it`})
-  const why = request.secondPerson === null ? unalerted : `${request.secondPerson}, and ${unalerted}`
-  const again = await createRequest(parts, caller(), {draft: request.draft, key: `${request.id}-unalerted`}, {secondPerson: why})
-  return runRequest(serving, again.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
 }
 
 /** Opens the shell of an approved request: alerts first, then session and review in one change, then the recording, then the terminal. */
@@ -153,8 +66,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
   if (request.breakGlass) await checkAgain(parts, caller, plan, request)
 
   const now = parts.store.now()
-  const {maxSeconds, reviewDueHours, remindSeconds} = parts.config.breakGlass
-  const later = (seconds: number) => new Date(now.getTime() + seconds * 1000).toISOString()
+  const {maxSeconds} = parts.config.breakGlass
   const ref: TargetRef = {name: target.name, address: target.address, environment: target.environment}
   const session: SessionRecord = {
     id: parts.newId('ses'),
@@ -167,7 +79,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     breakGlass: request.breakGlass,
     openedAt: now.toISOString(),
     closedAt: null,
-    expiresAt: later(maxSeconds),
+    expiresAt: new Date(now.getTime() + maxSeconds * 1000).toISOString(),
     exit: null,
     endedBy: null,
     chunks: 0,
@@ -178,36 +90,17 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     ...terminal.size,
   }
   let alerted: string[] = []
-  try {
-    if (request.breakGlass) alerted = await alertBoth(serving, plan, session)
-  } catch (error) {
-    if (!parts.config.breakGlass.withoutAlerts || !(error instanceof ProdError) || error.code !== 'ALERTS_NOT_ACCEPTED') throw error
-    if (!standsIn(request)) return askSecondPerson(serving, request, error)
-    link.send({type: 'notice', text: `${error.message.replace(/, so .*/, '')}; a second person stands in, and they are tried on`})
+  if (request.breakGlass) {
+    const told = await alertFirst(serving, plan, request, session)
+    if ('again' in told) return runRequest(serving, told.again.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
+    alerted = told.alerted
   }
   session.alerted = alerted.length > 0
   // alerting took its time: what holds now is what the commit leans on (TM-N4)
   const {expect, frozen} = await clearForUse(parts, caller, stored)
-  if (frozen !== null) link.send({type: 'notice', text: `you break glass through a freeze: ${frozen}`})
   // counted as any start is; a break-glass goes beyond, and says so
   const {put: counted, beyond} = await countStart(parts, plan, caller.principal, request.breakGlass)
-  for (const one of beyond) link.send({type: 'notice', text: `you break glass beyond a limit: ${one}`})
-  const review: Review | null =
-    session.review === null
-      ? null
-      : {
-          id: session.review,
-          state: 'open',
-          session: session.id,
-          principal: caller.principal,
-          target: ref,
-          createdAt: now.toISOString(),
-          dueAt: later(reviewDueHours * 3600),
-          doneAt: null,
-          by: null,
-          verdict: null,
-          note: null,
-        }
+  sayBeyond(text => link.send({type: 'notice', text}), frozen, beyond)
   const arrived = set.announce(session.id)
   const saved = await parts.store
     .commit({
@@ -215,13 +108,10 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
       put: [
         putRequest({...request, state: 'started', result: session.id}, stored.version),
         putSession(session, 0),
-        ...(review ? [putReview(review, 0)] : []),
+        ...(session.review === null ? [] : [putReview(newReview(parts, session.review, session), 0)]),
         ...counted,
       ],
-      notices:
-        session.breakGlass && alerted.length === 0
-          ? [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, session, 'break-glass.started')}]
-          : [],
+      notices: session.breakGlass && alerted.length === 0 ? [loudly(parts, session, 'break-glass.started')] : [],
       events: [
         {
           type: 'session.opened',
@@ -275,11 +165,11 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     void live.end('recording lost').catch(() => {})
   })
   const limit = setTimeout(() => void live.end('limit: time').catch(() => {}), maxSeconds * 1000)
-  const reminder = request.breakGlass ? setInterval(() => remind(parts, session), remindSeconds * 1000) : undefined
+  const stopReminding = request.breakGlass ? keepReminding(parts, session) : () => {}
   const ended = (async () => {
     const [exit, {stdout, endedBy}] = await Promise.all([channel.ended, live.read])
     clearTimeout(limit)
-    clearInterval(reminder)
+    stopReminding()
     const why = await recorder.close().then(
       () => endedBy,
       () => 'recording lost',
@@ -344,15 +234,6 @@ async function openRecorded(
     if (!recorded) throw new ProdError('STORE_UNAVAILABLE', 'it cannot be recorded, so nothing was opened', 'prod doctor', {cause: error})
     throw new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
   }
-}
-
-function remind(parts: Parts, session: SessionRecord): void {
-  parts.store
-    .commit({
-      events: [{type: 'break-glass.goes-on', by: 'broker', subject: session.id}],
-      notices: [{channels: parts.config.alertChannels, notice: breakGlassNotice(parts, session, 'break-glass.goes-on')}],
-    })
-    .catch(error => parts.alarm('a break-glass reminder could not be written', {session: session.id, error: String(error)}))
 }
 
 /** A person works here, not a program: wide bounds that still keep one shell from taking the machine down. */

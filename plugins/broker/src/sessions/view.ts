@@ -8,6 +8,7 @@ import {about} from '../audit/refusals.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
 import {samePerson} from '../requests/state.ts'
+import type {RunRecord} from '../runs/record.ts'
 import type {LiveSet} from '../streams/live-set.ts'
 import {listChunks, putReview, type SessionRecord, showSession} from './record.ts'
 import {chunkName} from './recorder.ts'
@@ -77,23 +78,8 @@ export async function readRecording(
       subject: id,
     })
   }
-  const hashes = await listChunks(parts, id)
   const first = Number(from)
-  const chunks: string[] = []
-  let bytes = 0
-  for (let number = first; number < hashes.length && bytes < pageBytes; number++) {
-    const file = await readFile(join(parts.config.dir, 'recordings', id, chunkName(number))).catch(() => undefined)
-    if (!file || createHash('sha256').update(file).digest('hex') !== hashes[number]) {
-      parts.alarm('a recording is missing or was altered', {session: id, chunk: number})
-      throw new ProdError(
-        'NOT_FOUND',
-        `chunk ${number} of the recording of ${id} is missing or was altered`,
-        'tell whoever runs the broker',
-      )
-    }
-    bytes += file.byteLength
-    chunks.push(file.toString('base64'))
-  }
+  const {chunks, next} = await readSealed(parts, join('recordings', id), id, await listChunks(parts, id), first)
   await parts.store.commit({
     events: [
       {
@@ -106,8 +92,34 @@ export async function readRecording(
       },
     ],
   })
-  const next = first + chunks.length
-  return {session: showSession(stored.value), chunks, next: next < hashes.length ? next : null}
+  return {session: showSession(stored.value), chunks, next}
+}
+
+/** Some sealed chunks from a number on, each checked against its hash in the log. */
+export async function readSealed(
+  parts: Parts,
+  folder: string,
+  id: string,
+  hashes: readonly string[],
+  first: number,
+): Promise<{chunks: string[]; next: number | null}> {
+  const chunks: string[] = []
+  let bytes = 0
+  let number = first
+  for (; number < hashes.length && bytes < pageBytes; number++) {
+    const file = await readFile(join(parts.config.dir, folder, chunkName(number))).catch(() => undefined)
+    if (!file || createHash('sha256').update(file).digest('hex') !== hashes[number]) {
+      parts.alarm('a recording is missing or was altered', {session: id, chunk: number})
+      throw new ProdError(
+        'NOT_FOUND',
+        `chunk ${number} of the recording of ${id} is missing or was altered`,
+        'tell whoever runs the broker',
+      )
+    }
+    bytes += file.byteLength
+    chunks.push(file.toString('base64'))
+  }
+  return {chunks, next: number < hashes.length ? number : null}
 }
 
 /** Ends a live session: its owner, or whoever may watch it. */
@@ -151,7 +163,7 @@ export async function listReviews(parts: Parts, caller: Caller): Promise<{review
   }
 }
 
-/** Files a review: by somebody else than who broke glass, once, in words. and of a session that is over. Throws SELF_REVIEW, REVIEW_NOT_FOUND, ALREADY_DECIDED. */
+/** Files a review: by somebody else than who broke glass, once, in words, and of a session or run that is over. Throws SELF_REVIEW, REVIEW_NOT_FOUND, ALREADY_DECIDED. */
 export async function doneReview(
   parts: Parts,
   caller: Caller,
@@ -167,9 +179,12 @@ export async function doneReview(
     throw new ProdError('SELF_REVIEW', 'your login has no person id, so nobody can tell whether it is your own', 'ask security')
   if ((note.match(/[\p{L}\p{N}]/gu) ?? []).length < 10)
     throw new ProdError('REASON_INVALID', 'a review says in words what was found: 10 letters at least', `prod review done ${id} --note "…"`)
-  const session = await parts.store.find<SessionRecord>('session', stored.value.session)
-  if (session?.value.state === 'open')
-    throw new ProdError('BAD_REQUEST', `session ${session.id} is still open`, `prod sessions watch ${session.id}`)
+  const {session: of} = stored.value
+  if (of.startsWith('run_')) {
+    if ((await parts.store.find<RunRecord>('run', of))?.value.state === 'started')
+      throw new ProdError('BAD_REQUEST', `${of} still runs`, `prod sessions end ${of}`)
+  } else if ((await parts.store.find<SessionRecord>('session', of))?.value.state === 'open')
+    throw new ProdError('BAD_REQUEST', `session ${of} is still open`, `prod sessions watch ${of}`)
   const done: Review = {...stored.value, state: 'done', doneAt: parts.store.now().toISOString(), by: caller.principal, verdict, note}
   const saved =
     stored.value.state === 'open' &&
