@@ -120,6 +120,59 @@ test('TM-O1: another name typed, a piped yes or no terminal opens nothing and al
   expect(sessions.filter(({state}) => state === 'open')).toEqual([])
 })
 
+const loudExec = ['exec', '--break-glass', '--incident', 'INC-42', '--reason', 'payments time out', 'web', 'restart']
+
+test('TM-O1 TM-O2 TM-O4 TM-O5: a command that would wait runs at once by break-glass: banner, typed name, alerts, recording, review', async ({
+  onTestFinished,
+}) => {
+  const alerts = () => readFileSync(join(broker.dir, 'alerts/a.jsonl'), 'utf8')
+  const before = alerts()
+  const wrong = await openScreen(onTestFinished, alice, loudExec)
+  await wrong.until(/BREAK-GLASS on local \(production\)[\s\S]*type local to go on/)
+  wrong.type('web\r')
+  expect(await wrong.ended).toBe(241)
+  expect(wrong.text()).toMatch(/that was not local; nothing was done/)
+  for (const [args, stdin] of [
+    [loudExec, 'local\n'],
+    [[...loudExec.slice(0, 1), '--json', ...loudExec.slice(1)], 'local\n'],
+  ] as const)
+    expect(await alice.run(args, {stdin})).toMatchObject({status: 241, stderr: expect.not.stringContaining('BREAK-GLASS')})
+  expect(alerts()).toBe(before)
+
+  const screen = await openScreen(onTestFinished, alice, loudExec, {columns: 110, rows: 30})
+  await screen.until(/type local to go on/)
+  screen.type('local\r')
+  await screen.until(/alerting a and b/)
+  expect(await screen.ended).toBe(0)
+  const text = screen.text()
+  expect(text.match(/BREAK-GLASS on local \(production\)/g)).toHaveLength(1)
+  const run = /(run_\w+) was break-glass, and its review waits: prod review ls$/m.exec(text)?.[1] as string
+  expect(run).toBeDefined()
+
+  const listed = await carol.run(['review', 'ls'])
+  expect(listed.stdout).toMatch(new RegExp(`open\\s+${run}\\s+alice\\s+local`))
+  const played = await carol.run(['sessions', 'play', run, '--identity', join(broker.dir, 'recording-key.txt')])
+  expect([played.status, played.stdout]).toEqual([0, expect.stringMatching(/restarted|web/)])
+  const review = /(rev_\w+)\s+open\s+run_/.exec(listed.stdout)?.[1] as string
+  const done = await carol.run(['review', 'done', review, '--verdict', 'ok', '--note', 'a restart, as the incident says'])
+  expect(done).toMatchObject({status: 0, stdout: expect.stringContaining('is done: ok')})
+})
+
+test('break-glass with --at, on several targets, or where no glass is in the way', async ({onTestFinished}) => {
+  for (const more of [
+    ['--at', '10m'],
+    ['--on', 'local', '--on', 'other'],
+  ]) {
+    const screen = await openScreen(onTestFinished, alice, [...loudExec.slice(0, -2), ...more, 'web', 'restart'])
+    expect(await screen.ended).toBe(241)
+    expect(screen.text()).not.toMatch(/type local to go on/)
+  }
+  const screen = await openScreen(onTestFinished, alice, [...loudExec.slice(0, -2), 'true'])
+  expect(await screen.ended).toBe(0)
+  expect(screen.text()).toMatch(/no glass had to be broken/)
+  expect(screen.text()).not.toMatch(/BREAK-GLASS/)
+})
+
 test('Ctrl-C while a request waits cancels it and ends with 130', async ({onTestFinished}) => {
   const screen = await openScreen(onTestFinished, alice, ['exec', ...reason, 'web', 'restart'])
   const request = (await screen.until(/(req_\w+)[\s\S]*waiting since \S+ for one of: bob/))[1] as string
