@@ -108,6 +108,7 @@ const statements: readonly Rule[] = [
       'the provided execution role does not have permission',
     ],
   },
+  {category: 'unknown_denial', confidence: 0.943, match: ['not authorized to perform: null', 'not authorized to perform: undefined']},
   {
     category: 'unknown_denial',
     confidence: 0.62,
@@ -159,11 +160,11 @@ const statements: readonly Rule[] = [
 ]
 
 const readings: readonly Reading[] = [
-  {match: "user: {principal} {is not|isn't} authorized"},
-  {match: "user {principal} {is not|isn't} authorized"},
-  {match: "principal{:|} {principal} {is not|isn't} authorized"},
-  {match: "role{:|} {principal} {is not|isn't} authorized"},
-  {match: "identity{:|} {principal} {is not|isn't} authorized"},
+  {match: 'user: {principal}is not authorized'},
+  {match: 'user {principal}is not authorized'},
+  {match: 'principal{:|} {principal}is not authorized'},
+  {match: 'role{:|} {principal}is not authorized'},
+  {match: 'identity{:|} {principal}is not authorized'},
   {match: '{principal} is not authorized to perform'},
   {match: '{principal} is not authorized to assume'},
   {match: '{principal} is not authorized to create managed-rule'},
@@ -184,6 +185,13 @@ const readings: readonly Reading[] = [
   {match: 'lacks permission{s|} {to|for} {action}'},
   {match: 'on resource{:|} {resource}', of: ['role_assume_denied'], fields: {resource: '{resource}', role: '{resource}'}},
   {match: 'sts:assumerole on {resource}', of: ['role_assume_denied'], fields: {resource: '{resource}', role: '{resource}'}},
+  // IAM writes the kind before a name
+  ...['role', 'user', 'group', 'policy path', 'policy', 'instance profile', 'mfa device', 'server certificate'].map(kind => ({
+    match: `on resource: ${kind} {name}`,
+    fields: {resource: `${kind} {name}`},
+  })),
+  {match: 'arn:{arn} cannot be assumed', of: ['role_assume_denied'], fields: {role: 'arn:{arn}'}},
+  {match: 'arn:{arn} could not be assumed', of: ['role_assume_denied'], fields: {role: 'arn:{arn}'}},
   {match: 'on resource{s|}{:|} {resource}'},
   {match: 'on the resource{:|} {resource}'},
   {match: 'on the following resource{s|}{:|} {resource}'},

@@ -47,6 +47,14 @@ export const databases: Explainer = {
         'insufficient_privilege',
         'insufficientprivilege',
         'cloud sql iam user authentication failed',
+        'user {principal} ident authentication failed',
+        // PostgreSQL speaks the language of its host
+        'authentification par mot de passe échouée',
+        'passwort-authentifizierung für benutzer',
+        'la autentificación password falló para el usuario',
+        'autentificación fallo para el usuario',
+        'autenticazione con password fallita',
+        'autenticação do tipo senha falhou',
         // MySQL, MariaDB
         "access denied for user '{principal}'@'{host}' to database '{resource}'",
         "access denied for user '{principal}'@'{host}'",
@@ -88,7 +96,7 @@ export const databases: Explainer = {
         'bad auth',
         'scram failure',
         'authenticationfailed',
-        'not authorized on {resource} to execute command { {action}: ',
+        'not authorized on {resource} to execute command {brace} {action}:',
         'not authorized on {resource} to execute command',
         'command {action} requires authentication',
         'requires authentication',

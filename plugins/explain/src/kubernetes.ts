@@ -42,8 +42,8 @@ export const kubernetes: Explainer = {
       category: 'k8s_rbac',
       confidence: 0.965,
       match: [
-        'forbidden (user={principal}, verb={verb}, resource={kind}, subresource={sub})',
-        'forbidden (user={principal}, verb={verb}, resource={kind}, subresource=[{sub}])',
+        '{forbidden|authorization error} (user={principal}, verb={verb}, resource={kind}, subresource={sub})',
+        '{forbidden|authorization error} (user={principal}, verb={verb}, resource={kind}, subresource=[{sub}])',
       ],
       fields: {action: '{verb} {kind}/{sub}'},
       unless: ['subresource=)', 'user=system:anonymous'],
@@ -51,14 +51,14 @@ export const kubernetes: Explainer = {
     {
       category: 'k8s_unauthenticated',
       confidence: 0.965,
-      match: 'forbidden (user={principal}, verb={verb}, resource={kind}, subresource={sub})',
+      match: '{forbidden|authorization error} (user={principal}, verb={verb}, resource={kind}, subresource={sub})',
       fields: {action: '{verb} {kind}/{sub}'},
       near: ['user=system:anonymous'],
     },
     {
       category: 'k8s_rbac',
       confidence: 0.963,
-      match: 'forbidden (user={principal}, verb={verb}, resource={kind},',
+      match: '{forbidden|authorization error} (user={principal}, verb={verb}, resource={kind},',
       fields: {action: '{verb} {kind}'},
     },
     {

@@ -65,6 +65,10 @@ function findIn(message: Message, explainers: readonly Explainer[]): Finding {
   if (!best) return nothing(message, encoded)
   const {rule, match, explainer} = best
   const fields = fieldsOf(rule, match)
+  // another form of the same may say more
+  const sources = typeof rule.match === 'string' ? [rule.match] : rule.match
+  for (const source of sources)
+    if (source.includes('{')) fillFrom({match: source, fields: rule.fields}, message, rule.category, match, fields, {})
   const words: Record<string, string> = {...match.captures}
   const others = explainers.flatMap(other => (other === explainer ? [] : (other.readings ?? []).filter(({of}) => of)))
   for (const reading of [...(explainer.readings ?? []), ...others, ...wrappers])
@@ -116,11 +120,11 @@ function fieldsOf({fields = {}}: Pick<Rule, 'fields'>, {captures}: Match): Findi
   return {principal: of('principal'), action: of('action'), resource: of('resource'), role: of('role')}
 }
 
-/** A template with its words put in; undefined where one is missing. */
+/** A template with its words put in, `{word<@}` up to a character; undefined where one is missing. */
 function filled(template: string, captures: Readonly<Record<string, string>>): string | undefined {
   let isWhole = true
-  const value = template.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const word = captures[name]
+  const value = template.replace(/\{(\w+)(?:<([^}]))?\}/g, (_, name: string, end: string | undefined) => {
+    const word = end === undefined ? captures[name] : captures[name]?.split(end)[0]
     if (word === undefined) isWhole = false
     return word ?? ''
   })
@@ -129,7 +133,7 @@ function filled(template: string, captures: Readonly<Record<string, string>>): s
 
 /** Words that stand where a name would, and name nothing. */
 const noNames =
-  /^(?:(?:the|this|that|these|an?|any|all|it|its|your|you|user|users|role|resource|resources|account|caller|client|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|operation|action|api|request|entity|identity|principal|arn|n\/a|credentials|true|false|using|for|by|from|at|object|bucket|key|table|who)|[.*?x…_-]{1,3}|\*+|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*\))$/i
+  /^(?:(?:the|this|that|these|an?|any|all|it|its|your|you|user|users|role|resource|resources|account|caller|client|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|operation|action|api|request|entity|identity|principal|arn|n\/a|credentials|true|false|using|for|by|from|at|object|bucket|key|table|who)|[.?x…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*)$/i
 
 /** The value where it names something, else null: a placeholder stands for a name and is none. */
 function named(field: Field, value: string): string | null {

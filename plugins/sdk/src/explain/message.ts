@@ -15,6 +15,7 @@ const escapeCode = 0x1b
 const backslash = 0x5c
 const ampersand = 0x26
 const newline = 0x0a
+const bar = 0x7c
 const entities: Readonly<Record<string, string>> = {
   '&quot;': '"',
   '&#34;': '"',
@@ -71,7 +72,9 @@ function unwrap(text: string, width: number): string {
   }
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
-    if (code > 0x20 && code < 0x7f && code !== backslash && code !== ampersand) continue
+    if (code > 0x20 && code < 0x7f && code !== backslash && code !== ampersand && code !== bar) continue
+    // a bar is a box where a line begins with it
+    if (code === bar && !(kept === at && blank === '\n')) continue
     if (code > 0x9f && !isBlank(code) && !isHidden(code)) continue
     flush(at)
     let next = at + 1
@@ -91,6 +94,8 @@ function unwrap(text: string, width: number): string {
       const entity = entities[name.slice(0, length)]
       put(entity ?? '&')
       if (entity) next = at + length
+    } else if (code === bar) {
+      // left out
     } else if (isBlank(code)) {
       if (blank !== '\n' && blank !== 'join') blank = ' '
     }

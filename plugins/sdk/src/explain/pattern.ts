@@ -73,10 +73,10 @@ export function* places({plain, low}: Message, source: string): Generator<Match>
   }
 }
 
-/** Whether words that were found begin where a word begins: `on resource` is not in `execution resource`. A code may stand in a longer one. */
+/** Whether what was found begins a word, or a part of a joined one: `on resource` is not in `execution resource`, nor ENOTFOUND in `ResourceNotFound`. */
 function beginsWord(plain: string, anchor: string, at: number): boolean {
-  if (at === 0 || !anchor.includes(' ') || !isLetter(anchor[0] as string) || !isLetter(plain[at - 1] as string)) return true
-  return /[A-Z]/.test(plain[at] as string) && /[a-z]/.test(plain[at - 1] as string)
+  if (at === 0 || !isLetter(anchor[0] as string) || !isLetter(plain[at - 1] as string)) return true
+  return /[A-Z]/.test(plain[at] as string)
 }
 
 function isLetter(letter: string): boolean {
@@ -149,8 +149,26 @@ function bare(text: string): string {
 /** A word that a fold went through, whole again; undefined for several words. */
 function unfold(value: string): string | undefined {
   const whole = value.replaceAll('\n', '')
-  return whole.includes(' ') ? undefined : whole
+  if (!whole.includes(' ')) return whole
+  // `arn:aws:sts::[account id]:…`: a placeholder inside a name
+  if (!whole.startsWith('arn:')) return undefined
+  for (let at = 0; at < whole.length; at++) {
+    if (whole[at] === ' ') return undefined
+    at = endOfPlaceholder(whole, at) ?? at
+  }
+  return whole
 }
+
+/** Where what stands for a part of a name ends, where one begins after `:` or `/`: `<account>`, `[account id]`, `"my account"`. */
+function endOfPlaceholder(text: string, at: number): number | undefined {
+  const close = placeholders[text[at] as string]
+  if (close === undefined || !':/'.includes(text[at - 1] ?? ' ')) return undefined
+  const length = text.slice(at + 1, at + 61).indexOf(close)
+  const end = at + 1 + length
+  return length > 0 && ':/-_'.includes(text[end + 1] ?? ' ') ? end : undefined
+}
+
+const placeholders: Readonly<Record<string, string>> = {'<': '>', '[': ']', '"': '"', "'": "'", '{': '}', '(': ')'}
 
 /** The word that begins at or after a place: what a quote encloses, else up to a blank, without the punctuation of the sentence. */
 function wordAfter(plain: string, from: number): {value: string; end: number} | undefined {
@@ -176,7 +194,12 @@ function wordAfter(plain: string, from: number): {value: string; end: number} | 
     const close = plain.slice(start, start + 80).indexOf('>')
     if (close > 0 && plain.slice(start, start + close).includes(' ')) end = start + close + 1
   }
-  while (end < most && !endsWord(plain, end)) end += 1
+  while (end < most) {
+    const placeholder = endOfPlaceholder(plain, end)
+    if (placeholder !== undefined) end = placeholder + 1
+    else if (endsWord(plain, end)) break
+    else end += 1
+  }
   const value = trimmed(plain.slice(start, end))
   return value === '' ? undefined : {value, end: start + value.length}
 }
@@ -194,6 +217,7 @@ function endsWord(plain: string, at: number): boolean {
 /** Without what ends a sentence or a bracket that did not open here; three dots are somebody's own. */
 function trimmed(text: string): string {
   let end = text.length
+  if (text.endsWith(':log-stream:')) return text // as the ARN of a log group is written
   const least = Math.max(0, end - 8)
   while (end > least) {
     const letter = text[end - 1] as string

@@ -12,6 +12,7 @@ export const wrappers: readonly Reading[] = [
   {match: '"eventName": "{action}"'},
   {match: '"eventName":"{action}"'},
   {match: '{action} request is not allowed'},
+  {match: 'error calling {service}:{call}:', fields: {action: '{service}:{call}'}},
   {match: '--profile {profile}'},
   {match: 'profile: {profile}'},
 ]

@@ -1,0 +1,12 @@
+import type {Category} from '@prod/sdk/explainer'
+import {aws} from './messages-aws.ts'
+import {others} from './messages-others.ts'
+
+/** A message as a tool prints it, written here from the documented form; its category; the fields, those left out being null. undefined: fields are not looked at. */
+export type Row = readonly [
+  text: string,
+  category: Category,
+  fields: {principal?: string; action?: string; resource?: string; role?: string; encoded?: boolean} | undefined,
+]
+
+export const messages: readonly Row[] = [...aws, ...others]
