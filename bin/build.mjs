@@ -25,10 +25,6 @@ const input = {
   'dist/fast': 'src/fast.ts',
   'dist/code-cache': 'src/code-cache.ts',
 }
-// what a plugin answers before oclif is loaded
-for (const name of plugins) {
-  if (existsSync(join(root, 'plugins', name, 'src/fast.ts'))) input[`plugins/${name}/dist/bundle/fast`] = `plugins/${name}/src/fast.ts`
-}
 for (const {from, to} of bundles) {
   for (const file of globSync('**/*.ts', {cwd: join(root, from)})) input[`${to}/${file.slice(0, -'.ts'.length)}`] = `${from}/${file}`
 }
@@ -36,6 +32,10 @@ for (const {from, to} of bundles) {
 /** Explainers are many small tables: one file loads in a third of the time. The package's entry is that file. */
 const explainers = readJson('package.json').oclif.explainers.map(name => name.slice('@prod/'.length))
 for (const name of explainers) input[`plugins/${name}/dist/bundle/index`] = `plugins/${name}/src/index.ts`
+
+/** What every list of roles loads: one file, as the package's entry. */
+const roleSources = readJson('package.json').oclif.roleSources.map(name => name.slice('@prod/'.length))
+for (const name of roleSources) input[`plugins/${name}/dist/bundle/index`] = `plugins/${name}/src/index.ts`
 
 /** The broker, primitives and notifiers are loaded by name at run time; native and WebAssembly packages cannot be bundled. */
 const external =
@@ -102,9 +102,8 @@ const commandsStandAlone = {
   },
 }
 
-const build = await rolldown({
+const options = {
   cwd: root,
-  input,
   platform: 'node',
   external,
   resolve: {conditionNames: ['source', 'node', 'import', 'require', 'default']},
@@ -113,17 +112,24 @@ const build = await rolldown({
     // oclif's own: it reads a package name that only exists in Yarn's plug and play
     if (log.code !== 'UNRESOLVED_IMPORT' || !/node_modules/.test(log.id ?? '')) handle(level, log)
   },
-})
+}
+const form = {format: 'cjs', minify: true, dynamicImportInCjs: false, exports: 'named'}
+const build = await rolldown({...options, input})
 const {output} = await build.write({
+  ...form,
   dir: root,
-  format: 'cjs',
-  minify: true,
-  dynamicImportInCjs: false,
   entryFileNames: '[name].js',
   chunkFileNames: 'dist/chunks/[name]-[hash].js',
-  exports: 'named',
 })
 await build.close()
+// what a plugin answers before oclif is loaded: one file, since each further one is half a millisecond
+for (const name of plugins) {
+  if (!existsSync(join(root, 'plugins', name, 'src/fast.ts'))) continue
+  const fast = await rolldown({...options, input: `plugins/${name}/src/fast.ts`})
+  const written = await fast.write({...form, file: join(root, `plugins/${name}/dist/bundle/fast.js`), codeSplitting: false})
+  output.push(...written.output.map(chunk => ({...chunk, fileName: `plugins/${name}/dist/bundle/fast.js`})))
+  await fast.close()
+}
 
 // which source modules lie in which file: for test/startup.test.ts, which knows what a start may load
 const modules = Object.fromEntries(

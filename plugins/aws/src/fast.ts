@@ -3,6 +3,7 @@ import {writeSync} from 'node:fs'
 import {join} from 'node:path'
 import {places, readPrivate} from '@prod/sdk/cli/places'
 import {keychainStore, secretStoreChoice} from '@prod/sdk/cli/secret-store'
+import {runKept} from './child/kept.ts'
 import {awsPaths, fileStates} from './config/paths.ts'
 import {isFresh, type Kept, keptName, parseKept} from './credentials/kept.ts'
 
@@ -18,8 +19,10 @@ export async function answered(words: readonly string[]): Promise<boolean> {
     say(JSON.stringify(kept.credentials))
     return true
   }
-  const {runKept} = await import('./child/kept.ts')
-  process.exitCode = await runKept(command, kept)
+  const status = await runKept(command, kept)
+  // the slow way says why
+  if (status === undefined) return false
+  process.exitCode = status
   return true
 }
 

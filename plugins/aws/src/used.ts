@@ -1,39 +1,46 @@
-/** How often each role was taken, so that what is used most comes first. */
+/** How often each role was taken, so that what is used most comes first: a line for each use, as light as that. */
 import {join} from 'node:path'
-import {places, readPrivate, writePrivate} from '@prod/sdk/cli/places'
+import {appendPrivate, places, readPrivate, writePrivate} from '@prod/sdk/cli/places'
 
 /** A use counts half after this time. */
 const halfLifeMs = 14 * 24 * 3_600_000
-const most = 200
+const maxBytes = 256 * 1024
+/** From then on the file is cut to its last lines when it is read. */
+const longLines = 2000
+const keptLines = 1000
 
-type Uses = Record<string, {count: number; at: number}>
-
-const path = (): string => join(places().state, 'aws-used.json')
-
-function readUses(): Uses {
-  try {
-    return Object.assign(Object.create(null) as Uses, JSON.parse(readPrivate(path()) ?? '{}') as Uses)
-  } catch {
-    return {}
-  }
-}
-
-const weight = ({count, at}: {count: number; at: number}, now: number): number => count * 0.5 ** ((now - at) / halfLifeMs)
+const path = (): string => join(places().state, 'aws-used.jsonl')
 
 /** By role: uses of late, as one number. Never throws. */
 export function usesOf(now: number = Date.now()): Map<string, number> {
-  return new Map(Object.entries(readUses()).map(([name, use]) => [name, weight(use, now)]))
+  const uses = new Map<string, number>()
+  try {
+    const lines = (readPrivate(path()) ?? '').trimEnd().split('\n')
+    for (const line of lines) {
+      const [name, at] = parseLine(line)
+      if (name !== undefined) uses.set(name, (uses.get(name) ?? 0) + 0.5 ** ((now - at) / halfLifeMs))
+    }
+    if (lines.length > longLines) writePrivate(path(), `${lines.slice(-keptLines).join('\n')}\n`)
+  } catch {
+    // a folder that is not ours: `prod doctor` says so
+  }
+  return uses
+}
+
+function parseLine(line: string): [name: string | undefined, at: number] {
+  try {
+    const [name, at] = JSON.parse(line) as [unknown, unknown]
+    return typeof name === 'string' && typeof at === 'number' ? [name, at] : [undefined, 0]
+  } catch {
+    return [undefined, 0]
+  }
 }
 
 /** Counts one use. Never throws: the order of a list is no reason to fail. */
 export function countUse(name: string, now: number = Date.now()): void {
   try {
-    const uses = readUses()
-    const before = uses[name]
-    uses[name] = {count: (before ? weight(before, now) : 0) + 1, at: now}
-    const kept = Object.entries(uses).sort(([, a], [, b]) => weight(b, now) - weight(a, now))
-    writePrivate(path(), JSON.stringify(Object.fromEntries(kept.slice(0, most))))
+    appendPrivate(path(), JSON.stringify([name, now]), {maxBytes})
   } catch {
-    // a folder that is not ours: `prod doctor` says so
+    // as above
   }
 }

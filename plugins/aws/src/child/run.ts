@@ -1,6 +1,4 @@
 /** Runs the person's program as if it had been typed alone. Light: the fast path loads it. */
-import {constants} from 'node:os'
-import {isatty} from 'node:tty'
 import {ProdError} from '@prod/sdk/errors'
 
 /** Signals that somebody sends to us and means for the program. */
@@ -13,12 +11,11 @@ const passed: NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SI
 export function runChild([program = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const {spawn} = process.getBuiltinModule('node:child_process')
   return new Promise((resolve, reject) => {
-    const atTerminal = isatty(0) || isatty(1) || isatty(2)
     const handlers = [...passed, 'SIGINT' as const, 'SIGQUIT' as const].map(signal => {
       // the keys of a terminal reach the program by themselves: a second copy would read as impatience
       const fromKeys = signal === 'SIGINT' || signal === 'SIGQUIT'
       const handler = (): void => {
-        if (!(fromKeys && atTerminal)) child.kill(signal)
+        if (!(fromKeys && atTerminal())) child.kill(signal)
       }
       return {signal, handler}
     })
@@ -35,7 +32,12 @@ export function runChild([program = '', ...args]: readonly string[], env: NodeJS
     })
     child.once('exit', (status, signal) => {
       done()
-      resolve(status ?? 128 + (signal === null ? 0 : constants.signals[signal]))
+      resolve(status ?? 128 + (signal === null ? 0 : process.getBuiltinModule('node:os').constants.signals[signal]))
     })
   })
+}
+
+function atTerminal(): boolean {
+  const {isatty} = process.getBuiltinModule('node:tty')
+  return isatty(0) || isatty(1) || isatty(2)
 }
