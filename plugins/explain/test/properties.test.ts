@@ -1,15 +1,12 @@
 import {explain} from '@prod/sdk/explain/explain'
 import {maxTextLength, peel} from '@prod/sdk/explain/message'
-import {templates} from '@prod/sdk/explain/next'
 import {pattern} from '@prod/sdk/explain/pattern'
 import {categories, type Explanation} from '@prod/sdk/explainer'
 import fc from 'fast-check'
 import {expect, test} from 'vitest'
-import {typedCommands} from '../../../test/read-docs.ts'
 import {explainers} from '../src/index.ts'
 import {messages} from './messages.ts'
 
-const root = new URL('../../..', import.meta.url).pathname
 const sentences = [...new Set(explainers.flatMap(({rules}) => rules.flatMap(({match}) => match)))]
 /** Texts that are like messages: pieces of the tables' own words, of hostile characters, of anything. */
 const hostile = fc.constantFrom(
@@ -93,16 +90,6 @@ test('text cannot pass a command or an option off as a name', () => {
     ).next
   expect(next('list')[0]?.command).toBe('kubectl auth can-i list pods --namespace n')
   for (const bad of ['--as=root', '$(id)', 'a;b', "a'b", '-x']) expect(next(bad)[0]?.command).toBe('kubectl auth can-i --list')
-})
-
-test('every next command of ours exists, with these flags', () => {
-  const lines = [
-    ...Object.values(templates).flatMap(all => all.map(({command}) => command)),
-    ...messages.flatMap(([given]) => explain(given, explainers).next.map(({command}) => command)),
-  ].filter(line => line.startsWith('prod '))
-  expect(lines.length).toBeGreaterThan(10)
-  const page = `\`\`\`sh\n${[...new Set(lines)].join('\n')}\n\`\`\``
-  expect(typedCommands(root, page)).toEqual([])
 })
 
 test('each denial has a command to type next', () => {

@@ -1,0 +1,154 @@
+/** `prod explain` as it is shipped, and what a failed exec says by itself. Needs `npm run build`. */
+import {spawn} from 'node:child_process'
+import {chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest'
+import {cli, collect, type Ended, type RealPerson, startRealBroker} from './broker.ts'
+
+const denial = 'User: arn:aws:iam::111122223333:user/ana is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::reports/a.csv'
+const finish: (() => Promise<void>)[] = []
+let alice: RealPerson
+
+const tool = (dir: string) => `kind: Tool
+name: job
+summary: for these tests
+program: ${dir}/bin/job
+run: { primitive: host, target: local }
+commands:
+  - { path: [refused], class: change }
+  - { path: [fault], class: change }
+  - { path: [fine], class: change }
+`
+const program = `#!/bin/sh
+case $1 in
+  refused) echo '${denial}' >&2; exit 3 ;;
+  fault) echo 'out of paper' >&2; exit 4 ;;
+  fine) echo '${denial}' >&2 ;;
+esac
+`
+
+beforeAll(async () => {
+  const broker = await startRealBroker(last => finish.push(last))
+  writeFileSync(join(broker.dir, 'bin/job'), program)
+  chmodSync(join(broker.dir, 'bin/job'), 0o755)
+  writeFileSync(join(broker.dir, 'catalog/tools/job.yaml'), tool(broker.dir))
+  writeFileSync(
+    join(broker.dir, 'policy/global/job.cedar'),
+    '@id("job") permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"job");\n',
+  )
+  alice = broker.as('alice')
+  while ((await alice.run(['tools', 'show', 'job'])).status !== 0);
+}, 60_000)
+afterAll(async () => {
+  for (const last of finish) await last()
+})
+
+/** A command without a broker, in a home of its own. */
+async function prod(args: string[], stdin = ''): Promise<Ended> {
+  const home = mkdtempSync(join(tmpdir(), 'prod-explain-'))
+  onTestFinished(() => rmSync(home, {recursive: true, force: true}))
+  const child = spawn(process.execPath, [cli, ...args], {env: {HOME: home, PATH: process.env.PATH ?? ''}, stdio: ['pipe', 'pipe', 'pipe']})
+  child.stdin.end(stdin)
+  return collect(child)
+}
+
+const exec = (...args: string[]) => alice.run(['exec', '--reason', 'to see what it says', ...args])
+const kept = () => join(alice.home, '.local/state/prod/last-failure.json')
+
+test('explain says what happened, who was refused what, and what to type next', async () => {
+  const {status, stdout, stderr} = await prod(['explain', denial])
+  expect([status, stderr]).toEqual([0, ''])
+  const [summary, ...lines] = stdout.trimEnd().split('\n')
+  expect(summary).toContain('the role lacks the action')
+  expect(lines.join('\n')).toMatch(
+    /who {5}arn:aws:iam::111122223333:user\/ana\n {2}action {2}s3:GetObject\n {2}on {6}arn:aws:s3:::reports\/a\.csv\ntry: prod roles/,
+  )
+})
+
+test('explain --json prints one document of the agreed shape, from a text or from standard input', async () => {
+  const given = await prod(['explain', '--json', denial])
+  const piped = await prod(['explain', '--json'], `${denial}\n`)
+  expect(JSON.parse(given.stdout)).toEqual({
+    category: 'action_not_allowed',
+    principal: 'arn:aws:iam::111122223333:user/ana',
+    action: 's3:GetObject',
+    resource: 'arn:aws:s3:::reports/a.csv',
+    role: null,
+    encoded: false,
+    confidence: expect.closeTo(0.94),
+    summary: expect.stringContaining('s3:GetObject'),
+    next: expect.arrayContaining([{command: 'prod roles', why: expect.any(String)}]),
+    evidence: expect.stringContaining('not authorized to perform'),
+  })
+  expect(piped.stdout).toBe(given.stdout)
+})
+
+test('explain --batch answers line by line, and says of a line that is none what is wrong', async () => {
+  const lines = [{id: 'a', text: denial}, {text: 'NOAUTH Authentication required.'}, 7, {id: 3}]
+  const {status, stdout} = await prod(['explain', '--batch'], `${lines.map(line => JSON.stringify(line)).join('\n')}\n{"text"\n`)
+  expect(status).toBe(0)
+  const answers = stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as {id?: unknown; category?: string; error?: string})
+  expect(answers.map(({id, category, error}) => [id, category ?? error])).toEqual([
+    ['a', 'action_not_allowed'],
+    [undefined, 'db_auth'],
+    [undefined, 'this line is no object with a text'],
+    [3, 'this line has no text'],
+    [undefined, 'this line is no JSON'],
+  ])
+})
+
+test('TM-R1: nothing in a message acts on the terminal, in words, JSON or lines', async () => {
+  const evil = 'FATAL: password authentication failed for user "a\u009b2J\u202e\u0001b"\u001b]52;c;AAAA\u0007'
+  const answers = await Promise.all([
+    prod(['explain', evil.replaceAll('\u0000', '')]),
+    prod(['explain', '--json'], evil),
+    prod(['explain', '--batch'], JSON.stringify({id: '\u001b[2J\u202e', text: evil})),
+  ])
+  for (const {stdout, stderr} of answers) expect(`${stdout}${stderr}`).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/)
+})
+
+test('without a text, or with a text too many, explain says how it is used', async () => {
+  expect(await prod(['explain', '--last', denial])).toMatchObject({status: 241, stdout: ''})
+  expect((await prod(['explain', '--last'])).stderr).toContain('no exec failed within the last hour')
+})
+
+test('a failed exec explains a denial in three lines at most, keeps its status and its stderr', async () => {
+  const {status, stdout, stderr} = await exec('job', 'refused')
+  expect([status, stdout]).toEqual([3, ''])
+  const [first, ...ours] = stderr.trimEnd().split('\n')
+  expect(first).toBe(denial)
+  expect(ours).toHaveLength(3)
+  expect(ours[0]).toMatch(/^prod: .*the role lacks the action/)
+  expect(ours[1]).toMatch(/^prod: try: prod roles/)
+})
+
+test('it is silent with --no-explain, with --json, with the setting off, and where the tool did not fail of access', async () => {
+  expect((await exec('--no-explain', 'job', 'refused')).stderr).toBe(`${denial}\n`)
+  const json = await exec('--json', 'job', 'refused')
+  expect([json.stderr, JSON.parse(json.stdout).stderr.text]).toEqual(['', `${denial}\n`])
+  expect((await exec('job', 'fault')).stderr).toBe('out of paper\n')
+  expect((await exec('job', 'fine')).stderr).toBe(`${denial}\n`)
+  await alice.run(['config', 'set', 'explainAfterFailure', 'off'])
+  expect((await exec('job', 'refused')).stderr).toBe(`${denial}\n`)
+  await alice.run(['config', 'unset', 'explainAfterFailure'])
+})
+
+test('explain --last reads the stderr of the last failure, kept for an hour in a file of its own', async () => {
+  await exec('--json', 'job', 'refused')
+  await exec('job', 'fine')
+  expect(statSync(kept()).mode & 0o777).toBe(0o600)
+  expect(JSON.parse((await alice.run(['explain', '--last', '--json'])).stdout)).toMatchObject({category: 'action_not_allowed'})
+
+  const {text} = JSON.parse(readFileSync(kept(), 'utf8')) as {text: string}
+  writeFileSync(kept(), JSON.stringify({at: new Date(Date.now() - 3_601_000).toISOString(), text}))
+  expect(await alice.run(['explain', '--last'])).toMatchObject({status: 241, stdout: ''})
+  expect(existsSync(kept())).toBe(false)
+
+  await exec('job', 'refused')
+  chmodSync(kept(), 0o644)
+  expect((await alice.run(['explain', '--last'])).stderr).toContain('can be read by others')
+})
