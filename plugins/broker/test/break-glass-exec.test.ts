@@ -1,11 +1,13 @@
 /** `exec --break-glass`, through the real stream: what it demands, what it leaves behind, and that it is no way around anything. */
-import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync} from 'node:fs'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {DatabaseSync} from 'node:sqlite'
 import type {ApprovalDocument} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
+import {sealDocument} from '@prod/sdk/document'
 import {decodeRecords, type RecordingRecord} from '@prod/sdk/recording'
 import type {FirstMessage} from '@prod/sdk/wire'
 import {Decrypter} from 'age-encryption'
@@ -192,6 +194,86 @@ test('TM-O4: what goes in and comes out is recorded whole, though the tool keeps
   expect(await codeOf(recordsOf(core, carol, fed.receipt?.run as string))).toBe('NOT_FOUND')
   expect(core.alarms.at(-1)?.what).toBe('a recording is missing or was altered')
 }, 30_000)
+
+test('TM-O4: a command whose recording is lost is ended; one that cannot be recorded does not start', async () => {
+  const erin = await core.as('erin')
+  const run = loud(erin, ['job', 'wait', 'unseen'])
+  const {id} = await run.message('started')
+  await until(() => run.so.stdout === 'waiting\n', 'its first line')
+  const folder = join(core.dir, 'outputs', id)
+  await until(() => readdirSync(folder).length > 1, 'the chunk of that line')
+  renameSync(folder, `${folder}.gone`)
+  writeFileSync(folder, '')
+  writeFileSync(join(core.dir, 'jobs/go-unseen'), '')
+  expect((await run.done).end).toMatchObject({endedBy: 'recording lost'})
+  expect(core.alarms.at(-1)).toMatchObject({what: 'the stored output of a run was lost', run: id})
+  expect((await runsOf(erin)).find(one => one.id === id)).toMatchObject({endedBy: 'recording lost'})
+
+  const all = join(core.dir, 'outputs')
+  renameSync(all, `${all}.gone`)
+  writeFileSync(all, '')
+  try {
+    expect(await codeOf(loud(erin, ['job', 'note', 'unrecorded']).done)).toBe('STORE_UNAVAILABLE')
+  } finally {
+    unlinkSync(all)
+    renameSync(`${all}.gone`, all)
+  }
+  expect(core.alarms.at(-1)).toMatchObject({what: 'a break-glass run could not be recorded, so it was not started'})
+  expect(notes(core.dir)).not.toContain('begin unrecorded')
+  expect((await runsOf(erin))[0]).toMatchObject({state: 'unknown', endedBy: 'not started'})
+})
+
+test('TM-O3: from a place that is not listed a second person must agree first', async ({onTestFinished}) => {
+  const places = ['10.9.8.0/24']
+  const own = await start(onTestFinished, {places})
+  const [alice, bob] = [await own.as('alice'), await own.as('bob')]
+  const {messages} = await loud(alice, ['job', 'note', 'far'], {wait: false}).done
+  const pending = messages.find(({type}) => type === 'pending') as {request: string} | undefined
+  expect([messages.map(({type}) => type), notes(own.dir)]).toEqual([['confirm', 'pending'], []])
+  const waiting = alice.attach(pending?.request as string)
+  expect(await waiting.message('waiting')).toMatchObject({approvalsNeeded: 1, summary: expect.stringContaining('listed place')})
+  await bob.approve(pending?.request as string)
+  expect((await waiting.done).end?.exit).toEqual({status: 0})
+  expect(notes(own.dir)).toContain('begin far')
+})
+
+test('whoever breaks glass stands in line for the lock, alerted already; one who gives up leaves it', async () => {
+  const [alice, erin, bob] = [await core.as('alice'), await core.as('erin'), await core.as('bob')]
+  const first = erin.exec(['job', 'wait', 'ahead'])
+  await bob.approve((await first.message('waiting')).request)
+  await first.message('started')
+  const [second, third] = [loud(alice, ['job', 'wait', 'behind']), loud(alice, ['job', 'note', 'gave-up'])]
+  for (const run of [second, third]) await run.message('queued')
+  expect(alerts(core, 'b').filter(({type, principal}) => type === 'break-glass.started' && principal === 'alice').length).toBeGreaterThan(1)
+  ;(await third.connection).send({type: 'cancel'})
+  expect(await codeOf(third.done)).toBe('REQUEST_CANCELLED')
+  for (const name of ['ahead', 'behind']) writeFileSync(join(core.dir, `jobs/go-${name}`), '')
+  expect((await second.done).end?.exit).toEqual({status: 0})
+  expect(notes(core.dir)).not.toContain('begin gave-up')
+})
+
+test('TM-P4: a request that somebody wrote into the store as break-glass is void, for the log does not know it', async () => {
+  const alice = await core.as('alice')
+  const request = (await alice.exec(['job', 'note', 'forged'], {wait: false}).done).messages.at(-1) as {request: string}
+  const path = join(core.dir, 'broker.sqlite')
+  const db = new DatabaseSync(path, {timeout: 5000})
+  const row = db.prepare('SELECT value FROM records WHERE id = ?').get(request.request) as {value: string}
+  const value = JSON.parse(row.value) as {document: string; draft: object}
+  const {text, digest} = sealDocument({...(JSON.parse(value.document) as ApprovalDocument), incident, approvalsNeeded: 0, breakGlass: true})
+  const forged = {
+    ...value,
+    draft: {...value.draft, incident},
+    document: text,
+    digest,
+    state: 'approved',
+    approvalsNeeded: 0,
+    breakGlass: true,
+  }
+  db.prepare('UPDATE records SET value = ?, state = ? WHERE id = ?').run(JSON.stringify(forged), 'approved', request.request)
+  db.close()
+  expect(await codeOf(alice.attach(request.request).done)).toBe('APPROVAL_VOID')
+  expect(core.alarms.at(-1)?.what).toBe('a request in the store was altered')
+})
 
 test('TM-O5: a review of a run is filed by somebody else, once it is over; overdue it makes the next break-glass wait for a second person', async ({
   onTestFinished,

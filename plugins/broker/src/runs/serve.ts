@@ -149,8 +149,11 @@ export async function runRequest(
     }
     const plan = makePlan(parts.bundle(), record.draft)
     let cancelled = false
+    const {promise: cancel, resolve: wake} = Promise.withResolvers<void>()
     link.onMessage = message => {
-      if (message.type === 'cancel') cancelled = true
+      if (message.type !== 'cancel') return
+      cancelled = true
+      wake()
     }
     // runs that no one approved read stdin as it comes; without one they see its end
     const lock =
@@ -160,7 +163,7 @@ export async function runRequest(
             instance: set.instance,
             cancelled: () => cancelled || link.isClosed(),
             behind: count => link.send({type: 'queued', behind: count, target: plan.target?.name ?? ''}),
-            wakeOn: link.closed,
+            wakeOn: Promise.race([link.closed, cancel]),
           })
     if (plan.lock !== null && lock === null) {
       if (cancelled)
@@ -199,7 +202,7 @@ export async function serveAttach(serving: Serving, first: FirstMessage & {type:
   const stored = await parts.store.find<RequestRecord>('request', first.id)
   if (!stored || !mine(stored.value.principal, caller().principal))
     throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${first.id}`, 'prod request ls')
-  if (stored.value.class !== 'read') await serving.challenge()
+  if (stored.value.class !== 'read' || stored.value.breakGlass) await serving.challenge()
   const stdin = await approvedStdin(serving, stored, first.stdin === true)
   return runRequest(serving, first.id, {stdin, have: first.have})
 }

@@ -198,6 +198,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
   let redactions: RedactedChannel | undefined
   const recorder = await (glass ? open({sealed: chunk => tellSealed(parts, id, chunk)}) : recording)
   try {
+    if (glass && !recorder) parts.alarm('a break-glass run could not be recorded, so it was not started', {run: id})
     if (kept && !recorder) throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')
     const {primitive, where} = reach(parts, target)
     channel = await primitive.open(
