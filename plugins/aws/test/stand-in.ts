@@ -3,6 +3,7 @@
  * service of the console. Written from the API references, apart from the client. It knows what it gave out, and whom it refuses.
  */
 import {createHash, randomBytes} from 'node:crypto'
+import {EventEmitter, once} from 'node:events'
 import {createServer, type IncomingMessage} from 'node:http'
 import type {AddressInfo} from 'node:net'
 
@@ -36,6 +37,8 @@ export interface StandIn {
   secrets: Set<string>
   /** what the sign-in service was given */
   signIns: string[]
+  /** resolves when the next call has come in, before it is answered */
+  called(): Promise<unknown>
 }
 
 interface Given {
@@ -55,6 +58,7 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
   const codes = new Map<string, {challenge: string; redirectUri: string}>()
   const devices = new Set<string>()
   const clients = new Map<string, string>()
+  const coming = new EventEmitter()
   const standIn: StandIn = {
     url: '',
     calls: [],
@@ -73,6 +77,7 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
     logins: 0,
     secrets: new Set(),
     signIns: [],
+    called: () => once(coming, 'call'),
   }
 
   const give = (arn: string): {id: string; secret: string; token: string; endsAt: number} => {
@@ -206,6 +211,7 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
     const url = new URL(request.url ?? '/', standIn.url)
     let text = ''
     for await (const piece of request.setEncoding('utf8')) text += piece as string
+    coming.emit('call')
     if (standIn.slowMs > 0) await new Promise(resolve => setTimeout(resolve, standIn.slowMs))
     if (url.pathname === '/federation') {
       const params = new URLSearchParams(text || url.search)

@@ -18,7 +18,13 @@ const unreachable = /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|E
  */
 export function awsFailure(error: unknown, {name, source, steps}: Pick<Chain, 'name' | 'source' | 'steps'>): unknown {
   if (error instanceof ProdError || (error instanceof Error && error.name === 'Interrupted')) return error
-  const {name: kind = '', message = '', code = '', $metadata, $response} = (error ?? {}) as AwsError
+  const given = (error ?? {}) as AwsError
+  const {$metadata, $response, message = ''} = given
+  // the SDK makes a text of what the portal said, and throws that
+  const [, inner] = /^(\w+): /.exec(message) ?? []
+  const wrapped = given.name === 'CredentialsProviderError' ? inner : undefined
+  const kind = wrapped ?? given.name ?? ''
+  const code = given.code ?? (wrapped && /\b(ECONN\w+|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)\b/.exec(message)?.[1]) ?? ''
   const status = $metadata?.httpStatusCode ?? $response?.statusCode
   const again = `prod assume ${name}`
   if (source.kind === 'other' && source.how === 'credential_process' && status === undefined && !unreachable.test(code)) {
@@ -64,7 +70,7 @@ export function awsFailure(error: unknown, {name, source, steps}: Pick<Chain, 'n
   if (unreachable.test(code) || /TimeoutError|NetworkingError/.test(kind) || (status !== undefined && status >= 500)) {
     return new ProdError('TARGET_UNREACHABLE', `AWS cannot be reached${code ? ` (${code})` : status ? ` (status ${status})` : ''}`, again)
   }
-  if (kind === 'CredentialsProviderError' || status !== undefined) {
+  if (given.name === 'CredentialsProviderError' || status !== undefined) {
     return new ProdError(
       'CONFIG_INVALID',
       `no credentials for AWS profile ${name}${status === undefined ? '' : ` (${kind}, status ${status})`}`,
