@@ -6,6 +6,9 @@ export const faults: readonly Rule[] = [
     category: 'not_a_denial',
     confidence: 0.9,
     match: [
+      'optinrequired',
+      'needs a subscription for the service',
+      'not subscribed to this service',
       'is not allowed because there is no existing repository',
       'operationnotallowedexception',
       'the bucket does not allow acls',

@@ -67,4 +67,5 @@ export const keys: readonly Rule[] = [
     match: ['{resource} is disabled.', '{resource} is pending deletion', '{resource} is pending import'],
     near: [':kms:', 'kms: '],
   },
+  {category: 'kms_key', confidence: 0.7, match: ['data key required to decrypt the sops file', 'cannot get sops data key']},
 ]

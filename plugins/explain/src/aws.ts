@@ -184,6 +184,7 @@ const readings: readonly Reading[] = [
   {match: 'missing permission{s|}: {action}'},
   {match: 'lacks permission{s|} {to|for} {action}'},
   {match: 'on resource{:|} {resource}', of: ['role_assume_denied'], fields: {resource: '{resource}', role: '{resource}'}},
+  {match: 'assumerole on role {resource}', of: ['role_assume_denied'], fields: {resource: '{resource}', role: '{resource}'}},
   {match: 'sts:assumerole on {resource}', of: ['role_assume_denied'], fields: {resource: '{resource}', role: '{resource}'}},
   // IAM writes the kind before a name
   ...['role', 'user', 'group', 'policy path', 'policy', 'instance profile', 'mfa device', 'server certificate'].map(kind => ({

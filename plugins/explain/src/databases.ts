@@ -141,6 +141,7 @@ export const databases: Explainer = {
       ],
       unless: ['git@', 'ssh: ', 'docker', 'publickey', 'https://git', 'github.com'],
     },
+    {category: 'db_auth', confidence: 0.92, match: 'authentication required', near: ['redis', 'valkey', 'keydb', 'mongo']},
     {
       category: 'throttled',
       confidence: 0.9,
@@ -204,6 +205,7 @@ export const databases: Explainer = {
     {match: "denied to user '{principal}'@", of: ['db_auth']},
     {match: ' user "{principal}"', of: ['db_auth']},
     {match: 'for role "{principal}"', of: ['db_auth']},
+    {match: 'connection to server at {resource}', of: ['network_denied']},
     ...['postgres', 'postgresql', 'mysql', 'redis', 'rediss', 'mongodb', 'mongodb+srv'].map(scheme => ({
       match: `${scheme}://{principal}{:|@}`,
       of: ['db_auth'] as const,

@@ -246,6 +246,13 @@ export const kubernetes: Explainer = {
       ],
       unless: ['getting credentials'],
     },
+    {category: 'not_a_denial', confidence: 0.82, match: '" is forbidden: ', unless: ['cannot ', ' user "']},
+    {
+      category: 'k8s_unauthenticated',
+      confidence: 0.8,
+      match: ['error: unauthorized', 'message: unauthorized', ': unauthorized'],
+      near: ['kubernetes', 'kube', 'eks', 'helm', 'k8s'],
+    },
     {
       category: 'unknown_denial',
       confidence: 0.63,

@@ -131,14 +131,20 @@ function filled(template: string, captures: Readonly<Record<string, string>>): s
   return isWhole ? value : undefined
 }
 
-/** Words that stand where a name would, and name nothing. */
+/** Words that stand where a name would, and name nothing; and placeholders. */
 const noNames =
-  /^(?:(?:the|this|that|these|an?|any|all|it|its|your|you|user|users|role|resource|resources|account|caller|client|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|operation|action|api|request|entity|identity|principal|arn|n\/a|credentials|true|false|using|for|by|from|at|object|bucket|key|table|who)|[.?x…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*)$/i
+  /^(?:(?:the|this|that|these|any|all|it|its|your|you|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|n\/a|true|false|using|for|by|from|at|who|an?|resources?|operation)|[.?x…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*)$/i
+/** What a table may be called, and who was refused is not. */
+const noPrincipals =
+  /^(?:users?|roles?|account|caller|client|api|request|entity|identity|principal|service|arn|credentials|function|project|action|object|bucket|key)$/i
+/** The calls that libraries make for themselves. */
+const noActions = /^(?:GetMetadata|operation|api|request|function|action|\w)$/i
 
 /** The value where it names something, else null: a placeholder stands for a name and is none. */
 function named(field: Field, value: string): string | null {
   const text = value.trim()
   if (text === '' || noNames.test(text)) return null
+  if (field === 'action' ? noActions.test(text) : field !== 'resource' && noPrincipals.test(text)) return null
   if (field === 'action' && !/^[A-Za-z*"/][\w.:*/ {}()"-]*$/.test(text)) return null
   if ((field === 'principal' || field === 'role') && text.length < 2 && !/\w/.test(text)) return null
   return text
