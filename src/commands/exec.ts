@@ -126,12 +126,10 @@ export default class Exec extends ProdCommand {
   /** Said before anything is asked or sent: nothing confirms a break-glass but a hand. */
   #needTerminal(reason: string | undefined): void {
     if (!canAsk()) {
-      const why = this.jsonEnabled() ? '--json asks nobody' : 'it needs a terminal'
-      throw new ProdError(
-        'NO_TERMINAL',
-        `break-glass is confirmed by hand, and ${why}`,
-        'type it at a terminal, without --json and pipes to it',
-      )
+      const [why, instead] = this.jsonEnabled()
+        ? ['--json asks nobody', 'the same command without --json']
+        : ['there is no terminal to ask at', 'type the same command at a terminal']
+      throw new ProdError('NO_TERMINAL', `break-glass is confirmed by hand, and ${why}`, instead)
     }
     if (reason === '-') throw new ProdError('REASON_INVALID', 'break-glass takes a reason of its own', '--reason "why, in your words"')
   }
