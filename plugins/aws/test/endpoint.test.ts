@@ -131,6 +131,25 @@ test('a renewal that fails takes nothing away before the end, and is an error af
   await expect(provide()).rejects.toThrow('AWS cannot be reached')
 })
 
+test('a login that came to nothing opens no second page; one that succeeds may be asked for again', async () => {
+  let clock = Date.now()
+  const asked: boolean[] = []
+  let fails = true
+  const renew = async (mayLogIn: boolean): Promise<ProcessCredentials> => {
+    asked.push(mayLogIn)
+    if (fails) throw new ProdError('LOGIN_FAILED', 'nobody came back', 'x')
+    return {...credentials(0), Expiration: new Date(clock + 3_600_000).toISOString()}
+  }
+  const provide = provider({credentials: credentials(60), from: clock, renew}, () => clock)
+  clock += 61 * 60_000
+  for (let round = 0; round < 3; round++) await expect(provide()).rejects.toThrow('nobody came back')
+  fails = false
+  await provide()
+  clock += 61 * 60_000
+  await provide()
+  expect(asked).toEqual([true, false, false, false, true])
+})
+
 test('fresh is a quarter of an hour, a third of a short life, or what was asked for; a clock set back makes nothing fresh', () => {
   const from = Date.now()
   const kept = {credentials: credentials(60), from}

@@ -125,7 +125,7 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
     if (serial !== null && standIn.mfa.get(serial) !== params.get('TokenCode'))
       return fail('AccessDenied', 'MultiFactorAuthentication failed with invalid MFA one time pass code.')
     const {id, secret, token, endsAt} = give(
-      role.replace(':iam:', ':sts:').replace(':role/', ':assumed-role/') + `/${params.get('RoleSessionName')}`,
+      `${role.replace(':iam:', ':sts:').replace(':role/', ':assumed-role/')}/${params.get('RoleSessionName')}`,
     )
     return wrap(
       `<Credentials><AccessKeyId>${id}</AccessKeyId><SecretAccessKey>${secret}</SecretAccessKey><SessionToken>${token}</SessionToken><Expiration>${new Date(endsAt).toISOString()}</Expiration></Credentials><AssumedRoleUser><Arn>${role}</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser>`,

@@ -11,8 +11,8 @@ export interface Serving {
   /** when they were had, in milliseconds of this machine's clock */
   from: number
   child: ChildSettings
-  /** fetches others ahead of the end */
-  renew(): Promise<ProcessCredentials>
+  /** fetches others ahead of the end; `mayLogIn`: a page in the browser may be opened for it */
+  renew(mayLogIn: boolean): Promise<ProcessCredentials>
 }
 
 /** Runs a command that asks for its credentials as often as it likes; answers its status. Throws TOOL_UNAVAILABLE. */
@@ -36,7 +36,8 @@ export function runPlain(
 
 /**
  * Answers what is there while it is fresh; then one renewal for all who ask. Where that fails what is there serves to its end: a
- * long command outlives a short outage.
+ * long command outlives a short outage. A login that came to nothing is not asked for again: a command that runs over night opens one
+ * page, not a hundred.
  */
 export function provider(
   {credentials, from, renew}: Pick<Serving, 'credentials' | 'from' | 'renew'>,
@@ -44,12 +45,20 @@ export function provider(
 ): Provide {
   let current = {credentials, from}
   let underWay: Promise<ProcessCredentials> | undefined
+  let mayLogIn = true
   const renewed = (): Promise<ProcessCredentials> => {
-    underWay ??= renew()
-      .then(next => {
-        current = {credentials: next, from: now()}
-        return next
-      })
+    underWay ??= renew(mayLogIn)
+      .then(
+        next => {
+          current = {credentials: next, from: now()}
+          mayLogIn = true
+          return next
+        },
+        (error: unknown) => {
+          if (/^(LOGIN_FAILED|NOT_LOGGED_IN|LOGIN_EXPIRED)$/.test((error as {code?: string}).code ?? '')) mayLogIn = false
+          throw error
+        },
+      )
       .finally(() => (underWay = undefined))
     return underWay
   }

@@ -74,7 +74,7 @@ export default class Assume extends ProdCommand {
       this.say(`the credentials of ${name} stand in plain variables: whoever reads the environment has them, and they ${end}`)
       this.endWith(await aws.runPlain(words, {name, credentials, child}, env))
     } else {
-      const renew = async () => (await aws.obtain(name)).credentials
+      const renew = async (mayLogIn: boolean) => (await aws.obtain(name, {asking: mayLogIn ? 'browser' : 'nobody'})).credentials
       this.endWith(await aws.serveChild(words, {name, credentials, from: Date.now(), child, renew}, env))
     }
     // stdout is the command's

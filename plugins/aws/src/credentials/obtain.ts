@@ -7,11 +7,12 @@ import {places} from '@prod/sdk/cli/places'
 import {openSecretStore, type SecretStore} from '@prod/sdk/cli/secret-store'
 import {ProdError} from '@prod/sdk/errors'
 import {childSettings} from '../child/settings.ts'
-import {type AwsConfig, readAwsConfig} from '../config/files.ts'
+import {type AwsConfig, readAwsConfig, type Settings} from '../config/files.ts'
 import {fileStates} from '../config/paths.ts'
 import {type Chain, chainOf} from '../config/profile.ts'
 import {findListed} from '../identity-center/listing.ts'
 import {signIn} from '../identity-center/login.ts'
+import {askCode, refuseCode} from './ask-code.ts'
 import {type ChildSettings, isFresh, type Kept, keptName, lifeLeft, type ProcessCredentials, parseKept} from './kept.ts'
 
 /** Credentials, and what a child needs besides. */
@@ -30,10 +31,19 @@ export function openKept(): SecretStore {
 }
 
 /**
+ * Who may be bothered: anybody at the terminal; while a command has the terminal, the browser alone; nobody, since a login there came to
+ * nothing.
+ */
+export type Asking = 'terminal' | 'browser' | 'nobody'
+
+/**
  * Credentials that live for at least `remaining` milliseconds, or long enough to begin with. Throws ROLE_NOT_FOUND, USAGE where AWS
  * gives none that live so long, and as `fetchCredentials`.
  */
-export async function obtain(name: string, {remaining}: {remaining?: number} = {}): Promise<Obtained> {
+export async function obtain(
+  name: string,
+  {remaining, asking = 'terminal'}: {remaining?: number; asking?: Asking} = {},
+): Promise<Obtained> {
   const config = readAwsConfig()
   const chain = findChain(config, name)
   const made: Making = {name, chain, config, digest: digestOf(chain), files: fileStates(config.paths), child: childSettings(config, chain)}
@@ -46,19 +56,26 @@ export async function obtain(name: string, {remaining}: {remaining?: number} = {
       await keep(store, key, {...kept, ...parts(made)})
     return {name, credentials: kept.credentials, child: made.child}
   }
+  const waiting = setTimeout(() => say(`another prod is getting credentials of ${name}; waiting for it`), 3000)
   return withLock(`aws-${hash('sha256', name).slice(0, 16)}`, patience, async () => {
+    clearTimeout(waiting)
     // whoever held the lock before has fetched them
     const meanwhile = key === undefined ? undefined : await readKept(store, key, made)
     if (meanwhile && isFresh(meanwhile, Date.now(), remaining)) return {name, credentials: meanwhile.credentials, child: made.child}
     const from = Date.now()
     const {fetchCredentials} = await import('./resolve.ts')
-    const credentials = await fetchCredentials(chain, config.paths, signIn)
+    const credentials = await fetchCredentials(
+      chain,
+      config.paths,
+      (portal, refused) => signIn(portal, refused, asking !== 'nobody'),
+      asking === 'terminal' ? askCode : refuseCode,
+    )
     const {Expiration} = credentials
     if (key !== undefined && Expiration !== undefined)
       await keep(store, key, {version: 1, credentials: {...credentials, Expiration}, from, ...parts(made)})
     checkLife(name, credentials, remaining)
     return {name, credentials, child: made.child}
-  })
+  }).finally(() => clearTimeout(waiting))
 }
 
 interface Making {
@@ -84,7 +101,9 @@ export function findChain(config: AwsConfig, name: string): Chain {
 function digestOf(chain: Chain): string {
   return hash(
     'sha256',
-    JSON.stringify(chain, (_, value: unknown) => (value instanceof Map ? [...value].sort() : value)),
+    JSON.stringify(chain, (_, value: unknown) =>
+      value instanceof Map ? Object.fromEntries([...(value as Settings)].sort(([a], [b]) => (a < b ? -1 : 1))) : value,
+    ),
   )
 }
 

@@ -1,8 +1,6 @@
 /** From a chain to credentials, through `@aws-sdk/credential-providers`. The SDK loads here and nowhere else. */
 import {userInfo} from 'node:os'
-import {askText} from '@prod/sdk/cli/ask'
 import {neverWrite} from '@prod/sdk/cli/output'
-import {ProdError} from '@prod/sdk/errors'
 import type {Settings} from '../config/files.ts'
 import type {AwsPaths} from '../config/paths.ts'
 import type {AssumeStep, Chain, Portal, Source} from '../config/profile.ts'
@@ -20,14 +18,17 @@ interface Identity {
 /** Sees to it that the portal's token file holds a token that serves. Throws NOT_LOGGED_IN, LOGIN_EXPIRED. */
 export type SignIn = (portal: Portal, refused: boolean) => Promise<void>
 
+/** Asks for the code of an MFA device, by its serial number. */
+export type AskCode = (serial: string) => Promise<string>
+
 /** Fetches credentials anew. Throws DENIED, LOGIN_EXPIRED, LOGIN_FAILED, NOT_LOGGED_IN, CONFIG_INVALID, TARGET_UNREACHABLE, NO_TERMINAL. */
-export async function fetchCredentials(chain: Chain, paths: AwsPaths, signIn: SignIn): Promise<ProcessCredentials> {
+export async function fetchCredentials(chain: Chain, paths: AwsPaths, signIn: SignIn, askCode: AskCode): Promise<ProcessCredentials> {
   let identity: Identity
   try {
-    identity = await fromSource(chain.source, paths, signIn)
+    identity = await fromSource(chain.source, paths, signIn, askCode)
     for (const step of chain.steps) {
       hide(identity)
-      identity = await assume(step, identity, chain.region)
+      identity = await assume(step, identity, chain.region, askCode)
     }
   } catch (error) {
     throw awsFailure(error, chain)
@@ -47,7 +48,7 @@ function hide({secretAccessKey, sessionToken}: Identity): void {
   if (sessionToken !== undefined) neverWrite(sessionToken)
 }
 
-async function fromSource(source: Source, paths: AwsPaths, signIn: SignIn): Promise<Identity> {
+async function fromSource(source: Source, paths: AwsPaths, signIn: SignIn, askCode: AskCode): Promise<Identity> {
   const {fromIni, fromSSO} = await import('@aws-sdk/credential-providers')
   if (source.kind === 'portal') {
     const {portal, account, role} = source
@@ -72,7 +73,7 @@ async function fromSource(source: Source, paths: AwsPaths, signIn: SignIn): Prom
   }
   if (source.kind === 'keys') return keysOf(source.settings)
   const {config: configFilepath, credentials: filepath} = paths
-  return fromIni({profile: source.profile, filepath, configFilepath, ignoreCache: true, mfaCodeProvider: askMfa})()
+  return fromIni({profile: source.profile, filepath, configFilepath, ignoreCache: true, mfaCodeProvider: askCode})()
 }
 
 /** As they stand: a profile may have a role as well, which is assumed after. */
@@ -83,7 +84,7 @@ function keysOf(settings: Settings): Identity {
   return {accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : {sessionToken})}
 }
 
-async function assume(step: AssumeStep, by: Identity, region: string | undefined): Promise<Identity> {
+async function assume(step: AssumeStep, by: Identity, region: string | undefined, askCode: AskCode): Promise<Identity> {
   const {fromTemporaryCredentials} = await import('@aws-sdk/credential-providers')
   return fromTemporaryCredentials({
     masterCredentials: by,
@@ -94,7 +95,7 @@ async function assume(step: AssumeStep, by: Identity, region: string | undefined
       ...(step.durationSeconds === undefined ? {} : {DurationSeconds: step.durationSeconds}),
       ...(step.mfaSerial === undefined ? {} : {SerialNumber: step.mfaSerial}),
     },
-    mfaCodeProvider: askMfa,
+    mfaCodeProvider: askCode,
     clientConfig: {region: step.region ?? region ?? process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1'},
   })()
 }
@@ -102,18 +103,6 @@ async function assume(step: AssumeStep, by: Identity, region: string | undefined
 /** Who it is, for CloudTrail. Source: `RoleSessionName` of AWS STS's AssumeRole, 2-64 of `\w+=,.@-`. */
 function sessionName(): string {
   return `prod-${userInfo().username.replace(/[^\w+=,.@-]/g, '-')}`.slice(0, 64)
-}
-
-function askMfa(serial: string): Promise<string> {
-  return askText({
-    what: `MFA code of ${serial.split('/').at(-1)}`,
-    flag: 'type the same command at a terminal',
-    check(text) {
-      const code = text.replaceAll(' ', '')
-      if (!/^\d{6}$/.test(code)) throw new ProdError('USAGE', 'an MFA code has six digits')
-      return code
-    },
-  })
 }
 
 /** 401 of the portal: the token has ended there, whatever its file says. */

@@ -16,11 +16,12 @@ import {isLive, type PortalToken, readToken, writeToken} from './token.ts'
 const loginLimitMs = 10 * 60_000
 
 /**
- * Sees to it that the token's file holds a token that serves; `refused`: the portal did not take the one that is there. Processes
+ * Sees to it that the token's file holds a token that serves; `refused`: the portal did not take the one that is there;
+ * `mayLogIn`: a page may be opened for it. Processes
  * that need the same one wait for the first: one tab opens, not ten. Throws NOT_LOGGED_IN where there is nobody to log in,
  * LOGIN_FAILED, TARGET_UNREACHABLE.
  */
-export async function signIn(portal: Portal, refused: boolean): Promise<void> {
+export async function signIn(portal: Portal, refused: boolean, mayLogIn = true): Promise<void> {
   const folder = awsPaths(process.env).tokens
   const before = readToken(folder, portal)
   if (before && !refused && isLive(before, Date.now())) return
@@ -28,7 +29,7 @@ export async function signIn(portal: Portal, refused: boolean): Promise<void> {
     const now = readToken(folder, portal)
     // another process has logged in meanwhile
     if (now && isLive(now, Date.now()) && (!refused || now.accessToken !== before?.accessToken)) return
-    const next = (now && (await renew(portal, now))) ?? (await logIn(portal))
+    const next = (now && (await renew(portal, now))) ?? (await logIn(portal, mayLogIn))
     writeToken(folder, portal, next)
   })
 }
@@ -50,8 +51,8 @@ async function renew(portal: Portal, token: PortalToken): Promise<PortalToken | 
   }
 }
 
-async function logIn(portal: Portal): Promise<PortalToken> {
-  if (!canAsk()) {
+async function logIn(portal: Portal, mayLogIn: boolean): Promise<PortalToken> {
+  if (!(mayLogIn && canAsk())) {
     throw new ProdError(
       'NOT_LOGGED_IN',
       `not logged in to IAM Identity Center ${portal.name}, and nobody is here to log in`,
