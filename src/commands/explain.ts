@@ -16,7 +16,10 @@ export default class Explain extends ProdCommand {
   static override description =
     `Reads what a tool printed: the text given, standard input, or the last failed run. Nothing is run and nobody is asked.
 With --batch it reads one {"text"} or {"id", "text"} a line and answers line by line.`
-  static override args = {text: Args.string({description: 'what the tool printed; without it or with -, standard input is read'})}
+  static override args = {
+    // the framework would read what is piped in for as long as it waits, and make it this argument
+    text: Args.string({description: 'what the tool printed; without it or with -, standard input is read', ignoreStdin: true}),
+  }
   static override flags = {
     last: Flags.boolean({description: 'the stderr of the last exec that failed, an hour old at most'}),
     batch: Flags.boolean({description: 'read messages from standard input, one JSON document a line', exclusive: ['last']}),

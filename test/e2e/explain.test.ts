@@ -78,7 +78,7 @@ test('explain --json prints one document of the agreed shape, from a text or fro
     encoded: false,
     confidence: expect.closeTo(0.94),
     summary: expect.stringContaining('s3:GetObject'),
-    next: expect.arrayContaining([{command: 'prod roles', why: expect.any(String)}]),
+    next: expect.arrayContaining([{command: 'prod roles --for "s3:GetObject on arn:aws:s3:::reports/a.csv"', why: expect.any(String)}]),
     evidence: expect.stringContaining('not authorized to perform'),
   })
   expect(piped.stdout).toBe(given.stdout)

@@ -10,7 +10,7 @@ import {typedCommands} from '../read-docs.ts'
 
 const root = join(import.meta.dirname, '../..')
 const all = [
-  ...Object.values(templates).flatMap(each => each.map(({command}) => command)),
+  ...Object.values(templates).flatMap(each => each.flatMap(({command}) => command)),
   ...messages.flatMap(([text]) => explain(text, explainers).next.map(({command}) => command)),
 ]
 
@@ -46,7 +46,7 @@ test('docs/explain.md has each category once, with its next commands', () => {
   expect(rows.map(([, category]) => category)).toEqual([...categories])
   for (const [, category, next = ''] of rows) {
     const told = [...next.matchAll(/`([^`]+)`/g)].map(([, command]) => command as string)
-    const known = templates[category as keyof typeof templates].map(({command}) => command)
+    const known = templates[category as keyof typeof templates].flatMap(({command}) => command)
     expect([category, told.filter(command => !known.some(one => one.startsWith(command)))]).toEqual([category, []])
     expect([category, told.length > 0]).toEqual([category, known.length > 0])
   }

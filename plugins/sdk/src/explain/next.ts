@@ -2,21 +2,30 @@
 import type {Category, NextCommand} from '../explainer.ts'
 import type {Finding} from './finding.ts'
 
-/** `{word}` is a field or a captured word of the message; a command with a word that is missing or not plain is left out. `by`: only of these explainers. */
+/**
+ * `{word}` is a field or a captured word of the message, `{need}` an action that names its service. Of several commands the first counts of which
+ * no word is missing or other than plain. `by`: only of these explainers.
+ */
 interface Template {
-  command: string
+  command: string | readonly string[]
   why: string
   by?: readonly string[]
 }
 
 const ask: Template = {command: 'prod request create', why: 'ask for a role that may, for some time'}
-const whoIsIt: Template = {command: 'aws sts get-caller-identity', why: 'see which identity was refused'}
+const whoIsIt = {command: 'aws sts get-caller-identity', why: 'see which identity was refused'}
 const noRole = (owner: string): Template => ({command: whoIsIt.command, why: `no role helps: tell ${owner} this identity and the action`})
 
 /** The first that fits is the one to type. */
 export const templates: Readonly<Record<Category, readonly Template[]>> = {
   role_assume_denied: [{command: 'prod roles', why: 'see the roles that you may use or ask for'}, ask, whoIsIt],
-  action_not_allowed: [{command: 'prod roles', why: 'see which roles you may ask for: the one in use lacks the action'}, ask],
+  action_not_allowed: [
+    {
+      command: ['prod roles --for "{need} on {resource}"', 'prod roles --for {need}', 'prod roles'],
+      why: 'see which role allows it, the least first: the one in use lacks the action',
+    },
+    ask,
+  ],
   explicit_deny_identity: [noRole('the owner of the policy'), {command: 'prod roles', why: 'see whether another role is meant for this'}],
   scp_deny: [noRole('whoever keeps the organization’s policies')],
   rcp_deny: [noRole('whoever keeps the policies of the organization that owns the resource')],
@@ -48,25 +57,29 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
     {command: 'prod login', why: 'log in again, with the second factor'},
   ],
   clock_skew: [{command: 'date -u', why: 'compare with the true time, and let the machine set its clock'}],
-  sso_session_expired: [
-    {command: 'aws sso login --profile {profile}', why: 'log in again'},
-    {command: 'aws sso login', why: 'log in again'},
-  ],
+  sso_session_expired: [{command: ['aws sso login --profile {profile}', 'aws sso login'], why: 'log in again'}],
   target_unreachable: [
     {
-      command: 'aws ssm describe-instance-information --filters Key=InstanceIds,Values={resource}',
+      command: [
+        'aws ssm describe-instance-information --filters Key=InstanceIds,Values={resource}',
+        'aws ssm describe-instance-information',
+      ],
       why: 'see whether its agent is registered and online',
       by: ['ssm'],
     },
-    {command: 'aws ssm describe-instance-information', why: 'see which agents are registered and online', by: ['ssm']},
     {command: 'aws ecs list-clusters', why: 'find the task, and whether ECS Exec is enabled for it', by: ['ecs']},
     {command: 'gcloud compute instances list', why: 'see whether it is running, in which project and zone', by: ['gcp']},
     {command: 'prod targets', why: 'see which targets there are, and how each can be reached'},
   ],
   k8s_rbac: [
-    {command: 'kubectl auth can-i {verb} {kind} --namespace {namespace}', why: 'ask the cluster again once a role is bound'},
-    {command: 'kubectl auth can-i {verb} {kind}', why: 'ask the cluster again once a role is bound'},
-    {command: 'kubectl auth can-i --list', why: 'see what you may do'},
+    {
+      command: [
+        'kubectl auth can-i {verb} {kind} --namespace {namespace}',
+        'kubectl auth can-i {verb} {kind}',
+        'kubectl auth can-i --list',
+      ],
+      why: 'ask the cluster again once a role is bound',
+    },
     ask,
   ],
   k8s_unauthenticated: [
@@ -98,23 +111,22 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
 /** A word that every shell takes as one word and no program as an option. */
 const plainWord = /^[A-Za-z0-9][A-Za-z0-9_.:/@+=-]{0,4095}$/
 
+/** An action as `prod roles --for` takes it. */
+const namedAction = /^[a-z0-9-]+:[A-Za-z0-9]+$/
+
 /** Up to three commands, the one to type first. Pure. */
 export function nextCommands({category, fields, encoded, words, by}: Finding): NextCommand[] {
-  const known: Record<string, string | null | undefined> = {...words, ...fields, encoded}
+  const need = namedAction.test(fields.action ?? '') ? fields.action : null
+  const known: Record<string, string | null | undefined> = {...words, ...fields, encoded, need}
   if (category === 'kms_key' && !fields.resource?.includes(':kms:')) known.resource = null
-  const next: NextCommand[] = []
-  for (const template of templates[category]) {
-    if (template.by && !template.by.includes(by)) continue
-    const names = [...template.command.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string)
-    if (!names.every(name => plainWord.test(known[name] ?? ''))) continue
-    const command = template.command.replace(/\{(\w+)\}/g, (_, name: string) => known[name] as string)
-    if (next.some(other => command === other.command || isLesser(template, other))) continue
-    next.push({command, why: template.why})
-  }
-  return next.slice(0, 3)
+  const next = templates[category].flatMap(({command, why, by: only}) => {
+    if (only && !only.includes(by)) return []
+    const fitting = [command].flat().find(one => wordsOf(one).every(name => plainWord.test(known[name] ?? '')))
+    return fitting === undefined ? [] : [{command: fitting.replace(/\{(\w+)\}/g, (_, name: string) => known[name] as string), why}]
+  })
+  return next.filter(({command}, index) => next.findIndex(other => other.command === command) === index).slice(0, 3)
 }
 
-/** The same with fewer words: `aws sso login` after `aws sso login --profile x`. */
-function isLesser({command}: Template, other: NextCommand): boolean {
-  return !command.includes('{') && other.command.startsWith(`${command} `)
+function wordsOf(command: string): string[] {
+  return [...command.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string)
 }
