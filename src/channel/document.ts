@@ -35,6 +35,7 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
     ...field('for', showDuration(document.durationSeconds)),
     ...field('starts', document.startAt),
     ...field('output kept', limits ? document.retention : null),
+    ...field('taken out', document.redact ? showRedact(document.redact) : null),
     ...field(
       'asked by',
       `${showName(document.requester.name)} (${showName(document.requester.sub)} at ${showName(document.requester.iss)})`,
@@ -42,6 +43,7 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
     ...field('incident', document.incident),
     ...field('reason', document.reason),
     ...field('break-glass', document.breakGlass ? 'YES' : null),
+    ...field('second', document.secondPerson),
     ...field('policy', document.bundle),
     ...field('digest', sha256(text)),
   ]
@@ -61,6 +63,17 @@ function showNeeds({network, processes, reads, writes}: Needs): string {
     ...(processes ? ["the machine's processes"] : []),
     ...(reads.length > 0 ? [`reads ${showArgv(reads)}`] : []),
     ...(writes.length > 0 ? [`writes ${showArgv(writes)}`] : ['writes nothing']),
+  ]
+  return parts.join(', ')
+}
+
+/** What is taken out of its output, in words. */
+function showRedact({patterns, fields, columns}: NonNullable<ApprovalDocument['redact']>): string {
+  const places = [...(columns?.names ?? []), ...(columns?.positions ?? []).map(String)]
+  const parts = [
+    ...(patterns.length > 0 ? [`what matches ${showArgv(patterns)}`] : []),
+    ...(fields.length > 0 ? [`fields ${showArgv(fields)}`] : []),
+    ...(places.length > 0 ? [`columns ${showArgv(places)}`] : []),
   ]
   return parts.join(', ')
 }

@@ -78,9 +78,13 @@ export interface ApprovalDocument {
   startAt: string | null
   maxUses: number
   retention: 'none' | 'redacted' | 'full'
+  /** what of its output is taken out before anybody sees it; absent: nothing that the tool's definition names */
+  redact?: {patterns: string[]; fields: string[]; columns: {separator: string | null; names: string[]; positions: number[]} | null}
   limits: Limits | null
   approvalsNeeded: number
   breakGlass: boolean
+  /** why a break-glass needs a second person; absent: it needs none */
+  secondPerson?: string
   incident: string | null
   requester: Principal
   reason: string

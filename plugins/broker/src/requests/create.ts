@@ -140,6 +140,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
     principal: caller.principal,
     approvalsNeeded,
     breakGlass: breakGlass !== undefined,
+    secondPerson: breakGlass?.secondPerson ?? null,
     maxSeconds: parts.config.breakGlass.maxSeconds,
   })
   const record: RequestRecord = {

@@ -178,11 +178,15 @@ function planMany(
   if (command?.stdin)
     throw new ProdError('STDIN_REFUSED', `${words} takes stdin, and so runs on one target at a time`, `prod exec --on ${targets[0]} …`)
   const reads = first.class === 'read'
-  const {maxTargets, maxPercent, batch = reads ? 10 : 1, pause, stopOnError = !reads} = command?.rollout ?? {}
+  // what stands behind is bound by its own definition too
+  const bounds = layersOf(structure).map(layer => bundle.catalog.tools.get(layer.tool)?.grammar.commands[layer.command]?.rollout)
   const most = Math.min(
-    maxTargets ?? (command?.rollout || reads ? mostTargets : 1),
-    maxPercent === undefined ? mostTargets : Math.max(1, Math.floor((tool.targets.length * maxPercent) / 100)),
+    ...bounds.map(bound => bound?.maxTargets ?? (bound || reads ? mostTargets : 1)),
+    ...bounds.map(bound => (bound?.maxPercent ? Math.max(1, Math.floor((tool.targets.length * bound.maxPercent) / 100)) : mostTargets)),
   )
+  const batch = Math.min(...bounds.map(bound => bound?.batch ?? (reads ? 10 : 1)))
+  const pauseSeconds = Math.max(...bounds.map(bound => (bound?.pause === undefined ? 0 : parseDuration(bound.pause))))
+  const stopOnError = bounds.some(bound => bound?.stopOnError ?? !reads)
   if (targets.length > most) {
     throw new ProdError(
       'LIMIT_REACHED',
@@ -202,7 +206,7 @@ function planMany(
     lock: null,
     target: null,
     each,
-    rollout: {on, batch, pauseSeconds: pause === undefined ? 0 : parseDuration(pause), stopOnError},
+    rollout: {on, batch, pauseSeconds, stopOnError},
   }
 }
 
@@ -232,6 +236,7 @@ export interface Fixed {
   principal: Principal
   approvalsNeeded: number
   breakGlass: boolean
+  secondPerson: string | null
   maxSeconds: number
 }
 
@@ -312,9 +317,11 @@ export async function makeDocument(
     maxUses: 1,
     // a break-glass is recorded, whatever is usual for the tool
     retention: tool === null || (fixed.breakGlass && tool.retention === 'none') ? 'full' : tool.retention,
+    ...(tool?.redact ? {redact: tool.redact} : {}),
     limits: limits ?? null,
     approvalsNeeded: fixed.approvalsNeeded,
     breakGlass: fixed.breakGlass,
+    ...(fixed.secondPerson === null ? {} : {secondPerson: fixed.secondPerson}),
     incident: draft.incident,
     requester: fixed.principal,
     reason: draft.reason,

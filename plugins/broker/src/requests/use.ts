@@ -190,6 +190,7 @@ function fixedOf(parts: Parts, record: RequestRecord): Parameters<typeof makeDoc
     principal: record.principal,
     approvalsNeeded: record.approvalsNeeded,
     breakGlass: record.breakGlass,
+    secondPerson: record.secondPerson,
     maxSeconds: parts.config.breakGlass.maxSeconds,
   }
 }

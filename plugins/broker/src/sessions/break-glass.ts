@@ -9,6 +9,7 @@ import type {Caller, Parts} from '../parts.ts'
 import type {Answer, Bundle} from '../policy/policy.ts'
 import {decidePlan} from '../requests/decide-plan.ts'
 import {type Plan, question} from '../requests/plan.ts'
+import {samePerson} from '../requests/state.ts'
 
 /** Whether policy lets this person break glass here: never for what it forbids outright. */
 export function breakGlassAnswer(bundle: Bundle, plan: Plan, caller: Pick<Caller, 'principal' | 'groups' | 'address'>): Answer {
@@ -73,10 +74,10 @@ export function fromPlace(places: string[], address: string): boolean {
 }
 
 async function hasOverdueReview(parts: Parts, caller: Caller): Promise<boolean> {
-  const owner = `${caller.principal.iss}#${caller.principal.sub}`
   const now = parts.store.now().toISOString()
-  const open = await parts.store.list<Review>({kind: 'review', state: 'open', owner})
-  return open.some(({value}) => value.dueAt < now)
+  // of the person, whichever account they came with
+  const open = await parts.store.list<Review>({kind: 'review', state: 'open'})
+  return open.some(({value}) => value.dueAt < now && samePerson(value.principal, caller.principal))
 }
 
 /** One break-glass, as alerts tell of it: a session, or a run of a tool. */
