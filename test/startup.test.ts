@@ -88,6 +88,7 @@ test('--help loads oclif alone, and no command', () => {
 test.for([
   ['autocomplete', 'bash'],
   ['config', 'ls'],
+  ['explain', 'denied'],
 ])('a light command loads itself and nothing dear: %s', args => {
   const {files, packages, builtins} = start(args)
   expect(files.filter(path => path.includes('/commands/'))).toHaveLength(1)

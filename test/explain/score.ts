@@ -42,7 +42,8 @@ for (const {id, text, label} of rows) {
   }
 }
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} % (${part} of ${whole})`
-for (const [category, count] of [...byCategory].sort()) console.log(`${category.padEnd(24)} ${percent(count.right, count.all)}`)
+for (const [category, count] of [...byCategory].sort(([a], [b]) => (a < b ? -1 : 1)))
+  console.log(`${category.padEnd(24)} ${percent(count.right, count.all)}`)
 console.log(`categories, strict        ${percent(strict, rows.length)}`)
 console.log(`categories, lenient       ${percent(lenient, rows.length)}`)
 for (const field of fields) console.log(`${field.padEnd(24)}  ${percent(right[field], rows.length)}`)

@@ -75,6 +75,7 @@ export const roles: readonly Rule[] = [
       'mfa code',
       'multifactorauthentication',
       'duration',
+      'rate exceeded',
     ],
   },
   {

@@ -206,7 +206,7 @@ const readings: readonly Reading[] = [
   {match: 'delete failed: {resource} an error', of: ['unknown_denial']},
   {match: '<resource>{resource}</resource>', of: ['unknown_denial']},
   {match: 's3 bucket with retry {resource} returned', of: ['unknown_denial']},
-  {match: 's3 bucket ({resource})', of: ['unknown_denial']},
+  {match: 'bucket ({resource})', of: ['unknown_denial']},
   {match: 's3 bucket "{resource}"', of: ['unknown_denial']},
   {match: "s3 bucket '{resource}'", of: ['unknown_denial']},
   {match: 'bucket "{resource}"', of: ['unknown_denial']},

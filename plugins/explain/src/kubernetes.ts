@@ -182,7 +182,6 @@ export const kubernetes: Explainer = {
         'failed to get token for cluster',
         'could not get token: ',
       ],
-      unless: ['not found'],
     },
     {
       category: 'not_a_denial',
@@ -251,7 +250,7 @@ export const kubernetes: Explainer = {
       category: 'k8s_unauthenticated',
       confidence: 0.8,
       match: ['error: unauthorized', 'message: unauthorized', ': unauthorized'],
-      near: ['kubernetes', 'kube', 'eks', 'helm', 'k8s'],
+      near: ['kubernetes', 'kube', 'eks', 'helm', 'k8s', 'unable to recognize'],
     },
     {
       category: 'unknown_denial',
