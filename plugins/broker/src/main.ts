@@ -39,6 +39,7 @@ import {sweepOutputs} from './runs/retention.ts'
 import {runRoutes} from './runs/routes.ts'
 import {sessionRoutes} from './sessions/routes.ts'
 import {openSqliteStore} from './stores/sqlite/sqlite-store.ts'
+import type {Store} from './stores/store.ts'
 import {createLiveSet} from './streams/live-set.ts'
 import {mayGoOn} from './streams/may-go-on.ts'
 import {serveStream} from './streams/serve.ts'
@@ -173,7 +174,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   }
   const bundles = await watchBundle(
     {
-      ...placeOfBundle(config, keys),
+      ...(await placeOfBundle(config, keys, store)),
       development: config.development,
       primitives,
       providers: grantProviders,
@@ -335,15 +336,31 @@ function watchClock(parts: Parts, clock: SteadyClock): () => void {
 }
 
 /** Where policy comes from: the folders, or the signed file, its keys none of the broker's own. */
-function placeOfBundle({dir, catalogDir, policyDir, policy}: Config, keys: Keys): Folders | SignedFile {
+async function placeOfBundle({dir, catalogDir, policyDir, policy}: Config, keys: Keys, store: Store): Promise<Folders | SignedFile> {
   if (!policy) return {catalogDir: catalogDir as string, policyDir: policyDir as string}
+  const logged = await newestLogged(store)
   const own = [keys.log.privateKey, keys.receipt.privateKey, keys.token.privateKey].map(key => parseVerifierKey(verifierKey('own', key)))
   return {
     file: policy.bundle,
     keys: readPolicyKeys(policy.keys, policy.signatures, own),
     signatures: policy.signatures,
     kept: join(dir, keptBundleFile),
+    ...(logged ? {logged} : {}),
   }
+}
+
+/** how far the log is looked back through for it */
+const mostLoads = 100
+
+/** The newest signed bundle that any broker on this store has loaded, by its log. */
+async function newestLogged(store: Store): Promise<SignedFile['logged']> {
+  let newest: SignedFile['logged']
+  for (const type of ['broker.started', 'bundle.loaded'])
+    for (const row of await store.entries({from: 0, limit: mostLoads, newest: true, type})) {
+      const {signed, digest, bundle} = (openEntry(row).data ?? {}) as {signed?: {version: number}; digest?: string; bundle?: string}
+      if (signed && signed.version > (newest?.version ?? 0)) newest = {version: signed.version, digest: digest ?? bundle ?? ''}
+    }
+  return newest
 }
 
 /** What a broker does by itself: grants begin and end, requests expire, notices leave. One loop; a pass that fails is told and done again. */

@@ -15,7 +15,7 @@ import {addSignature, readSignedText, writeSignedText} from '../src/policy/signe
 import {readPolicyKeys, type SignedFile} from '../src/policy/source.ts'
 import {writeStarter} from '../src/policy/starter.ts'
 import {watchBundle} from '../src/policy/watch.ts'
-import {startCore} from './core.ts'
+import {prepareFolder, startCore} from './core.ts'
 import {by, commandOf, writeFiles} from './policy-folder.ts'
 
 type OnFinished = (fn: () => void) => void
@@ -364,4 +364,30 @@ test('TM-G1: a broker on a signed bundle says so in its log, takes a newer one, 
   expect((await carol.client.call(api.doctor)).checks).toContainEqual(
     expect.objectContaining({name: 'bundle', detail: expect.stringContaining('version 2 signed by ops, sec')}),
   )
+})
+
+test('TM-G1: a broker whose own copy of the bundle is gone still goes forward only: the log knows what was loaded', async ({
+  onTestFinished,
+}) => {
+  const made = await company(onTestFinished)
+  const [one, two] = [await made.sign(1, 'ops', 'sec'), await made.sign(2, 'ops', 'sec')]
+  const settings = {policy: {bundle: made.file, keys: made.keys, signatures: 2, maxAgeHours: null}}
+  const dir = join(made.dir, 'broker')
+  mkdirSync(dir)
+  await prepareFolder(dir)
+  made.put(two)
+  const core = await startCore(onTestFinished, {dir, settings})
+  const kept = join(dir, 'policy.bundle')
+  rmSync(kept)
+  made.put(one)
+  await vi.waitFor(() => expect(core.alarms.at(-1)?.what).toBe('a changed bundle was refused; the old one stays'), {timeout: 15_000})
+  await core.stop()
+  made.put(one)
+  await expect(startCore(onTestFinished, {dir, settings})).rejects.toThrow('has version 1, and 2 was loaded already')
+  // neither does an older copy in its place
+  writeFileSync(kept, one)
+  await expect(startCore(onTestFinished, {dir, settings})).rejects.toThrow('has version 1, and 2 was loaded already')
+  rmSync(kept)
+  made.put(two)
+  await (await startCore(onTestFinished, {dir, settings})).stop()
 })

@@ -23,6 +23,8 @@ export interface SignedFile {
   signatures: number
   /** the newest bundle that was loaded: none older is, and it serves where `file` does not; absent: no such memory */
   kept?: string
+  /** the newest of which the log knows that it was loaded: none older is, whatever became of `kept`; absent: of none */
+  logged?: {version: number; digest: string}
 }
 
 /** What was read. `signed`: whose bundle it is, and its text to keep. */
@@ -53,7 +55,8 @@ export async function readSource(place: Folders | SignedFile, now: () => Date, d
         'prod policy sign FILE --key KEY',
       )
     if (Date.parse(madeAt) > now().getTime() + futureSeconds * 1000) return refuse(`the bundle is from the future: ${madeAt}`)
-    const newest = place.kept === undefined ? undefined : await readKept(place.kept)
+    const kept = place.kept === undefined ? undefined : await readKept(place.kept)
+    const newest = place.logged && place.logged.version > (kept?.version ?? 0) ? place.logged : kept
     if (newest && version < newest.version)
       return refuse(
         `the bundle has version ${version}, and ${newest.version} was loaded already`,

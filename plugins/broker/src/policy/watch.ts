@@ -59,7 +59,7 @@ export async function watchBundle(
     try {
       const now = await stampOf(roots)
       if (now === stamp) return
-      const checked = await checkBundle(options)
+      const checked = await checkBundle(forwardFrom(options, current))
       // files that moved while they were read are read again, so that no half of a change is ever judged
       if ((await stampOf(roots)) !== now) {
         again = true
@@ -113,6 +113,12 @@ export async function watchBundle(
       for (const watcher of watchers) watcher.close()
     },
   }
+}
+
+/** What the watcher itself has loaded is the oldest that it takes, whatever became of the kept copy. */
+function forwardFrom(options: BundleOptions, {signed, digest}: Bundle): BundleOptions {
+  if (!('file' in options) || signed === null || signed.version < (options.logged?.version ?? 0)) return options
+  return {...options, logged: {version: signed.version, digest}}
 }
 
 /** What was refused, so that it is told once: a file that cannot be read has no digest of its own. */
