@@ -1,7 +1,10 @@
+import {openEntry} from '@prod/sdk/log/envelope'
 import {describe, expect, test} from 'vitest'
 import {compareBundles, findAsked, foldAsked} from '../src/policy/diff.ts'
+import {compareWithLog} from '../src/policy/shadow.ts'
 import {codeOf, startCore} from './core.ts'
 import {load} from './policy-folder.ts'
+import {makeFolder, openFolder} from './store-folder.ts'
 
 const record = (more: Record<string, unknown> = {}, personal: Record<string, unknown> = {}, type = 'request.created') => ({
   v: 1 as const,
@@ -35,7 +38,7 @@ describe('TM-P3: what a new bundle decides otherwise about what was asked', () =
         refused(['unit', 'restart', 'ledger'], '2026-03-03T10:00:00.000Z'),
         refused(['unit', 'restart', '--force', 'ledger'], '2026-03-03T10:00:00.000Z'),
         {...record({}, {groups: []}), by: 'mallory'},
-      ].flatMap(entry => findAsked(entry) ?? []),
+      ].flatMap(findAsked),
     )
     const shown = (list: ReturnType<typeof compareBundles>) =>
       list.map(({what, wider, before, after, times}) => [what, wider, before.decision, after.decision, after.rules, times])
@@ -64,22 +67,70 @@ commands:
 `,
     })
     const [one, two] = await Promise.all([load(onTestFinished, unit(1)), load(onTestFinished, unit(2))])
-    const asked = [findAsked(record({decision: 'request', approvalsNeeded: 1}, {argv: ['unit', 'restart', 'payments-api']}))].flatMap(
-      found => found ?? [],
-    )
+    const asked = findAsked(record({decision: 'request', approvalsNeeded: 1}, {argv: ['unit', 'restart', 'payments-api']}))
     expect(compareBundles(two, one, asked)).toMatchObject([{wider: true, before: {approvals: 2}, after: {approvals: 1}}])
     expect(compareBundles(one, two, asked)).toMatchObject([{wider: false}])
   })
 
   test('records without a person, of break-glass, of another kind or with erased texts are no questions', () => {
-    expect(findAsked(record({}, {}, 'run.started'))).toBeUndefined()
-    expect(findAsked({...record(), by: undefined} as never)).toBeUndefined()
-    expect(findAsked(record({breakGlass: true}))).toBeUndefined()
-    expect(findAsked(record({}, {argv: undefined}))).toBeUndefined()
-    expect(findAsked(record({}, {groups: undefined}))).toBeUndefined()
-    expect(findAsked(record({kind: 'shell'}))).toMatchObject({test: {target: 'local'}})
-    expect(findAsked(record({kind: 'role'}, {role: 'operator', argv: undefined}))).toMatchObject({test: {role: 'operator'}})
+    expect(findAsked(record({}, {}, 'run.started'))).toEqual([])
+    expect(findAsked({...record(), by: undefined} as never)).toEqual([])
+    expect(findAsked(record({breakGlass: true}))).toEqual([])
+    expect(findAsked(record({}, {argv: undefined}))).toEqual([])
+    expect(findAsked(record({}, {groups: undefined}))).toEqual([])
+    expect(findAsked(record({kind: 'shell'}))).toMatchObject([{test: {target: 'local'}}])
+    expect(findAsked(record({kind: 'role'}, {role: 'operator', argv: undefined}))).toMatchObject([{test: {role: 'operator'}}])
   })
+})
+
+test('TM-P3: what was asked on many targets is asked on each, and what was asked in an incident in one', async ({onTestFinished}) => {
+  const before = await load(onTestFinished)
+  const after = await load(onTestFinished, {
+    'policy/global/wide.cedar': `@id("there")
+permit (principal in Group::"engineers", action == Action::"run", resource is unit::restart) when { resource in Target::"web-1" };
+@id("then")
+permit (principal in Group::"engineers", action == Action::"run", resource is unit::restart) when { context.incident };
+`,
+  })
+  const asked = record(
+    {decision: 'request', approvalsNeeded: 1, targets: ['local', 'web-1']},
+    {argv: ['unit', 'restart', 'x'], target: null},
+  )
+  expect(compareBundles(before, after, foldAsked(findAsked(asked)))).toMatchObject([
+    {wider: true, after: {rules: ['global/wide.cedar#there']}},
+  ])
+  const incident = record({decision: 'request', approvalsNeeded: 1, incident: true}, {argv: ['unit', 'restart', 'x']})
+  expect(compareBundles(before, after, foldAsked(findAsked(incident)))).toMatchObject([
+    {wider: true, after: {rules: ['global/wide.cedar#then']}},
+  ])
+})
+
+test('TM-P3: neither many newer requests nor older ones hide what was asked within 30 days', async ({onTestFinished}) => {
+  const before = await load(onTestFinished)
+  const after = await load(onTestFinished, {
+    'policy/global/wide.cedar':
+      '@id("wide")\npermit (principal in Group::"engineers", action == Action::"run", resource is unit::restart);\n',
+  })
+  const {dir, remove} = makeFolder()
+  let now = Date.parse('2026-03-01T10:00:00Z')
+  const store = await openFolder(dir, () => new Date(now))
+  onTestFinished(async () => {
+    await store.close()
+    remove()
+  })
+  const write = async (times: number, argv: string[], decision: string, days: number) => {
+    const {type, subject, by, data, personal} = record({decision}, {argv})
+    await store.commit({events: Array.from({length: times}, () => ({type, subject, by, data, personal}))})
+    now += days * 86_400_000
+  }
+  await write(3, ['unit', 'restart', 'long-ago'], 'request', 10)
+  await write(1, ['unit', 'restart', 'buried'], 'request', 1)
+  for (let n = 0; n < 3; n++) await write(700, ['unit', 'status', 'web'], 'allow', 9)
+  await compareWithLog(store, after, before)
+  const [entry] = await store.entries({from: 0, limit: 1, type: 'bundle.compared'})
+  const {data, personal} = openEntry(entry as NonNullable<typeof entry>)
+  expect(data).toMatchObject({questions: 2, wider: 1, narrower: 0})
+  expect(personal).toMatchObject({changes: [{what: 'alice (engineers): unit restart buried', times: 1}]})
 })
 
 test('TM-P3: a broker asks a new bundle what it was asked before, and says in its log what changes, before that bundle decides', async ({

@@ -31,35 +31,38 @@ export interface Change {
   last?: string
 }
 
-/** The question that a record of the log holds, or undefined: it is of another kind, its texts were erased, or it was break-glass. */
-export function findAsked({type, time, by, data = {}, personal}: OpenedEntry): Asked | undefined {
-  if ((type !== 'request.created' && type !== 'request.refused') || by === undefined || data.breakGlass === true) return undefined
+/** The questions that a record of the log holds, one for each target. None: it is of another kind, its texts were erased, or it was break-glass. */
+export function findAsked({type, time, by, data = {}, personal}: OpenedEntry): Asked[] {
+  if ((type !== 'request.created' && type !== 'request.refused') || by === undefined || data.breakGlass === true) return []
   const {argv, groups, role, target, address} = personal as Record<string, unknown>
-  if (!texts(groups) || (data.kind !== 'exec' && data.kind !== 'shell' && data.kind !== 'role')) return undefined
+  if (!texts(groups) || (data.kind !== 'exec' && data.kind !== 'shell' && data.kind !== 'role')) return []
   const scene =
     data.kind === 'exec'
       ? texts(argv) && argv.length > 0 && {argv, ...(typeof target === 'string' ? {target} : {})}
       : data.kind === 'role'
         ? typeof role === 'string' && {role}
         : typeof target === 'string' && {target}
-  if (!scene) return undefined
+  if (!scene) return []
   const refused = type === 'request.refused'
   const decision = refused ? 'deny' : data.decision === 'allow' ? 'allow' : 'request'
   const rules = texts(data.rules) ? data.rules : []
-  return {
+  const targets = data.kind === 'exec' && texts(data.targets) ? data.targets : [undefined]
+  return targets.map(target => ({
     test: {
       file: 'log',
       line: 0,
       principal: by,
       groups,
       ...scene,
+      ...(target === undefined ? {} : {target}),
       ...(typeof address === 'string' ? {address} : {}),
+      ...(data.incident === true ? {incident: true} : {}),
       expect: decision,
     },
     times: 1,
     last: time,
     was: {decision, approvals: decision === 'request' && typeof data.approvalsNeeded === 'number' ? data.approvalsNeeded : 0, rules},
-  }
+  }))
 }
 
 /** The same question asked often is one question; what was decided last counts. */
@@ -84,7 +87,12 @@ export function compareBundles(before: Bundle | undefined, after: Bundle, asked:
     if (!then || !next || (then.decision === next.decision && then.approvals === next.approvals)) return []
     return [{what: sceneOf(test), wider: width(next) > width(then), before: then, after: next, times, ...(last ? {last} : {})}]
   })
-  return changes.sort((a, b) => Number(b.wider) - Number(a.wider) || b.times - a.times)
+  return changes.sort(byWidth)
+}
+
+/** The wider first, then by how often it was asked. Pure. */
+export function byWidth(a: Change, b: Change): number {
+  return Number(b.wider) - Number(a.wider) || b.times - a.times
 }
 
 function outcomes(bundle: Bundle, tests: readonly PolicyTest[]): Outcome[] {

@@ -80,7 +80,8 @@ export async function asRefused<T>(parts: Pick<Parts, 'bundle'>, draft: Draft, w
       data: {
         kind: draft.kind,
         position: error.position ?? null,
-        ...(draft.kind === 'exec' ? {arguments: draft.argv.length} : {}),
+        ...(draft.incident === null ? {} : {incident: true}),
+        ...(draft.kind === 'exec' ? {arguments: draft.argv.length, ...(draft.many ? {targets: draft.many.targets} : {})} : {}),
         ...detail?.data,
       },
       personal: {
@@ -196,6 +197,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
           environment: plan.environment,
           tool: plan.tool?.name ?? null,
           target: plan.target?.name ?? null,
+          ...(draft.incident === null ? {} : {incident: true}),
           ...(plan.each ? {targets: plan.each.map(({target}) => target?.name), rollout: plan.rollout} : {}),
           digest,
           bundle: bundle.digest,

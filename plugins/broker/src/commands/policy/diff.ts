@@ -63,8 +63,7 @@ With one bundle alone, the log's own answers are what it is compared with. Ends 
     for await (const line of createInterface({input: createReadStream(file)})) {
       if (!line.includes('"envelope"')) continue
       const entry = openEntry(readLine(line, file))
-      const asked = entry.time >= since ? findAsked(entry) : undefined
-      if (asked) found.push(asked)
+      if (entry.time >= since) found.push(...findAsked(entry))
     }
     return found
   }
@@ -77,7 +76,7 @@ With one bundle alone, the log's own answers are what it is compared with. Ends 
       for (let from = 0; ; ) {
         const {entries} = await this.broker().call(api.auditEntries, {type, from: String(from), limit: String(pageEntries)})
         const opened = entries.map(openEntry)
-        found.push(...opened.filter(({time}) => time >= since).flatMap(entry => findAsked(entry) ?? []))
+        found.push(...opened.filter(({time}) => time >= since).flatMap(findAsked))
         if (entries.length < pageEntries) break
         from = (opened.at(-1)?.index ?? from) + 1
       }
