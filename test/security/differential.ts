@@ -32,28 +32,39 @@ const beyond: Record<string, Beyond> = {
   rsync: {connects: /^(?:53|873) at /},
   kubectl: {connects: /^8080 at (?:127\.0\.0\.1|::1)$/, writes: /^\/home\/run\/\.kube/},
   // names of hosts are looked up, where -n does not forbid it
+  'redis-cli': {connects: /^(?:53|6379) at /},
   nmap: {connects: /^53 at |at 10\./},
   // what they manage on this host is asked over its own sockets and devices
   busctl: {connects: /\/dbus\/system_bus_socket$/},
   systemctl: {connects: /\/dbus\/system_bus_socket$|\/systemd\/private$/},
   docker: {connects: /\/docker\.sock$/, writes: /^\/home\/run\/\.docker/},
   dmesg: {reads: /^\/dev\/kmsg$/},
+  // the editor's own scripts
+  vim: {reads: /^\/var\/lib\/vim\//, connects: /^\/dev\/log$/},
+  view: {reads: /^\/var\/lib\/vim\//, connects: /^\/dev\/log$/},
   nginx: {writes: /^\/run\/nginx\.pid$/},
   strace: {changes: /^ptrace/},
-  perf: {execs: /\/sleep$/, writes: /^\/tmp\/perf-|^\/sys\/kernel\/(?:tracing|debug)/},
+  perf: {execs: /\/sleep$/, reads: /^\/tmp\/perf-/, writes: /^\/tmp\/perf-|^\/sys\/kernel\/(?:tracing|debug)/},
   apt: {execs: /\/dpkg$/},
   'apt-get': {execs: /\/dpkg$/},
   'apt-cache': {execs: /\/dpkg$/},
   // programs of several parts, with a folder of their own in the run's private home
-  gcloud: {execs: /^\/(?:usr\/)?(?:local\/)?s?bin\//, writes: /^\/home\/run\/\.config\/gcloud|^\/usr\/.*__pycache__/},
+  gcloud: {
+    execs: /^\/(?:usr\/)?(?:local\/)?s?bin\//,
+    reads: /\/openssl\.cnf$/,
+    connects: /^(?:53|443) at |^0 at ::1$/,
+    writes: /^\/home\/run\/\.config\/gcloud|^\/etc\/prod|^\/usr\/.*__pycache__/,
+  },
   ansible: {
     execs: /^\/(?:usr\/)?(?:local\/)?s?bin\//,
-    writes: /^\/home\/run\/\.ansible|^\/tmp\/|^\/dev\/shm\//,
+    reads: /^\/dev\/shm\/|^\/tmp\/|^\/var\/lib\/libuuid\/|^\/root(?:\/\.ansible|$)/,
+    writes: /^\/home\/run\/\.ansible|^\/root(?:\/\.ansible|$)|^\/tmp(?:\/|$)|^\/dev\/shm\/|^\/var\/lib\/libuuid\//,
     connects: /\/uuidd\/request$/,
   },
   'ansible-playbook': {
     execs: /^\/(?:usr\/)?(?:local\/)?s?bin\//,
-    writes: /^\/home\/run\/\.ansible|^\/tmp\/|^\/dev\/shm\//,
+    reads: /^\/dev\/shm\/|^\/tmp\/|^\/var\/lib\/libuuid\/|^\/root(?:\/\.ansible|$)/,
+    writes: /^\/home\/run\/\.ansible|^\/root(?:\/\.ansible|$)|^\/tmp(?:\/|$)|^\/dev\/shm\/|^\/var\/lib\/libuuid\//,
     connects: /\/uuidd\/request$/,
   },
   npm: {execs: /^\/(?:usr\/)?(?:local\/)?s?bin\//, writes: /^\/home\/run\/\.npm/, connects: /^(?:53|443) at /},
@@ -119,7 +130,10 @@ try {
     }
     results.push(result)
     process.stdout.write(`${name.padEnd(18)} ${String(result.lines).padStart(5)} lines  ${result.strays.length} strays\n`)
-    for (const {kind, what, argv} of result.strays.slice(0, 5)) process.stdout.write(`    ${kind} ${what}  by ${JSON.stringify(argv)}\n`)
+    for (const {kind, what, argv} of result.strays
+      .filter((one, at, all) => all.findIndex(other => other.kind === one.kind && other.what === one.what) === at)
+      .slice(0, 8))
+      process.stdout.write(`    ${kind} ${what}  by ${JSON.stringify(argv)}\n`)
   }
 } finally {
   arena.close()
