@@ -178,6 +178,20 @@ describe('TM-D3: tests gate loading', () => {
     const look =
       '@id("look")\npermit (principal in Group::"engineers", action == Action::"run", resource) when { context.class == "read" };\n'
     expect(await refused({'catalog/tools/date.yaml': date})).toEqual([])
+    // one question three times, or three about approving, are no three tests of what must be denied
+    const allowed = '- {principal: a, groups: [engineers], argv: [date], expect: allow}\n'
+    const denied = (more: string) => `- {principal: m, groups: [], argv: [date], expect: deny${more}}\n`
+    for (const [lines, count] of [
+      [[', name: a', ', name: b', ', name: c'], 1],
+      [[', action: approve', ', action: watch', ', action: approve, target: local'], 0],
+    ] as const)
+      expect(
+        await refused({
+          'catalog/tools/date.yaml': date,
+          'policy/global/look.cedar': look,
+          'policy/tests/date.yaml': allowed + lines.map(denied).join(''),
+        }),
+      ).toEqual([`policy/tests tool date has ${count} of 3 tests of what must be denied (add the rest to policy/tests)`])
     expect(await refused({'catalog/tools/date.yaml': date, 'policy/global/look.cedar': look})).toEqual([
       'policy/tests tool date has 0 of 3 tests of what must be denied (add the rest to policy/tests)',
       'policy/tests tool date has no test of what is allowed (add one to policy/tests)',

@@ -53,6 +53,17 @@ describe('TM-D2: a dangerous shape of a rule is refused, with its place', () => 
     ['every action', `permit (${engineers}, action, resource in Tool::"unit");`, ['open-action', 'admin-at-once']],
     ['everything at once', `permit (${engineers}, action == Action::"run", resource);`, ['open-resource', 'admin-at-once']],
     ['every shell', `permit (${engineers}, action == Action::"shell", resource);`, ['open-resource']],
+    ['every shell, by its kind', `permit (${engineers}, action == Action::"shell", resource is Target);`, ['open-resource']],
+    [
+      'every role, by its kind, in a condition',
+      `permit (${engineers}, action == Action::"assume", resource) when { resource is Role };`,
+      ['open-resource'],
+    ],
+    [
+      'an admin command, where a name counts only sometimes',
+      `permit (${engineers}, action == Action::"run", resource is unit::mask) unless { resource in (if context.incident then Environment::"production" else Environment::"staging") };`,
+      ['admin-at-once'],
+    ],
     [
       'every tool but one',
       `permit (${engineers}, action == Action::"run", resource) unless { resource in Tool::"unit" };`,
@@ -127,6 +138,15 @@ describe('TM-D2: a tool that runs any arguments is refused', () => {
       '{path: [], operands: [{name: x, type: {type: text, pattern: ".{0,50}.{0,50}"}}]}',
       ['open-pattern'],
     ],
+    ['all but one sign, to a shell', '/bin/sh', '{path: [], options: {-c: {value: {type: text, pattern: "[^#]*"}}}}', ['any-arguments']],
+    [
+      'all that ASCII prints',
+      '/usr/bin/python3',
+      '{path: [], options: {-c: {value: {type: text, pattern: "[ -~]+"}}}}',
+      ['open-pattern', 'any-arguments'],
+    ],
+    ['a wrapper with a text', '/usr/bin/flock', '{path: [], options: {-c: {value: text}}}', ['any-arguments']],
+    ['the loader with a text', '/usr/lib/ld-linux-x86-64.so.2', '{path: [], operands: [{name: x, type: text}]}', ['any-arguments']],
     ['a list of any words', '/usr/bin/x', '{path: [], operands: [{name: args, type: text, min: 0, max: 20}]}', ['any-arguments']],
     [
       'a word that may be an option',
@@ -164,6 +184,8 @@ describe('TM-G2: what could change policy, groups or the store', () => {
     )
   const commands: [string, string][] = [
     ['/usr/bin/git', '{path: [push], class: change}'],
+    ['/usr/bin/git', '{path: [], class: read, operands: [{name: what, type: {type: enum, values: [push]}}]}'],
+    ['/usr/bin/aws', '{path: [], class: read, operands: [{name: words, type: name, max: 2}]}'],
     ['/usr/lib/git-core/git-push', '{path: []}'],
     ['/usr/bin/prod', '{path: [policy, sign], class: read}'],
     ['/opt/keycloak/bin/kcadm.sh', '{path: [add-roles]}'],
@@ -267,6 +289,19 @@ describe('TM-D2: an override', () => {
         expect.stringContaining('open-principal: permits it to everybody'),
         expect.stringContaining('excuses nothing that the linter says (take it out)'),
       ])
+  })
+
+  test('TM-D2: names a rule by its own name, not by a line on which another may stand tomorrow', async ({onTestFinished}) => {
+    const unnamed = 'permit (principal, action == Action::"run", resource is unit::status);\n'
+    const {options} = writeFolder(onTestFinished, {
+      ...sound,
+      'policy/global/x.cedar': unnamed,
+      'policy/overrides.yaml': entry({at: 'global/x.cedar:1'}),
+    })
+    const {findings} = await checkBundle({...options, development: false, now: () => new Date('2026-03-01T12:00:00Z')})
+    expect(findings.map(showFinding)).toContainEqual(
+      expect.stringMatching(/^policy\/overrides.yaml:1 .*is a line, on which another rule may stand/),
+    )
   })
 
   test('TM-D2: that has ended refuses a new bundle, but not the start of a broker', async ({onTestFinished}) => {

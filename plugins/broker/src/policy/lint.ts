@@ -98,7 +98,7 @@ function lintPermit(one: Rule, report: Report): void {
 
 /** Programs that do whatever their arguments say. */
 const interpreters =
-  /^(?:(?:ba|da|z|k|c|tc|fi|a|mk)?sh|busybox|toybox|python|perl|ruby|node|nodejs|deno|bun|lua|luajit|php|tclsh|expect|Rscript|osascript|pwsh|sudo|doas|su|runuser|pkexec|env|timeout|nice|ionice|nohup|setsid|stdbuf|xargs|watch|time|chroot|unshare|nsenter|systemd-run|ssh|parallel|awk|gawk|mawk|sed|ed|emacs|make|gdb|psql|mysql|mariadb|sqlite|mongosh|redis-cli)$/
+  /^(?:(?:ba|da|z|k|c|tc|fi|a|mk)?sh|busybox|toybox|python|perl|ruby|node|nodejs|deno|bun|lua|luajit|php|tclsh|expect|Rscript|osascript|pwsh|sudo|doas|su|runuser|pkexec|env|timeout|nice|ionice|nohup|setsid|stdbuf|xargs|watch|time|chroot|unshare|nsenter|systemd-run|flock|script|setpriv|taskset|chrt|prlimit|strace|ltrace|unbuffer|rlwrap|socat|screen|tmux|bwrap|firejail|capsh|runcon|chpst|setuidgid|start-stop-daemon|dbus-run-session|ld(?:-linux.*)?|r?bash|pypy|vi|vim|nvim|ex|ssh|parallel|awk|gawk|mawk|sed|ed|emacs|make|gdb|psql|mysql|mariadb|sqlite|mongosh|redis-cli)$/
 const manyWords = 3
 
 function lintTool(

@@ -65,6 +65,7 @@ export function applyOverrides(
     if (Number.isNaN(end)) refuse(`${until} is no day`, 'such as 2026-12-31')
     else if (end > now.getTime() + mostDays * day) refuse(`${until} is more than a year away`, 'answer for it again then')
     else if (end <= now.getTime()) refuse(`ended on ${until}`, 'mend the rule, or answer for it again', ended)
+    if (/:\d+$/.test(at)) refuse(`${at} is a line, on which another rule may stand tomorrow`, 'give the rule an @id("…") and name that')
     if (neverExcused.includes(lint)) refuse(`nothing excuses ${lint}`, 'mend the rule')
     else if (!used.has(override)) refuse('excuses nothing that the linter says', 'take it out')
   }

@@ -37,7 +37,10 @@ export function mayReach(json: PolicyJson, action: string, entity: EntityJson, c
   }
   const isAmong = (expression: Expression, among = [entity.uid, ...entity.parents] as Uid[]): boolean | undefined => {
     const names = literals(expression)
-    return names.length === 0 ? undefined : names.some(({type, id}) => among.some(one => one.type === type && one.id === id))
+    if (names.length === 0) return undefined
+    const some = names.some(({type, id}) => among.some(one => one.type === type && one.id === id))
+    // of names that count only sometimes (`if … then … else …`) one that is among them says nothing
+    return some && !isWrittenOut(expression) ? undefined : some
   }
   const contextValue = (expression: Expression): string | undefined => {
     const {left, attr} = (expression['.'] ?? {}) as {left?: Expression; attr?: string}
@@ -53,9 +56,10 @@ export function bindsPrincipal({principal, conditions}: PolicyJson): boolean {
 
 /** Whether it names what it is about: not simply everything there is. `context.class == "read"` is a name too. */
 export function bindsResource({resource, conditions}: PolicyJson): boolean {
-  if (literals(resource).length > 0 || 'entity_type' in resource) return true
+  if (literals(resource).length > 0 || ('entity_type' in resource && isCommand(resource.entity_type))) return true
   return binds(conditions, expression => {
-    if (names(expression, 'resource') || (expression.is && isVariable((expression.is as Sides).left, 'resource'))) return true
+    const {left: about, entity_type: type} = (expression.is ?? {}) as {left?: Expression; entity_type?: string}
+    if (names(expression, 'resource') || (about && isVariable(about, 'resource') && isCommand(type ?? ''))) return true
     const {left, right} = (expression['=='] ?? {}) as Partial<Sides>
     const {left: of, attr} = (left?.['.'] ?? {}) as {left?: Expression; attr?: string}
     return of !== undefined && isVariable(of, 'context') && attr === 'class' && right?.Value === 'read'
@@ -84,6 +88,16 @@ function binds(conditions: PolicyJson['conditions'], holds: (expression: Express
 function names(expression: Expression, variable: 'principal' | 'resource'): boolean {
   const {left, right} = (expression.in ?? expression['=='] ?? {}) as Partial<Sides>
   return left !== undefined && right !== undefined && isVariable(left, variable) && literals(right).length > 0
+}
+
+/** Every target, or every role, is no name of one. */
+function isCommand(type: string): boolean {
+  return type !== 'Target' && type !== 'Role'
+}
+
+/** An entity, or a set of entities: nothing that has to be worked out. */
+function isWrittenOut(expression: Expression): boolean {
+  return 'Value' in expression || (Array.isArray(expression.Set) && expression.Set.every(isWrittenOut))
 }
 
 function isVariable(expression: Expression, name: string): boolean {

@@ -13,7 +13,8 @@ const unless =
 const first =
   (words: string[], and: Judge = always): Judge =>
   command =>
-    words.includes(command.grammar.path[0] ?? '') && and(command)
+    // a command without a path says what it does in its arguments
+    command.grammar.path.length === 0 ? command.operands.length > 0 : words.includes(command.grammar.path[0] ?? '') && and(command)
 const looks = unless('list', 'list-', 'get', 'get-', 'describe', 'describe-', 'show', 'view', 'status', 'read', 'search', 'whoami')
 /** A client of a database: harmless while it reads, or while a parser of its language says that it reads. */
 const database: Judge = command => command.grammar.class !== 'read' || takesAnything(command)

@@ -41,6 +41,8 @@ export interface PolicyTest {
 /** What came of one. `message`: what is so instead of what was expected; absent when it held. */
 export interface TestResult extends Pick<PolicyTest, 'file' | 'line'> {
   name: string
+  /** what is asked, without what is expected */
+  scene: string
   tool: string | null
   decision: 'allow' | 'request' | 'deny' | null
   approvals?: number
@@ -62,7 +64,15 @@ export function readTests(files: readonly BundleFile[], findings: Finding[]): Po
 /** Runs them through the decision that everybody uses. Starts nothing. */
 export function runTests(bundle: Bundle, tests: readonly PolicyTest[]): TestResult[] {
   return tests.map(test => {
-    const result = {file: test.file, line: test.line, name: test.name ?? `${sceneOf(test)} → ${test.expect}`, tool: test.argv?.[0] ?? null}
+    // whether somebody may approve or watch a command shows nothing of what may be run
+    const uses = test.action === undefined || test.action === 'run' || test.action === 'request'
+    const result = {
+      file: test.file,
+      line: test.line,
+      name: test.name ?? `${sceneOf(test)} → ${test.expect}`,
+      scene: sceneKey(test),
+      tool: (uses ? test.argv?.[0] : undefined) ?? null,
+    }
     const answer = answerOf(bundle, test)
     if ('fault' in answer) return {...result, decision: null, rules: [], message: `test “${result.name}”: ${answer.fault}`}
     const {decision, rules, approvals, position} = answer
@@ -146,6 +156,10 @@ export function sceneOf({principal, groups, action, argv, target, role}: PolicyT
   return `${principal} (${groups.join(', ') || 'no groups'}): ${what || 'readAudit'}`
 }
 
+function sceneKey({principal, groups, argv, target, role, address, incident}: PolicyTest): string {
+  return JSON.stringify([principal, [...groups].sort(), argv, target, role, address, incident])
+}
+
 const deniesPerTool = 3
 
 /** Rules that no passing test rests on, and tools that a rule lets somebody run without a test of what is allowed and three of what must be denied. */
@@ -160,7 +174,8 @@ export function missingTests(catalog: Catalog, rules: readonly Rule[], tests: re
       mend: 'add one to policy/tests',
     }))
   const tools = usableTools(catalog, rules).flatMap(tool => {
-    const of = passed.filter(one => one.tool === tool)
+    // the same question twice shows nothing more
+    const of = [...new Map(passed.filter(one => one.tool === tool).map(one => [one.scene, one])).values()]
     const denied = of.filter(({decision}) => decision === 'deny').length
     const refuse = (message: string, mend: string): Finding => ({file: 'policy/tests', message: `tool ${tool} has ${message}`, mend})
     return [
