@@ -33,9 +33,10 @@ for (const {from, to} of bundles) {
 const explainers = readJson('package.json').oclif.explainers.map(name => name.slice('@prod/'.length))
 for (const name of explainers) input[`plugins/${name}/dist/bundle/index`] = `plugins/${name}/src/index.ts`
 
-/** What every list of roles loads: one file, as the package's entry. */
-const roleSources = readJson('package.json').oclif.roleSources.map(name => name.slice('@prod/'.length))
-for (const name of roleSources) input[`plugins/${name}/dist/bundle/index`] = `plugins/${name}/src/index.ts`
+/** What every list of roles loads: one file, `@prod/NAME/roles`. */
+for (const name of readJson('package.json').oclif.roleSources.map(path => path.split('/')[1])) {
+  input[`plugins/${name}/dist/bundle/roles`] = `plugins/${name}/src/role-source.ts`
+}
 
 /** The broker, primitives and notifiers are loaded by name at run time; native and WebAssembly packages cannot be bundled. */
 const external =

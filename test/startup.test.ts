@@ -77,6 +77,11 @@ test('completion loads no package and no dear module', () => {
   expect(builtins).toEqual([])
 })
 
+test('a role that was not kept is looked for by one small file, before anything of the framework', () => {
+  const {files} = start(['--input-type=commonjs', '-e', `require(${JSON.stringify(join(root, 'plugins/aws/dist/bundle/fast.js'))})`], [])
+  expect(files).toEqual(['plugins/aws/dist/bundle/fast.js'])
+})
+
 test('--help loads oclif alone, and no command', () => {
   const {stdout, files, packages, builtins} = start(['--help'])
   expect(stdout).toContain('autocomplete')

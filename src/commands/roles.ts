@@ -40,7 +40,7 @@ export default class Roles extends ProdCommand {
   static override summary = 'list the roles that I have, may use now or ask for'
   static override description =
     'AWS profiles and roles of IAM Identity Center on this machine, and the roles of the broker’s catalog where there is a broker. What was used most comes first.'
-  static override args = {filter: Args.string({description: 'letters that occur in this order'})}
+  static override args = {filter: Args.string({description: 'letters that occur in this order', ignoreStdin: true})}
   static override flags = {
     for: Flags.string({description: 'only those known to allow this, the least first', helpValue: '"ACTION on ARN"'}),
     refresh: Flags.boolean({description: 'ask IAM Identity Center again, after a login where one is needed'}),

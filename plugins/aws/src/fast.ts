@@ -13,6 +13,7 @@ export async function answered(words: readonly string[]): Promise<boolean> {
   const json = words.length === 2 && second === '--json'
   const runs = second === '--' && command.length > 0
   if (name === '' || name.startsWith('-') || !(json || runs)) return false
+  // what is wrong with a file the slow way says
   const kept = await findKept(name).catch(() => undefined)
   if (!kept || !isFresh(kept, Date.now()) || kept.files !== fileStates(awsPaths(process.env))) return false
   if (json) {

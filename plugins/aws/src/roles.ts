@@ -4,7 +4,7 @@ import {ProdError} from '@prod/sdk/errors'
 import type {LocalRole, LocalRoles} from '@prod/sdk/role-source'
 import {type AwsConfig, readAwsConfig, type Settings} from './config/files.ts'
 import {accountOf, type Chain, chainOf, describeChain, hasCredentials} from './config/profile.ts'
-import {listedRoles} from './identity-center/listing.ts'
+import {listedRoles} from './identity-center/listed.ts'
 import {usesOf} from './used.ts'
 
 const classes = ['read', 'change', 'admin'] as const

@@ -119,3 +119,40 @@ for (const where of ['the stand-in', 'moto'] as const) {
     )
   })
 }
+
+test.skipIf(!found)('what the role may not do the real AWS CLI is told by a service that enforces policies', async ({onTestFinished}) => {
+  const url = await startMoto(onTestFinished)
+  const iam = async (action: string, params: Record<string, string>): Promise<string> => {
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: {authorization: 'AWS4-HMAC-SHA256 Credential=set-up/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0'},
+      body: new URLSearchParams({Action: action, Version: '2010-05-08', ...params}),
+    })
+    return answer.text()
+  }
+  const anybody = {Version: '2012-10-17', Statement: [{Effect: 'Allow', Principal: {AWS: '*'}, Action: 'sts:AssumeRole'}]}
+  const look = {Version: '2012-10-17', Statement: [{Effect: 'Allow', Action: 'iam:ListUsers', Resource: '*'}]}
+  const may = {Version: '2012-10-17', Statement: [{Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*'}]}
+  await iam('CreateRole', {RoleName: 'ops', AssumeRolePolicyDocument: JSON.stringify(anybody)})
+  await iam('PutRolePolicy', {RoleName: 'ops', PolicyName: 'look', PolicyDocument: JSON.stringify(look)})
+  await iam('CreateUser', {UserName: 'me'})
+  await iam('PutUserPolicy', {UserName: 'me', PolicyName: 'may', PolicyDocument: JSON.stringify(may)})
+  const key = await iam('CreateAccessKey', {UserName: 'me'})
+  const part = (name: string): string => new RegExp(`<${name}>([^<]+)`).exec(key)?.[1] ?? ''
+  await fetch(`${url}/moto-api/reset-auth`, {method: 'POST', headers: {'content-type': 'text/plain'}, body: '0'})
+
+  const person = personWithProfiles(onTestFinished, url)
+  person.write(
+    '.aws/credentials',
+    `[base]\naws_access_key_id = ${part('AccessKeyId')}\naws_secret_access_key = ${part('SecretAccessKey')}\n`,
+  )
+  const listed = await person.run('assume', 'ops', '--', 'aws', 'iam', 'list-users', '--output', 'text')
+  expect(listed).toMatchObject({status: 0, stderr: '', stdout: expect.stringContaining('user/me')})
+  const refused = await person.run('assume', 'ops', '--', 'aws', 'iam', 'delete-user', '--user-name', 'me')
+  expect([254, 255]).toContain(refused.status) // of version 2, of version 1
+  expect(refused.stderr).toContain('assumed-role/ops/')
+  expect(refused.stderr).toContain('AccessDenied')
+  // the keys of the person themselves may not look
+  person.write('.aws/credentials', '[base]\naws_access_key_id = AKIAUNKNOWN000000000\naws_secret_access_key = wrong\n')
+  expect((await person.run('assume', 'ops', '--min-remaining', '59m', '--json')).status).toBe(242)
+})

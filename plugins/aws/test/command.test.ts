@@ -1,6 +1,8 @@
+import {execFile, spawnSync} from 'node:child_process'
 import {once} from 'node:events'
 import {chmodSync, statSync} from 'node:fs'
 import {join} from 'node:path'
+import {promisify} from 'node:util'
 import {expect, test} from 'vitest'
 import {cli, collect, makePerson, type Person} from './person.ts'
 import {type StandIn, startStandIn} from './stand-in.ts'
@@ -141,6 +143,57 @@ test('a role that AWS refuses, a code nobody can type, a process that fails, a c
   expect(await said('ops', '--')).toEqual([241, 'prod: there is no command after --'])
 })
 
+test('every way a profile may name its credentials leads to them', async ({onTestFinished}) => {
+  const {person, aws} = await begin(onTestFinished)
+  const answer = JSON.stringify({
+    Version: 1,
+    AccessKeyId: 'AKIAFROMPROCESS',
+    SecretAccessKey: 'x-secret-x',
+    SessionToken: 'x-token-x',
+    Expiration: '2999-01-01T00:00:00Z',
+  })
+  person.write('token', 'header.payload.signature')
+  person.write('answer', answer)
+  person.write(
+    '.aws/config',
+    `[profile web]
+role_arn = arn:aws:iam::123456789012:role/web
+web_identity_token_file = ${join(person.home, 'token')}
+[profile env]
+role_arn = arn:aws:iam::123456789012:role/env
+credential_source = Environment
+[profile after-env]
+role_arn = arn:aws:iam::123456789012:role/after
+source_profile = env
+[profile own]
+aws_access_key_id = AKIAEXAMPLEEXAMPLE00
+aws_secret_access_key = y-secret-y
+role_arn = arn:aws:iam::123456789012:role/own
+source_profile = own
+external_id = shared-word
+duration_seconds = 1800
+role_session_name = me@example
+[profile process]
+credential_process = /bin/cat ${join(person.home, 'answer')}
+[profile after-process]
+role_arn = arn:aws:iam::123456789012:role/after-process
+source_profile = process
+`,
+  )
+  Object.assign(person.env, {AWS_ACCESS_KEY_ID: 'AKIAFROMENVIRONMENT0', AWS_SECRET_ACCESS_KEY: 'z-secret-z'})
+  for (const name of ['web', 'env', 'after-env', 'own', 'process', 'after-process']) {
+    const {status, stdout, stderr} = await person.run('assume', name, '--json')
+    expect({name, status, stderr}).toEqual({name, status: 0, stderr: ''})
+    expect(JSON.parse(stdout)).toMatchObject({
+      Version: 1,
+      AccessKeyId: expect.stringMatching(name === 'process' ? /^AKIAFROMPROCESS$/ : /^ASIA/),
+    })
+    if (name === 'own')
+      expect(aws.assumed).toMatchObject({ExternalId: 'shared-word', DurationSeconds: '1800', RoleSessionName: 'me@example'})
+  }
+  expect(assumes(aws).map(call => call.split('/').at(-1))).toEqual(['web', 'env', 'env', 'after', 'own', 'after-process'])
+})
+
 test('keys that AWS does not know, an old token, no network: each says what to do', async ({onTestFinished}) => {
   const {person, aws} = await begin(onTestFinished)
   person.write('.aws/config', config.replace('AKIAEXAMPLEEXAMPLE00', 'ASIAUNKNOWN'))
@@ -260,4 +313,28 @@ test('the child is fed by the file that was kept, and a prod inside is no other'
   await person.run('assume', 'ops', '--json')
   const {stdout} = await person.run('assume', 'ops', '--', process.execPath, cli, 'assume', 'ops', '--json')
   expect(JSON.parse(stdout)).toMatchObject({Version: 1})
+})
+
+const keychain = ['dbus-run-session', 'gnome-keyring-daemon'].every(name => spawnSync('which', [name]).status === 0)
+
+// where the machine has no secret service of its own to start, the keychain is not tested; its absence is (above)
+test.skipIf(!keychain)('TM-Q6: with a secret service credentials are kept in it, and in no file', async ({onTestFinished}) => {
+  const {person, aws} = await begin(onTestFinished)
+  person.env.PROD_CREDENTIAL_STORE = 'keychain'
+  person.env.XDG_RUNTIME_DIR = join(person.home, 'run')
+  person.write('run/empty', '')
+  const prod = [process.execPath, cli].map(word => JSON.stringify(word)).join(' ')
+  const script = `printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize > /dev/null
+    for round in 1 2 3; do ${prod} assume ops --json; done
+    ${prod} assume ops -- sh -c 'echo $PROD_ASSUMED'`
+  const {stdout} = await promisify(execFile)('dbus-run-session', ['--', 'sh', '-ec', script], {env: person.env, cwd: person.home})
+  const lines = stdout.trimEnd().split('\n')
+  expect(lines).toHaveLength(4)
+  expect(new Set(lines.slice(0, 3)).size).toBe(1)
+  expect(lines[3]).toBe('ops')
+  expect(assumes(aws)).toHaveLength(1)
+  for (const [path, text] of person.files()) {
+    if (path.includes('/keyrings/')) continue
+    for (const secret of aws.secrets) expect(text).not.toContain(secret)
+  }
 })

@@ -1,7 +1,7 @@
 /** The loopback endpoint a child asks for its credentials. http loads at the first question; most children ask none or one. */
 import {closeSync, openSync, readSync} from 'node:fs'
 import type {Server as HttpServer, IncomingMessage, RequestListener} from 'node:http'
-import {type AddressInfo, createServer, type Socket} from 'node:net'
+import type {AddressInfo, Socket} from 'node:net'
 import type {ProcessCredentials} from '../credentials/kept.ts'
 
 /** A child's own endpoint. */
@@ -27,6 +27,7 @@ const unendingMs = 15 * 60_000
  */
 export function openEndpoint(provide: Provide): Promise<Endpoint> {
   const token = randomToken()
+  const {createServer} = process.getBuiltinModule('node:net')
   let host = ''
   let http: HttpServer | undefined
   const open = new Set<Socket>()

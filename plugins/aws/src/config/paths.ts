@@ -25,8 +25,12 @@ export function awsPaths(env: NodeJS.ProcessEnv): AwsPaths {
 /** What tells one state of a file from another: changed at, size; absent is a state too. */
 export function fileStates({config, credentials}: AwsPaths): string {
   const state = (path: string): string => {
-    const stat = statSync(path, {throwIfNoEntry: false})
-    return stat ? `${path} ${stat.mtimeMs} ${stat.size} ${stat.ino}` : `${path} -`
+    try {
+      const stat = statSync(path, {throwIfNoEntry: false})
+      return stat ? `${path} ${stat.mtimeMs} ${stat.size} ${stat.ino}` : `${path} -`
+    } catch (error) {
+      return `${path} ${(error as NodeJS.ErrnoException).code}`
+    }
   }
   return `${state(config)}\n${state(credentials)}`
 }

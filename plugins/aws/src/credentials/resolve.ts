@@ -3,7 +3,7 @@ import {userInfo} from 'node:os'
 import {neverWrite} from '@prod/sdk/cli/output'
 import type {Settings} from '../config/files.ts'
 import type {AwsPaths} from '../config/paths.ts'
-import type {AssumeStep, Chain, Portal, Source} from '../config/profile.ts'
+import type {AssumeStep, Chain, Portal} from '../config/profile.ts'
 import {awsFailure} from './failure.ts'
 import type {ProcessCredentials} from './kept.ts'
 
@@ -25,7 +25,7 @@ export type AskCode = (serial: string) => Promise<string>
 export async function fetchCredentials(chain: Chain, paths: AwsPaths, signIn: SignIn, askCode: AskCode): Promise<ProcessCredentials> {
   let identity: Identity
   try {
-    identity = await fromSource(chain.source, paths, signIn, askCode)
+    identity = await fromSource(chain, paths, signIn, askCode)
     for (const step of chain.steps) {
       hide(identity)
       identity = await assume(step, identity, chain.region, askCode)
@@ -48,7 +48,7 @@ function hide({secretAccessKey, sessionToken}: Identity): void {
   if (sessionToken !== undefined) neverWrite(sessionToken)
 }
 
-async function fromSource(source: Source, paths: AwsPaths, signIn: SignIn, askCode: AskCode): Promise<Identity> {
+async function fromSource({source, region}: Chain, paths: AwsPaths, signIn: SignIn, askCode: AskCode): Promise<Identity> {
   const {fromIni, fromSSO} = await import('@aws-sdk/credential-providers')
   if (source.kind === 'portal') {
     const {portal, account, role} = source
@@ -73,7 +73,14 @@ async function fromSource(source: Source, paths: AwsPaths, signIn: SignIn, askCo
   }
   if (source.kind === 'keys') return keysOf(source.settings)
   const {config: configFilepath, credentials: filepath} = paths
-  return fromIni({profile: source.profile, filepath, configFilepath, ignoreCache: true, mfaCodeProvider: askCode})()
+  return fromIni({
+    profile: source.profile,
+    filepath,
+    configFilepath,
+    ignoreCache: true,
+    mfaCodeProvider: askCode,
+    parentClientConfig: {region: regionOr(region)},
+  })()
 }
 
 /** As they stand: a profile may have a role as well, which is assumed after. */
@@ -96,8 +103,12 @@ async function assume(step: AssumeStep, by: Identity, region: string | undefined
       ...(step.mfaSerial === undefined ? {} : {SerialNumber: step.mfaSerial}),
     },
     mfaCodeProvider: askCode,
-    clientConfig: {region: step.region ?? region ?? process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1'},
+    clientConfig: {region: step.region ?? regionOr(region)},
   })()
+}
+
+function regionOr(region: string | undefined): string {
+  return region ?? process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1'
 }
 
 /** Who it is, for CloudTrail. Source: `RoleSessionName` of AWS STS's AssumeRole, 2-64 of `\w+=,.@-`. */

@@ -1,73 +1,12 @@
-/** The accounts and roles that a portal offers: listed once in a while, kept, and read from there. */
-import {hash} from 'node:crypto'
-import {join} from 'node:path'
-import {places, readPrivate, writePrivate} from '@prod/sdk/cli/places'
+/** Asks a portal for its accounts and roles, once in a while, and keeps them. */
+import {writePrivate} from '@prod/sdk/cli/places'
 import {ProdError} from '@prod/sdk/errors'
-import type {AwsConfig} from '../config/files.ts'
 import {awsPaths} from '../config/paths.ts'
-import {type Portal, type Source, sessionPortal} from '../config/profile.ts'
+import type {Portal} from '../config/profile.ts'
 import {callPortal, Refused} from './call.ts'
+import {type Account, type Listing, listingFile, readListing} from './listed.ts'
 import {signIn} from './login.ts'
 import {readToken} from './token.ts'
-
-/** One account of a portal. `asked`: its roles are of the listing that is under way; else they are as they were before. */
-interface Account {
-  id: string
-  name: string
-  roles: string[]
-  asked: boolean
-}
-
-/** A portal as last seen. */
-interface Listing {
-  version: 1
-  startUrl: string
-  /** ISO 8601; null while a listing is under way or was broken off */
-  completedAt: string | null
-  accounts: Account[]
-}
-
-/** A role of a listing, as `prod assume` takes it: `SESSION/ACCOUNT/ROLE`. */
-export interface ListedRole {
-  name: string
-  session: string
-  account: string
-  accountName: string
-  role: string
-}
-
-const fileOf = (session: string): string => join(places().cache, 'aws', `portal-${hash('sha256', session).slice(0, 16)}.json`)
-
-function readListing(session: string, startUrl: string): Listing | undefined {
-  try {
-    const listing = JSON.parse(readPrivate(fileOf(session)) ?? '') as Listing
-    return listing.version === 1 && listing.startUrl === startUrl ? listing : undefined
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}
-
-/** All that the sessions of the configuration are known to offer. No network. */
-export function listedRoles(config: AwsConfig): ListedRole[] {
-  return [...config.sessions].flatMap(([session, settings]) => {
-    const accounts = readListing(session, settings.get('sso_start_url') ?? '')?.accounts ?? []
-    const twice = new Set(accounts.map(({name}) => name).filter((name, at, all) => all.indexOf(name) !== at))
-    return accounts.flatMap(({id, name, roles}) => {
-      const called = name === '' || twice.has(name) ? id : name.replaceAll('/', '-')
-      return roles.map(role => ({name: `${session}/${called}/${role}`, session, account: id, accountName: name, role}))
-    })
-  })
-}
-
-/** A listed role by its name; the account may be its number. Undefined where there is none. Throws CONFIG_INVALID. */
-export function findListed(config: AwsConfig, name: string): (Source & {kind: 'portal'}) | undefined {
-  const at = name.indexOf('/')
-  const session = [...config.sessions.keys()].find(key => name.startsWith(`${key}/`))
-  if (at < 0 || session === undefined) return undefined
-  const found = listedRoles(config).find(role => role.name === name || `${role.session}/${role.account}/${role.role}` === name)
-  return found && {kind: 'portal', portal: sessionPortal(config, found.session), account: found.account, role: found.role}
-}
 
 /** At most so many calls a second, in bursts of so many. */
 const [perSecond, burst] = [10, 10]
@@ -105,7 +44,7 @@ export async function refreshListing(portal: Portal, progress: (text: string) =>
   }
   const save = (completedAt: string | null): void => {
     const listing: Listing = {version: 1, startUrl: portal.startUrl, completedAt, accounts}
-    writePrivate(fileOf(portal.name), JSON.stringify(listing))
+    writePrivate(listingFile(portal.name), JSON.stringify(listing))
   }
   let done = accounts.filter(({asked}) => asked).length
   try {

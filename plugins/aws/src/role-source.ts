@@ -1,0 +1,10 @@
+/** The roles that a person has, for `prod roles`: an entry of its own, since every list of roles loads it. */
+import type {RoleSource} from '@prod/sdk/role-source'
+import {listRoles} from './roles.ts'
+
+/** Profiles of `~/.aws` and roles of IAM Identity Center. What asks AWS loads when it is asked. */
+export const roleSource: RoleSource = {
+  id: 'aws',
+  list: async () => listRoles(),
+  refresh: async progress => (await import('./identity-center/refresh.ts')).refreshAll(progress),
+}
