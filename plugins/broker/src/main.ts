@@ -158,7 +158,8 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   undo.push(stopIdentity)
 
   const grantProviders = new Map<string, GrantProvider>([['group', groupProvider(store, keys.seal) as GrantProvider]])
-  for (const {grantProvider} of plugins) if (grantProvider) grantProviders.set(grantProvider.id, grantProvider)
+  for (const {grantProvider, grantProviders: several = []} of plugins)
+    for (const one of [grantProvider ?? [], several].flat()) grantProviders.set(one.id, one)
   const channels = new Map<string, NoticeChannel>()
   for (const {name, notifier, config: channelConfig} of config.channels) {
     const found = plugins.find(plugin => plugin.notifier?.id === notifier)?.notifier

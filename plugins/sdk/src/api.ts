@@ -86,6 +86,24 @@ export interface WhoAmI {
   freeze: Freeze | null
 }
 
+/** What a grant provider gave for a grant. `credential` is secret: never in argv, files, logs, messages. */
+export interface GrantCredentials {
+  grant: string
+  role: string
+  provider: string
+  credential: Record<string, string>
+  /** ISO 8601 UTC: the grant's end */
+  expiresAt: string
+}
+
+/** A grant that was ended, and what ended with it. */
+export type RevokedGrant = Grant & {
+  endedRuns: number
+  endedSessions: number
+  /** from the call until the far side refused a real call, in milliseconds; null: nothing was there to refuse, or it was not seen in time */
+  refusedAfterMs?: number | null
+}
+
 export interface LogEntry {
   index: number
   /** canonical JSON of the envelope: what the leaf hash covers */
@@ -223,7 +241,19 @@ export const api = {
     caller: 'person',
     input: {type: 'object', additionalProperties: false, properties: {all: {type: 'string', enum: ['true', 'false']}}},
   }),
-  revokeGrant: endpoint<Grant & {endedRuns: number; endedSessions: number}>()({
+  grantCredentials: endpoint<GrantCredentials>()({
+    method: 'POST',
+    path: '/v1/grants/:id/credentials',
+    summary: 'a credential of my active grant, minted now; it ends with the grant at the latest',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['id'],
+      properties: {id, tool: {type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$'}},
+    },
+  }),
+  revokeGrant: endpoint<RevokedGrant>()({
     method: 'POST',
     path: '/v1/grants/:id/revoke',
     summary: "end a grant now; one's own is handed back",

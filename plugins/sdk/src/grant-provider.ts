@@ -8,6 +8,14 @@ export interface Conferred {
   expiresAt: string | null
 }
 
+/** What the store knows of one provider's grants, for a far side that keeps no tags of ours, or none of each grant. */
+export interface Known<R = unknown> {
+  /** roles of the catalog and of the grants below */
+  roles: readonly R[]
+  /** all that were conferred and whose end has not come; those that were ended before it are `revoked` or `handed-back` */
+  grants: readonly {grant: Grant; role: R}[]
+}
+
 /**
  * Confers roles of one kind. Conferring or revoking twice is fine; nothing outlives the grant; `list` shows what the far
  * side holds, so that the reconciler can mend after a broker died at any point.
@@ -18,14 +26,21 @@ export interface GrantProvider<R = unknown> {
   readonly id: string
   /** what it confers, in a line */
   readonly summary: string
+  /** it bounds what it confers by the role's `allows`, which are its parameter `actions` */
+  readonly usesAllows?: boolean
   /** Checks a catalog role's `parameters`. Pure. Throws CATALOG_INVALID. */
   parse(parameters: Record<string, unknown>): R
-  /** Gives the right under the grant's principal, tagged with the grant's id and ending with it where the far side can. */
+  /**
+   * Gives the right under the grant's principal, tagged with the grant's id and ending with it where the far side can. Each credential
+   * that the holder asks for is conferred anew. What was revoked stays so.
+   */
   confer(grant: Grant, role: R): Promise<Access>
   /** Takes back what this grant gave, and nothing that another gave. */
-  revoke(grant: Grant, role: R): Promise<void>
-  /** All that the far side holds by our tags. */
-  list(): AsyncIterable<Conferred>
+  revoke(grant: Grant, role: R, known?: () => Promise<Known<R>>): Promise<void>
+  /** All that the far side holds by our tags, or by what the store knows. What has served its time there is swept. */
+  list(known?: () => Promise<Known<R>>): AsyncIterable<Conferred>
+  /** Resolves when a real call under this grant is refused; called as it is being revoked. Rejects where that cannot be seen. */
+  refused?(grant: Grant, role: R, signal: AbortSignal): Promise<void>
 }
 
 /** Types a grant provider without losing its role type. */

@@ -11,6 +11,9 @@ export interface Plugin {
   primitive?: Primitive<any>
   // biome-ignore lint/suspicious/noExplicitAny: the role type is the plugin's own
   grantProvider?: GrantProvider<any>
+  /** of a plugin that has several */
+  // biome-ignore lint/suspicious/noExplicitAny: the role type is the plugin's own
+  grantProviders?: readonly GrantProvider<any>[]
   notifier?: Notifier
   explainers?: readonly Explainer[]
   check?: Check

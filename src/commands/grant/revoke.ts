@@ -1,7 +1,6 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
-import type {Grant} from '@prod/sdk'
-import {api} from '@prod/sdk/api'
+import {api, type RevokedGrant} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
 
 /** Ends a grant now. */
@@ -11,10 +10,12 @@ export default class GrantRevoke extends ProdCommand {
   static override flags = {note: Flags.string({char: 'n', description: 'why; the log sees it'})}
   static override examples = ['<%= config.bin %> <%= command.id %> grant_01k9x7h2d6b5x1v0m3q8r4t6wz']
 
-  async run(): Promise<Grant & {endedRuns: number; endedSessions: number}> {
+  async run(): Promise<RevokedGrant> {
     const {args, flags} = await this.parse(GrantRevoke)
     const grant = await this.broker().call(api.revokeGrant, {id: args.grant, ...(flags.note === undefined ? {} : {note: flags.note})})
     this.log(`${grant.id} is ${grant.state}; ended with it: ${grant.endedRuns} runs, ${grant.endedSessions} sessions`)
+    const {refusedAfterMs} = grant
+    if (typeof refusedAfterMs === 'number') this.log(`a call under it was refused after ${(refusedAfterMs / 1000).toFixed(1)} s`)
     return grant
   }
 }

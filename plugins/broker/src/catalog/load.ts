@@ -127,7 +127,11 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
   for (const {file, data} of roles.values()) {
     const provider = known.providers?.get(data.provider)
     if (known.providers && !provider) refuse(file, ['provider'], `there is no grant provider ${data.provider}`, names(known.providers))
-    const fault = provider && faultOf(() => provider.parse(data.parameters))
+    if (provider?.usesAllows && Object.hasOwn(data.parameters, 'actions'))
+      refuse(file, ['parameters', 'actions'], 'what a role allows stands in allows', 'allows: ["s3:Get*"]')
+    // within what it confers, so within what is approved
+    const parameters = provider?.usesAllows && data.allows ? {...data.parameters, actions: data.allows} : data.parameters
+    const fault = provider && faultOf(() => provider.parse(parameters))
     if (fault) refuse(file, ['parameters'], fault.message, fault.hint)
     const limits = limitsOf(catalog, [data.service])
     const toolClass = data.class ?? 'change'
@@ -135,7 +139,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       name: data.name,
       summary: data.summary,
       provider: data.provider,
-      parameters: data.parameters,
+      parameters,
       class: toolClass,
       service: data.service ?? null,
       maxSeconds: Math.min(data.maxSeconds, limits.maxSeconds),

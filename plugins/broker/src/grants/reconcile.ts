@@ -11,6 +11,7 @@ import {putRequest} from '../requests/create.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {whyVoid} from '../requests/use.ts'
 import type {Put, Stored} from '../stores/store.ts'
+import {knownOf} from './known.ts'
 import {type GrantRecord, isOver, putGrant} from './state.ts'
 
 const retrySeconds = 30
@@ -40,8 +41,7 @@ async function later(parts: Parts, id: string, seconds = retrySeconds): Promise<
 
 async function mend(parts: Parts, stored: Stored<GrantRecord>): Promise<void> {
   const grant = stored.value
-  const now = parts.store.now().toISOString()
-  if (grant.state === 'approved') return begin(parts, stored, now)
+  if (grant.state === 'approved') return beginGrant(parts, stored)
   if (grant.state === 'active') {
     await endGrant(parts, stored, 'expired', 'broker', undefined)
     return
@@ -49,8 +49,10 @@ async function mend(parts: Parts, stored: Stored<GrantRecord>): Promise<void> {
   if (grant.conferred) await takeBack(parts, stored.id)
 }
 
-async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Promise<void> {
+/** Confers a grant whose time has come. Of several who do so one does it. */
+export async function beginGrant(parts: Parts, stored: Stored<GrantRecord>): Promise<void> {
   const grant = stored.value
+  const now = parts.store.now().toISOString()
   if (grant.expiresAt <= now) {
     await endGrant(parts, stored, 'expired', 'broker', undefined)
     return
@@ -69,7 +71,7 @@ async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Pr
   // First said, then done: a broker that dies in between finds the grant marked and can take back or confer again.
   const marked = await parts.store.commit({
     expect: frozen.expect,
-    put: [putGrant({...grant, conferred: true}, stored.version)],
+    put: [putGrant({...grant, conferred: true, began: true}, stored.version)],
     events: [],
   })
   if (!marked.ok) return
@@ -78,7 +80,7 @@ async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Pr
   const current = await parts.store.find<GrantRecord>('grant', grant.id)
   if (current?.value.state !== 'approved') {
     // it ended while it was being conferred
-    if (current && isOver(current.value)) await provider.revoke(grant, role)
+    if (current && isOver(current.value)) await provider.revoke(grant, role, () => knownOf(parts, provider))
     return
   }
   await parts.store.commit({
@@ -95,14 +97,18 @@ async function begin(parts: Parts, stored: Stored<GrantRecord>, now: string): Pr
   })
 }
 
-function providerOf(parts: Parts, grant: GrantRecord): {provider: GrantProvider; role: unknown} {
+/** Who confers a grant, and its role as they read it. Throws ROLE_NOT_FOUND, CATALOG_INVALID. */
+export function providerOf(parts: Parts, grant: GrantRecord): {provider: GrantProvider; role: unknown} {
   const provider = parts.grantProviders.get(grant.provider)
   if (!provider) throw new ProdError('ROLE_NOT_FOUND', `no plugin of this broker provides ${grant.provider}`, 'prod roles')
   return {provider, role: provider.parse(grant.parameters)}
 }
 
-/** Why a grant whose time has come does not begin: its request is checked as whoever starts a run checks it (TM-W2, W7, W8, P4). */
-async function whyNotNow(parts: Parts, grant: GrantRecord): Promise<string | undefined> {
+/**
+ * Why a grant whose time has come does not begin, or gives no credential: its request is checked as whoever starts a run checks it
+ * (TM-W2, W7, W8, P4). `login`: whose groups count, where it is not the one that asked.
+ */
+export async function whyNotNow(parts: Parts, grant: GrantRecord, login?: string): Promise<string | undefined> {
   const stored = await parts.store.find<RequestRecord>('request', grant.request)
   const request = stored?.value
   const same =
@@ -118,7 +124,7 @@ async function whyNotNow(parts: Parts, grant: GrantRecord): Promise<string | und
     parts.alarm('a grant in the store does not fit its request', {grant: grant.id})
     return 'it does not fit its request'
   }
-  return whyVoid(parts, request)
+  return whyVoid(parts, login === undefined ? request : {...request, login})
 }
 
 /** Ends a grant in the store; what the provider holds is taken back right after. False: somebody else ended it first. */
@@ -164,7 +170,7 @@ async function takeBack(parts: Parts, id: string): Promise<void> {
   const stored = await parts.store.find<GrantRecord>('grant', id)
   if (!stored || !isOver(stored.value) || !stored.value.conferred) return
   const {provider, role} = providerOf(parts, stored.value)
-  await provider.revoke(stored.value, role)
+  await provider.revoke(stored.value, role, () => knownOf(parts, provider))
   await parts.store.commit({put: [putGrant({...stored.value, conferred: false}, stored.version)], events: []})
 }
 
@@ -172,27 +178,48 @@ async function takeBack(parts: Parts, id: string): Promise<void> {
 export async function reconcileAll(parts: Parts): Promise<void> {
   const active = new Map((await parts.store.list<GrantRecord>({kind: 'grant', state: 'active'})).map(one => [one.id, one]))
   for (const [name, provider] of parts.grantProviders) {
-    const held = new Set<string>()
-    for await (const {grant: id} of provider.list()) {
-      held.add(id)
-      const known = active.get(id)
-      if (known && known.value.expiresAt > parts.store.now().toISOString()) continue
-      const stored = await parts.store.find<GrantRecord>('grant', id)
-      if (stored?.value.state === 'approved') continue // being conferred now
-      if (!stored) {
-        // what it was for is not known here: somebody must look
-        parts.alarm('a right was found of which the store knows no grant', {grant: id, provider: name})
-        continue
-      }
-      parts.alarm('a right without a grant was found and taken back', {grant: id, provider: name})
-      const {role} = providerOf(parts, stored.value)
-      await provider.revoke(stored.value, role)
+    try {
+      await reconcileProvider(parts, name, provider, active)
+    } catch (error) {
+      // the others are looked at all the same, and the broker starts
+      parts.alarm('what a provider holds could not be compared', {
+        provider: name,
+        code: error instanceof ProdError ? error.code : 'INTERNAL',
+      })
     }
-    for (const [id, stored] of active) {
-      if (stored.value.provider !== name || held.has(id)) continue
-      parts.alarm('a grant without its right was found and conferred again', {grant: id, provider: name})
-      const {role} = providerOf(parts, stored.value)
-      await provider.confer(stored.value, role)
+  }
+}
+
+async function reconcileProvider(
+  parts: Parts,
+  name: string,
+  provider: GrantProvider,
+  active: ReadonlyMap<string, Stored<GrantRecord>>,
+): Promise<void> {
+  const held = new Set<string>()
+  for await (const {grant: id} of provider.list(() => knownOf(parts, provider))) {
+    held.add(id)
+    const known = active.get(id)
+    if (known && known.value.expiresAt > parts.store.now().toISOString()) continue
+    const stored = await parts.store.find<GrantRecord>('grant', id)
+    const state = stored?.value.state
+    // being conferred now, or being taken back, or it has become active since
+    if (state === 'approved' || stored?.value.conferred) continue
+    if (!stored) {
+      // what it was for is not known here: somebody must look
+      parts.alarm('a right was found of which the store knows no grant', {grant: id, provider: name})
+      continue
     }
+    parts.alarm('a right without a grant was found and taken back', {grant: id, provider: name})
+    const {role} = providerOf(parts, stored.value)
+    await provider.revoke(stored.value, role, () => knownOf(parts, provider))
+  }
+  for (const [id, stored] of active) {
+    if (stored.value.provider !== name || held.has(id)) continue
+    // it may have ended since
+    if ((await parts.store.find<GrantRecord>('grant', id))?.value.state !== 'active') continue
+    parts.alarm('a grant without its right was found and conferred again', {grant: id, provider: name})
+    const {role} = providerOf(parts, stored.value)
+    await provider.confer(stored.value, role)
   }
 }

@@ -1,4 +1,5 @@
 import type {Grant} from '@prod/sdk'
+import type {RevokedGrant} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import type {Caller, Parts} from '../parts.ts'
 import {mayApprove} from '../policy/decide.ts'
@@ -6,7 +7,7 @@ import {person} from '../requests/create.ts'
 import {samePerson} from '../requests/state.ts'
 import {mayReadAudit} from '../requests/view.ts'
 import type {Stored} from '../stores/store.ts'
-import {endGrant} from './reconcile.ts'
+import {endGrant, providerOf} from './reconcile.ts'
 import {type GrantRecord, isOver, showGrant} from './state.ts'
 
 /** Ends live work that a lost right had allowed; gives how much there was. runs/live.ts does it. */
@@ -21,16 +22,33 @@ export async function revokeGrant(
   caller: Caller,
   {id, note}: {id: string; note?: string},
   endLive: EndLive,
-): Promise<Grant & {endedRuns: number; endedSessions: number}> {
+): Promise<RevokedGrant> {
+  let refused: Promise<number | null> | undefined
   for (;;) {
     const stored = await parts.store.find<GrantRecord>('grant', id)
     if (!stored || !mayEnd(parts, caller, stored)) throw new ProdError('GRANT_NOT_FOUND', `there is no grant ${id}`, 'prod grant ls')
     if (isOver(stored.value)) throw new ProdError('ALREADY_DECIDED', `grant ${id} is ${stored.value.state} already`, 'prod grant ls')
     const state = samePerson(caller.principal, stored.value.principal) ? 'handed-back' : 'revoked'
+    refused ??= timeUntilRefused(parts, stored.value)
     if (!(await endGrant(parts, stored, state, person(caller), note, caller.correlation))) continue
     const ended = await endLive(stored.value.principal)
     const now = (await parts.store.find<GrantRecord>('grant', id))?.value ?? stored.value
-    return {...showGrant(now), endedRuns: ended.runs, endedSessions: ended.sessions}
+    return {...showGrant(now), endedRuns: ended.runs, endedSessions: ended.sessions, refusedAfterMs: await refused}
+  }
+}
+
+const mostMilliseconds = 20_000
+
+/** How long from now until the far side refuses a real call under this grant; null where it has given nothing, or that is not seen in time. */
+async function timeUntilRefused(parts: Parts, grant: GrantRecord): Promise<number | null> {
+  const from = performance.now()
+  try {
+    const {provider, role} = providerOf(parts, grant)
+    if (!provider.refused || !grant.conferred) return null
+    await provider.refused(grant, role, AbortSignal.timeout(mostMilliseconds))
+    return Math.round(performance.now() - from)
+  } catch {
+    return null
   }
 }
 

@@ -7,6 +7,8 @@ import type {Put} from '../stores/store.ts'
 /** A grant as the store keeps it. `conferred`: the provider was asked to confer and has not yet been asked to take back. */
 export interface GrantRecord extends Grant {
   conferred: boolean
+  /** the provider was once asked to confer */
+  began?: boolean
   durationSeconds: number
   /** of the role, as the provider reads them: what was conferred is taken back though the catalog has changed */
   parameters: Record<string, unknown>
@@ -63,6 +65,6 @@ export function putGrant(grant: GrantRecord, version: number): Put {
 }
 
 /** What people see of a grant. */
-export function showGrant({conferred: _, durationSeconds: __, parameters: ___, ...grant}: GrantRecord): Grant {
+export function showGrant({conferred: _, began: __, durationSeconds: ___, parameters: ____, ...grant}: GrantRecord): Grant {
   return grant
 }
