@@ -68,6 +68,7 @@ function complete(words: readonly string[], root: string): true {
     const found = candidates(words, {
       packages: readPackages(root),
       catalog: home ? readOwn(join(home, 'catalog.json')) : undefined,
+      roles: home ? readOwn(join(home, 'roles.json')) : undefined,
       broker: process.env.PROD_BROKER,
     })
     if (found.length > 0) say(found.join('\n'))

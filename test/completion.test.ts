@@ -102,6 +102,19 @@ test('TM-R1: a name that a shell would act on is never offered', () => {
   expect(offered('prod exec ')).toBe('unit')
 })
 
+test('assume is offered the roles of this machine, and nothing behind --', () => {
+  const commands = {assume: {args: {role: {}}, flags: {env: {type: 'boolean' as const}}}}
+  const offered = (roles: unknown, ...words: string[]) =>
+    candidates(['zsh', 'prod', 'assume', ...words], {packages: [{commands}], catalog: undefined, broker: undefined, roles})
+  const roles = ['staging', 'corp/payments/Audit', '$(touch pwned)', 7]
+  expect(offered(roles, '')).toEqual(['staging', 'corp/payments/Audit'])
+  expect(offered(roles, '--env', 'st')).toEqual(['staging'])
+  expect(offered(roles, '--')).toEqual(['--help', '--env'])
+  expect(offered(roles, 'staging', '')).toEqual([])
+  expect(offered(roles, 'staging', '--', '')).toEqual([])
+  expect(offered({evil: true}, '')).toEqual([])
+})
+
 test('the catalog of another broker, or none that can be read, offers nothing', () => {
   expect(offered('prod exec ', 'https://other.example')).toBe('')
   const named = {packages, catalog: {...catalog, named: 'staging'}}

@@ -1,4 +1,6 @@
 /** The roles that a person has without a broker: what the plugins find that package.json names as role sources. */
+import {join} from 'node:path'
+import {places, readPrivate, writePrivate} from '@prod/sdk/cli/places'
 import {ProdError} from '@prod/sdk/errors'
 import type {Plugin} from '@prod/sdk/plugin'
 import type {LocalRole, RoleSource} from '@prod/sdk/role-source'
@@ -21,4 +23,15 @@ export async function localRoles(sources: readonly RoleSource[]): Promise<{roles
     ),
   )
   return {roles: found.flatMap(({roles}) => roles), faults: found.flatMap(({faults}) => faults)}
+}
+
+/** Keeps the names for completion. Never throws: a cache that cannot be written is no reason to fail. */
+export function keepRoleNames(roles: readonly LocalRole[]): void {
+  try {
+    const path = join(places().cache, 'roles.json')
+    const names = JSON.stringify(roles.filter(({fault}) => fault === null).map(({name}) => name))
+    if (readPrivate(path) !== names) writePrivate(path, names)
+  } catch {
+    // `prod doctor` looks at the folders
+  }
 }

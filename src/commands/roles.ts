@@ -12,7 +12,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {showDuration} from '@prod/sdk/grammar/duration'
 import {leastRoles, parseNeed} from '@prod/sdk/least-role'
 import type {LocalRole} from '@prod/sdk/role-source'
-import {localRoles, roleSources} from '../catalog/local-roles.ts'
+import {keepRoleNames, localRoles, roleSources} from '../catalog/local-roles.ts'
 import {usableWords} from '../catalog/pick.ts'
 
 /** A role as `--json` prints it: of the broker's catalog, or one that the person has on this machine. */
@@ -60,6 +60,7 @@ export default class Roles extends ProdCommand {
     const sources = await roleSources(this.config)
     if (flags.refresh) await this.#refresh(sources)
     const {roles: local, faults} = await localRoles(sources)
+    keepRoleNames(local)
     for (const fault of faults) this.say(fault)
     const all = [...local.map(fromLocal), ...(await this.#catalog(local.length > 0)).map(fromCatalog)]
     const filtered = filter(all, args.filter ?? '', role => `${role.name} ${role.summary}`)

@@ -24,6 +24,8 @@ export interface Manifest {
 export interface Sources {
   packages: readonly Manifest[]
   catalog: unknown
+  /** names of the roles on this machine, as `prod roles` last saw them: whatever that file held */
+  roles?: unknown
   broker: string | undefined
 }
 
@@ -42,7 +44,7 @@ export function candidates(words: readonly string[], sources: Sources): string[]
 }
 
 /** Everything that could stand after `before`, already typed words behind `prod`. */
-function offers(before: readonly string[], typed: string, {packages, catalog, broker}: Sources): string[] {
+function offers(before: readonly string[], typed: string, {packages, catalog, broker, roles}: Sources): string[] {
   const commands = new Map(packages.flatMap(({commands}) => Object.entries(commands)).filter(([, {hidden}]) => !hidden))
   const words = before[0] === 'help' ? before.slice(1) : before
   const depth = words.findLastIndex((_, index) => commands.has(words.slice(0, index + 1).join(':'))) + 1
@@ -52,6 +54,7 @@ function offers(before: readonly string[], typed: string, {packages, catalog, br
   const nested = rest.length === 0 || depth === 0 ? nextWords([...commands.keys()], words.join(':')) : []
   const command = commands.get(path)
   if (!command) return nested
+  if (path === 'assume') return [...nested, ...offersOfAssume(command, rest, typed, roles)]
   const view = usable(catalog, broker)
   if (path === 'exec') return [...nested, ...offersOfExec(command, rest, typed, view)]
   return [...nested, ...offersOfCommand(command, rest, typed, view)]
@@ -61,6 +64,14 @@ function offers(before: readonly string[], typed: string, {packages, catalog, br
 function nextWords(ids: readonly string[], path: string): string[] {
   const start = path ? `${path}:` : ''
   return ids.filter(id => id.startsWith(start)).map(id => id.slice(start.length).split(':')[0] ?? '')
+}
+
+/** What follows `--` is another program's: the shell offers files. */
+function offersOfAssume(command: Command, rest: readonly string[], typed: string, roles: unknown): string[] {
+  if (rest.includes('--')) return []
+  const names = Array.isArray(roles) ? roles.filter(name => typeof name === 'string') : []
+  const first = rest.every(word => word.startsWith('-')) && !typed.startsWith('-')
+  return [...offersOfCommand(command, rest, typed, undefined), ...(first ? names : [])]
 }
 
 function offersOfExec(command: Command, rest: readonly string[], typed: string, catalog: CachedCatalog | undefined): string[] {

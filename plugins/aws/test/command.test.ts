@@ -126,6 +126,16 @@ test('what would end too soon is fetched anew, and what AWS never gives is said'
   expect(stderr).toMatch(/^prod: credentials of ops live for (59|60) minutes, not for 120\n/)
 })
 
+test('--fresh asks AWS again, and what it got serves the next one', async ({onTestFinished}) => {
+  const {person, aws} = await begin(onTestFinished)
+  const key = async (...flags: string[]): Promise<string> => (await person.run('assume', 'ops', '--json', ...flags)).stdout
+  const first = await key()
+  const second = await key('--fresh')
+  expect(second).not.toBe(first)
+  expect(await key()).toBe(second)
+  expect(assumes(aws)).toHaveLength(2)
+})
+
 test('a role that AWS refuses, a code nobody can type, a process that fails, a circle, a name that is none', async ({onTestFinished}) => {
   const {person, aws} = await begin(onTestFinished)
   aws.denied.add('arn:aws:iam::123456789012:role/ops')

@@ -272,3 +272,28 @@ test('the console is opened by an address that holds a sign-in token and no key;
     expect.objectContaining({code: 'DENIED'}),
   )
 })
+
+test('TM-U2: the page is opened by an address that leads on once, and says nothing itself', async () => {
+  const {openOnce} = await import('../src/open-page.ts')
+  const secret = 'https://signin.example/federation?SigninToken=canary'
+  const visit = (url: string, headers: Record<string, string> = {}): Promise<[number | undefined, string | undefined]> =>
+    new Promise((resolve, reject) => {
+      get(url, {headers}, answer => {
+        answer.resume()
+        resolve([answer.statusCode, answer.headers.location])
+      }).on('error', reject)
+    })
+  let page = ''
+  const opened = openOnce(secret, url => {
+    page = url
+  })
+  while (page === '') await new Promise(resolve => setImmediate(resolve))
+  expect(page).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/)
+  expect((await visit(new URL('/', page).href))[0]).toBe(404)
+  expect((await visit(page, {host: 'rebound.example'}))[0]).toBe(404)
+  expect((await visit(page, {'sec-fetch-mode': 'cors'}))[0]).toBe(404)
+  expect(await visit(page)).toEqual([302, secret])
+  await opened
+  await expect(visit(page)).rejects.toThrow()
+  await expect(openOnce(secret, () => undefined, 20)).rejects.toThrow('no browser came for the page')
+})

@@ -19,6 +19,7 @@ export default class Assume extends ProdCommand {
   static override flags = {
     env: Flags.boolean({description: 'plain variables, for a program that asks no endpoint; they end and are not renewed'}),
     'min-remaining': Flags.string({description: 'how long the credentials must live at least', helpValue: '30m'}),
+    fresh: Flags.boolean({description: 'fetch credentials anew, whatever was kept'}),
     console: Flags.boolean({description: 'open the AWS console in the browser', exclusive: ['env', 'url']}),
     url: Flags.boolean({description: 'print the address that opens the AWS console; it is a secret', exclusive: ['env']}),
     'write-profile': Flags.string({
@@ -38,7 +39,10 @@ export default class Assume extends ProdCommand {
     const at = this.argv.indexOf('--')
     const command = at < 0 ? [] : this.argv.slice(at + 1)
     const {args, flags} = await this.parse(Assume, at < 0 ? this.argv : this.argv.slice(0, at))
-    const remaining = flags['min-remaining'] === undefined ? {} : {remaining: parseDuration(flags['min-remaining']) * 1000}
+    const wanted = {
+      ...(flags['min-remaining'] === undefined ? {} : {remaining: parseDuration(flags['min-remaining']) * 1000}),
+      fresh: flags.fresh,
+    }
     const aws = await import('@prod/aws/assume')
     const {roles, faults} = args.role === undefined ? aws.listRoles() : {roles: [], faults: []}
     for (const fault of faults) this.say(fault)
@@ -46,19 +50,21 @@ export default class Assume extends ProdCommand {
     if (at >= 0 && command.length === 0) throw new ProdError('USAGE', 'there is no command after --', `prod assume ${name} -- CMD`)
 
     if (flags['write-profile'] !== undefined) {
-      const {child} = await aws.obtain(name, remaining)
+      const {child} = await aws.obtain(name, wanted)
       const {path, written} = aws.writeProfile(name, flags['write-profile'], this.#program(), child.region)
       this.log(`${flags['write-profile']}: ${written ? 'written to' : 'is as it should be in'} ${path}`)
       return {profile: flags['write-profile'], role: name, path, written}
     }
     const shell = command.length === 0 && !this.jsonEnabled() && !flags.console && !flags.url ? aws.openShell(name) : undefined
-    const {credentials, child} = await aws.obtain(name, remaining)
+    const {credentials, child} = await aws.obtain(name, wanted)
     if (flags.console || flags.url) {
       const url = await aws.signInUrl(credentials, {name, region: child.region})
       aws.countUse(name)
       if (flags.url) await this.#write(this.jsonEnabled() ? JSON.stringify({url}) : url)
-      else openBrowser(url)
-      if (flags.console) this.say(`opening the AWS console as ${name}`)
+      else {
+        this.say(`opening the AWS console as ${name}`)
+        await aws.openOnce(url, openBrowser)
+      }
       return {role: name}
     }
     if (command.length === 0 && !shell) {

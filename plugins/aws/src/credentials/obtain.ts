@@ -37,20 +37,21 @@ export function openKept(): SecretStore {
 export type Asking = 'terminal' | 'browser' | 'nobody'
 
 /**
- * Credentials that live for at least `remaining` milliseconds, or long enough to begin with. Throws ROLE_NOT_FOUND, USAGE where AWS
+ * Credentials that live for at least `remaining` milliseconds, or long enough to begin with; `fresh`: none that were kept before. Throws ROLE_NOT_FOUND, USAGE where AWS
  * gives none that live so long, and as `fetchCredentials`.
  */
 export async function obtain(
   name: string,
-  {remaining, asking = 'terminal'}: {remaining?: number; asking?: Asking} = {},
+  {remaining, asking = 'terminal', fresh = false}: {remaining?: number; asking?: Asking; fresh?: boolean} = {},
 ): Promise<Obtained> {
+  const since = fresh ? Date.now() : Number.NEGATIVE_INFINITY
   const config = readAwsConfig()
   const chain = findChain(config, name)
   const made: Making = {name, chain, config, digest: digestOf(chain), files: fileStates(config.paths), child: childSettings(config, chain)}
   const store = forgiving(openKept())
   const key = keptName(name)
   const kept = key === undefined ? undefined : await readKept(store, key, made)
-  if (key !== undefined && kept && isFresh(kept, Date.now(), remaining)) {
+  if (key !== undefined && kept && kept.from >= since && isFresh(kept, Date.now(), remaining)) {
     // other lines of the files have changed: from now on the fast path knows that this role is as it was
     if (kept.files !== made.files || JSON.stringify(kept.child) !== JSON.stringify(made.child))
       await keep(store, key, {...kept, ...parts(made)})
@@ -61,7 +62,8 @@ export async function obtain(
     clearTimeout(waiting)
     // whoever held the lock before has fetched them
     const meanwhile = key === undefined ? undefined : await readKept(store, key, made)
-    if (meanwhile && isFresh(meanwhile, Date.now(), remaining)) return {name, credentials: meanwhile.credentials, child: made.child}
+    if (meanwhile && meanwhile.from >= since && isFresh(meanwhile, Date.now(), remaining))
+      return {name, credentials: meanwhile.credentials, child: made.child}
     const from = Date.now()
     const {fetchCredentials} = await import('./resolve.ts')
     const credentials = await fetchCredentials(
