@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import {type MachineClocks, steadyClock} from '../src/clock.ts'
 import {codeOf, startCore, until} from './core.ts'
+import {ask, attach} from './sessions-shell.ts'
 
 function machine(): MachineClocks & {pass(ms: number): void; sleep(ms: number): void; set(ms: number): void} {
   let [wall, running, sinceBoot] = [Date.parse('2026-03-29T00:59:50Z'), 500, 90_000]
@@ -62,12 +63,17 @@ test('TM-N6: while the clock of its machine is off nothing new starts on a broke
   let set = 0
   const core = await startCore(onTestFinished, {
     machine: {wall: () => Date.now() + set, running: () => performance.now(), sinceBoot: () => performance.now()},
+    settings: {places: ['203.0.113.0/24']},
   })
-  const alice = await core.as('alice')
+  const [alice, bob] = [await core.as('alice'), await core.as('bob')]
+  const shell = (await ask(alice, {wait: false}).message('pending')).request
+  await bob.approve(shell)
   const running = alice.exec(['now', 'wait', 'clock'])
   await running.message('started')
   set = -600_000
   expect(await codeOf(alice.exec(['date']).done)).toBe('DRAINING')
+  // a shell that was approved before is a start as well
+  expect(await attach(alice, shell).outcome).toBe('DRAINING')
   await until(() => core.alarms.some(({what}) => what.startsWith('the clock of this machine was set')))
   set = 0
   writeFileSync(join(core.dir, 'jobs/go-clock'), '')

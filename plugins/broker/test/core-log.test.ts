@@ -98,6 +98,8 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
     },
   },
   listGrants: {records: null, act: async () => () => alice.client.call(api.listGrants, {})},
+  // test/aws-grants.test.ts
+  grantCredentials: {records: 'grant.credential'},
   revokeGrant: {
     records: 'grant.handed-back',
     act: async () => {
@@ -243,6 +245,7 @@ test('TM-E7: a secret in argv is refused and is in no record; neither is a passw
     ['db', 'x', 'y', canary],
     ['nothing', canary],
     ['job', 'tty', `https://user:${canary}@host/`],
+    ['job', 'say', `HTTPS://${canary}@host/`],
   ]) {
     expect(['ARGV_REFUSED', 'TOOL_NOT_FOUND']).toContain(await codeOf(alice.exec(argv).done))
   }

@@ -83,8 +83,8 @@ function findByAddress(bundle: Bundle, address: string): TargetEntry | undefined
   return [...bundle.catalog.targets.values()].find(target => target.address === address)
 }
 
-/** `scheme://user:password@` (TM-E7) */
-const urlWithPassword = /:\/\/[^/\s?#@:]*:[^/\s?#@]+@/
+/** `scheme://user:password@`, and `https://token@`: whom one is to a web server is told by a secret alone (TM-E7) */
+const urlWithPassword = /:\/\/[^/\s?#@:]*:[^/\s?#@]+@|https?:\/\/[^/\s?#@]+@/i
 
 function planExec(bundle: Bundle, draft: Draft & {kind: 'exec'}): Plan {
   checkArgv(draft.argv)

@@ -10,7 +10,7 @@ import type {Bundle} from '../policy/policy.ts'
 import {breakGlassAnswer} from '../sessions/break-glass.ts'
 import type {Expect, Stored} from '../stores/store.ts'
 import {countingApprovals, signedAt} from './approvals.ts'
-import {person, putRequest} from './create.ts'
+import {person, putRequest, refuseDraining} from './create.ts'
 import {approvalsForPlan, decidePlan, explainPlan} from './decide-plan.ts'
 import {makeDocument, makePlan, type Plan} from './plan.ts'
 import {rightsNow} from './rights.ts'
@@ -32,10 +32,11 @@ export interface Cleared {
 
 /**
  * Checks an approved request at the moment of use. A difference in the document (but for the bundle's digest), a decision
- * that has changed, or approvals that no longer count make it void: APPROVAL_VOID, DENIED, REQUEST_EXPIRED.
+ * that has changed, or approvals that no longer count make it void: APPROVAL_VOID, DENIED, REQUEST_EXPIRED. DRAINING: not now, not here.
  */
 export async function clearForUse(parts: Parts, asking: Caller, stored: Stored<RequestRecord>): Promise<Cleared> {
   const record = stored.value
+  refuseDraining(parts)
   const {caller, expect} = await rightsNow(parts, asking)
   refuseEnded(record, parts.store.now())
   if (`${record.principal.iss}#${record.principal.sub}` !== `${caller.principal.iss}#${caller.principal.sub}`) {
