@@ -87,7 +87,7 @@ const table: Record<string, string[]> = {
 /** Packages whose loading is dear or that carry a right: who may import them at all, besides tests. */
 const packages: Record<string, string[]> = {
   got: ['plugins/sdk/src/client'],
-  '@aws-sdk/credential-providers': ['plugins/aws/src/credentials/resolve'],
+  '@aws-sdk/credential-providers': ['plugins/aws/src/credentials/resolve', 'plugins/aws/src/providers/own-keys'],
   'openid-client': ['src/login', 'plugins/broker/src/identity-providers'],
   '@napi-rs/keyring': ['src/login', 'src/doctor', 'plugins/sdk/src/cli'],
   '@cedar-policy/cedar-wasm': ['plugins/broker/src/policy'],

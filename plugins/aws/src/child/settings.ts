@@ -18,10 +18,12 @@ const secretKeys = /^(aws_access_key_id|aws_secret_access_key|aws_session_token)
  * holds no secret, is written here.
  */
 export function childSettings(config: AwsConfig, chain: Chain): ChildSettings {
+  const browserProfile = config.profiles.get(chain.name)?.get('prod_browser_profile')
+  const own = browserProfile === undefined ? {} : {browserProfile}
   const region = chain.region ?? config.profiles.get('default')?.get('region') ?? null
   const fallback = config.profiles.get('default')
-  if (!fallback || !hasCredentials(fallback)) return {region, configFile: null, hidesCredentials: false}
-  return {region, configFile: writeCopy(config.paths.config), hidesCredentials: true}
+  if (!fallback || !hasCredentials(fallback)) return {...own, region, configFile: null, hidesCredentials: false}
+  return {...own, region, configFile: writeCopy(config.paths.config), hidesCredentials: true}
 }
 
 function writeCopy(path: string): string | null {

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {pick} from '@prod/sdk/cli/ask'
-import {openBrowser} from '@prod/sdk/cli/browser'
+import {openBrowser, openWith} from '@prod/sdk/cli/browser'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseDuration} from '@prod/sdk/cli/durations'
 import {passBytes} from '@prod/sdk/cli/output'
@@ -22,6 +22,11 @@ export default class Assume extends ProdCommand {
     fresh: Flags.boolean({description: 'fetch credentials anew, whatever was kept'}),
     console: Flags.boolean({description: 'open the AWS console in the browser', exclusive: ['env', 'url']}),
     url: Flags.boolean({description: 'print the address that opens the AWS console; it is a secret', exclusive: ['env']}),
+    'browser-profile': Flags.string({
+      description: 'chrome:PROFILE or firefox:CONTAINER, for --console; else prod_browser_profile of the profile',
+      helpValue: 'PROFILE',
+      dependsOn: ['console'],
+    }),
     'write-profile': Flags.string({
       description: 'write a profile of this name that gets its credentials here',
       helpValue: 'NAME',
@@ -58,12 +63,13 @@ export default class Assume extends ProdCommand {
     const shell = command.length === 0 && !this.jsonEnabled() && !flags.console && !flags.url ? aws.openShell(name) : undefined
     const {credentials, child} = await aws.obtain(name, wanted)
     if (flags.console || flags.url) {
+      const own = flags['browser-profile'] ?? child.browserProfile
       const url = await aws.signInUrl(credentials, {name, region: child.region})
       aws.countUse(name)
       if (flags.url) await this.#write(this.jsonEnabled() ? JSON.stringify({url}) : url)
       else {
         this.say(`opening the AWS console as ${name}`)
-        await aws.openOnce(url, openBrowser)
+        await aws.openOnce(url, page => (own === undefined ? openBrowser(page) : openWith(aws.browserCommand(own, page))))
       }
       return {role: name}
     }

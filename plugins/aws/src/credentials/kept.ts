@@ -31,6 +31,8 @@ export interface ChildSettings {
   configFile: string | null
   /** whether `[default]` of the credentials file would be taken before ours */
   hidesCredentials: boolean
+  /** `prod_browser_profile` of the profile */
+  browserProfile?: string
 }
 
 /** The name under which a role is kept: of a file too. Undefined for one that is too long. */
