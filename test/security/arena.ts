@@ -132,7 +132,7 @@ function findStrays(trace: string, program: string, {execs, writes, reads, conne
     } else if (/^(?:open|openat|openat2|creat)$/.test(call)) {
       const writing = call === 'creat' || /O_(?:WRONLY|RDWR|CREAT|TRUNC|APPEND)/.test(rest)
       if (writing && !harmless.test(path) && !writes?.test(path)) strays.push({kind: 'write', what: path})
-      else if (secret.test(path) || !(everybody.test(path) || named.test(path) || reads?.test(path)))
+      else if (!reads?.test(path) && (secret.test(path) || !(everybody.test(path) || named.test(path))))
         strays.push({kind: 'read', what: path})
     } else if (call === 'connect' || call === 'bind' || call === 'sendto') {
       const to = /sun_path=@?"([^"]*)"/.exec(rest)?.[1] ?? /sin6?_port=htons\((\d+)\).*?"([0-9a-f.:]+)"/.exec(rest)?.slice(1).join(' at ')

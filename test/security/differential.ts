@@ -59,13 +59,15 @@ const beyond: Record<string, Beyond> = {
     execs: /^\/(?:usr\/)?(?:local\/)?s?bin\//,
     reads: /^\/dev\/shm\/|^\/tmp\/|^\/var\/lib\/libuuid\/|^\/root(?:\/\.ansible|$)/,
     writes: /^\/home\/run\/\.ansible|^\/root(?:\/\.ansible|$)|^\/tmp(?:\/|$)|^\/dev\/shm\/|^\/var\/lib\/libuuid\//,
-    connects: /\/uuidd\/request$/,
+    connects: /\/uuidd\/request$|^\/dev\/log$/,
+    changes: /^(?:mkdir|rmdir|unlink|chmod|fchmodat|rename)/,
   },
   'ansible-playbook': {
     execs: /^\/(?:usr\/)?(?:local\/)?s?bin\//,
     reads: /^\/dev\/shm\/|^\/tmp\/|^\/var\/lib\/libuuid\/|^\/root(?:\/\.ansible|$)/,
     writes: /^\/home\/run\/\.ansible|^\/root(?:\/\.ansible|$)|^\/tmp(?:\/|$)|^\/dev\/shm\/|^\/var\/lib\/libuuid\//,
-    connects: /\/uuidd\/request$/,
+    connects: /\/uuidd\/request$|^\/dev\/log$/,
+    changes: /^(?:mkdir|rmdir|unlink|chmod|fchmodat|rename)/,
   },
   npm: {execs: /^\/(?:usr\/)?(?:local\/)?s?bin\//, writes: /^\/home\/run\/\.npm/, connects: /^(?:53|443) at /},
 }
