@@ -40,6 +40,8 @@ export interface BrokerStandIn {
   throttled: number
   /** actions that are refused to everybody, or that fail with 500 */
   broken: Map<string, number>
+  /** actions that come in and are never answered */
+  hangs: Set<string>
   now(): number
   skipMs(ms: number): void
   /** every secret it has given out */
@@ -63,6 +65,7 @@ export async function startBrokerStandIn(onTestFinished: (finish: () => Promise<
     settleMs: 0,
     throttled: 0,
     broken: new Map(),
+    hangs: new Set(),
     now: () => Date.now() + skipped,
     skipMs: ms => {
       skipped += ms
@@ -195,6 +198,10 @@ export async function startBrokerStandIn(onTestFinished: (finish: () => Promise<
     const target = String(request.headers['x-amz-target'] ?? '')
     const form = new URLSearchParams(text)
     const action = target ? (target.split('.')[1] ?? '') : (form.get('Action') ?? '')
+    if (it.hangs.has(action)) {
+      it.calls.push(action)
+      return new Promise(() => {})
+    }
     if (it.throttled > 0) {
       it.throttled -= 1
       return target

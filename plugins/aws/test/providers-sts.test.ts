@@ -1,6 +1,6 @@
 import type {Grant} from '@prod/sdk'
 import {grantProviderContract} from '@prod/sdk/testing/grant-provider-contract'
-import {afterAll, afterEach, beforeAll, expect, test} from 'vitest'
+import {afterAll, afterEach, beforeAll, expect, test, vi} from 'vitest'
 import {awsSts} from '../src/grant-providers.ts'
 import {AwsRefused, query} from '../src/providers/call.ts'
 import {type BrokerStandIn, roleArn, startBrokerStandIn} from './providers-stand-in.ts'
@@ -192,6 +192,25 @@ test('what has served its time is swept, and the policy goes with the last of it
   inline?.set('prod-revoked', {text: JSON.stringify({Statement: [statement(1_000_000_000, 'old')]}), from: 0})
   await sweep()
   expect(inline?.size).toBe(0)
+})
+
+test('a deny that is no longer there is told: the grant is in the list again', async () => {
+  role('undone')
+  const parsed = awsSts.parse(parameters('undone'))
+  const one = grant()
+  await awsSts.revoke(one, parsed)
+  aws.roles.get(roleArn('undone'))?.inline.clear()
+  const listed = () =>
+    Array.fromAsync(awsSts.list(async () => ({roles: [parsed], grants: [{grant: {...one, state: 'revoked'}, role: parsed}]})))
+  // IAM may be late with what was just written: that is no alarm
+  expect(await listed()).toEqual([])
+  aws.roles.get(roleArn('undone'))?.inline.clear()
+  vi.useFakeTimers({toFake: ['Date'], now: Date.now() + 61_000})
+  try {
+    expect(await listed()).toEqual([{grant: one.id, expiresAt: one.expiresAt}])
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('a role whose session policy AWS would not take is refused when the catalog loads', () => {

@@ -85,7 +85,16 @@ export interface StartChoice {
   settings?: Partial<
     Pick<
       Config,
-      'requestSeconds' | 'approvalSeconds' | 'retentionDays' | 'breakGlass' | 'alertChannels' | 'channels' | 'places' | 'limits' | 'policy'
+      | 'requestSeconds'
+      | 'approvalSeconds'
+      | 'retentionDays'
+      | 'breakGlass'
+      | 'alertChannels'
+      | 'channels'
+      | 'places'
+      | 'limits'
+      | 'policy'
+      | 'plugins'
     >
   >
 }

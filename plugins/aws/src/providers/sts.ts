@@ -93,8 +93,9 @@ async function assume(way: Way, parameters: Record<string, string>): Promise<Key
   return {accessKeyId, secretAccessKey, sessionToken, expiration: new Date(expiration)}
 }
 
-/** What we have put on each role: IAM may answer for some seconds what was there before. */
-const written = new Map<string, Map<string, number>>()
+/** What we have lately put on each role: IAM may answer for some seconds what was there before. By grant: its end, and when it was put. */
+const written = new Map<string, Map<string, {until: number; at: number}>>()
+const settledSeconds = 60
 
 /** Adds to what a role refuses, takes out what has served its time; answers what it refuses then. One change after another for each role. */
 function changeDeny(role: StsRole, added: Revoked): Promise<Revoked> {
@@ -102,11 +103,12 @@ function changeDeny(role: StsRole, added: Revoked): Promise<Revoked> {
     const way = await managing(role)
     const now = Math.floor(Date.now() / 1000)
     const before = await readPolicy(way, role)
-    const mine = written.get(role.arn) ?? new Map()
-    const all = new Map([...before, ...mine, ...added].filter(([, until]) => until > now))
+    const late = [...(written.get(role.arn) ?? [])].filter(([, {at}]) => at > now - settledSeconds)
+    const unseen = late.map(([grant, {until}]) => [grant, until] as const)
+    const all = new Map([...before, ...unseen, ...added].filter(([, until]) => until > now))
     const same = all.size === before.size && [...all.keys()].every(grant => before.has(grant))
     if (!same) await writePolicy(way, role, all, now)
-    written.set(role.arn, new Map([...mine, ...added].filter(([, until]) => until > now)))
+    written.set(role.arn, new Map([...late, ...[...added].map(([grant, until]) => [grant, {until, at: now}] as const)]))
     return all
   })
 }

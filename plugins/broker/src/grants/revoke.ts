@@ -30,8 +30,17 @@ export async function revokeGrant(
     if (isOver(stored.value)) throw new ProdError('ALREADY_DECIDED', `grant ${id} is ${stored.value.state} already`, 'prod grant ls')
     const state = samePerson(caller.principal, stored.value.principal) ? 'handed-back' : 'revoked'
     refused ??= timeUntilRefused(parts, stored.value)
-    if (!(await endGrant(parts, stored, state, person(caller), note, caller.correlation))) continue
+    let failure: unknown
+    const won = await endGrant(parts, stored, state, person(caller), note, caller.correlation).catch(async (error: unknown) => {
+      const now = await parts.store.find<GrantRecord>('grant', id)
+      if (!now || !isOver(now.value)) throw error
+      // it has ended here; what the provider could not take back is tried again until it can
+      failure = error
+      return true
+    })
+    if (!won) continue
     const ended = await endLive(stored.value.principal)
+    if (failure !== undefined) throw failure
     const now = (await parts.store.find<GrantRecord>('grant', id))?.value ?? stored.value
     return {...showGrant(now), endedRuns: ended.runs, endedSessions: ended.sessions, refusedAfterMs: await refused}
   }
