@@ -38,6 +38,11 @@ test('what cannot be parsed is usage, with the help to look at', async ({onTestF
   }
 })
 
+test('a word that is missing is not read from what is piped in', async ({onTestFinished}) => {
+  const {stdout} = await runInShell('echo say | prod --json; echo "$?"', makeHome(onTestFinished))
+  expect(stdout).toMatch(/"missing: WHAT"[\s\S]*\n241\n$/)
+})
+
 test('a failure that a flag meets keeps its own code and words', async ({onTestFinished}) => {
   const {status, stdout} = await run(['say', '--size', 'big', '--json'], {home: makeHome(onTestFinished)})
   expect({status, ...JSON.parse(stdout)}).toEqual({

@@ -90,6 +90,8 @@ export abstract class ProdCommand extends Command {
     options?: Input<F, B, A>,
     argv?: string[],
   ): Promise<ParserOutput<F, B, A>> {
+    // standard input is the tool's, or data: a word that is missing is asked for or refused, never read from there
+    for (const arg of Object.values(this.ctor.args)) arg.ignoreStdin = true
     const parsed = await super.parse<F, B, A>(options, argv)
     this.#brokerFlag = (parsed.flags as {broker?: string}).broker
     // the framework sorts argv by where each word stands first: `tool a b a` would become `tool a a b`
