@@ -2,9 +2,9 @@ import * as Flags from '@oclif/core/flags'
 import type {Freeze} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {takeReason} from '@prod/sdk/cli/reason'
 import {ProdError} from '@prod/sdk/errors'
 import {showLine, showName} from '@prod/sdk/text'
-import {takeReason} from '../channel/reason.ts'
 
 /** Lets nothing that changes production start, until two people lift it. */
 export default class FreezeCommand extends ProdCommand {

@@ -4,12 +4,12 @@ import type {Request} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseDuration, parseMoment} from '@prod/sdk/cli/durations'
+import {followRequest} from '@prod/sdk/cli/follow'
+import {newKey} from '@prod/sdk/cli/key'
+import {takeReason} from '@prod/sdk/cli/reason'
 import {showDuration} from '@prod/sdk/grammar/duration'
 import {pickRole} from '../../catalog/pick.ts'
-import {newKey} from '../../channel/key.ts'
 import {openStreams} from '../../channel/login.ts'
-import {takeReason} from '../../channel/reason.ts'
-import {followRequest} from '../../channel/request.ts'
 
 /** Asks for a role for some time. */
 export default class RequestCreate extends ProdCommand {

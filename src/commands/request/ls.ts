@@ -1,11 +1,11 @@
 import * as Flags from '@oclif/core/flags'
 import type {Request} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
+import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {showWhen} from '@prod/sdk/cli/durations'
 import {table} from '@prod/sdk/cli/table'
 import {openStream} from '@prod/sdk/stream-client'
-import {clientInfo} from '../../channel/client-info.ts'
 import {openStreams} from '../../channel/login.ts'
 
 /** The requests that a person made or may decide. */

@@ -1,11 +1,11 @@
 /** Waits with the person until a request of theirs is decided. */
-import type {Request} from '@prod/sdk'
-import {Interrupted} from '@prod/sdk/cli/failure'
-import {startSpinner} from '@prod/sdk/cli/spinner'
-import {ProdError} from '@prod/sdk/errors'
-import type {Broker, Session} from '@prod/sdk/session'
-import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
+import type {Request} from '../domain.ts'
+import {ProdError} from '../errors.ts'
+import type {Broker, Session} from '../session.ts'
+import {LinkLost, openStream, type StreamConnection} from '../stream-client.ts'
 import {clientInfo} from './client-info.ts'
+import {Interrupted} from './failure.ts'
+import {startSpinner} from './spinner.ts'
 
 interface Following {
   broker: Broker

@@ -1,9 +1,9 @@
 /** The reason that every use of production takes: given, asked for, or the last one again. */
 import {join} from 'node:path'
-import {askReason} from '@prod/sdk/cli/ask'
-import {places, readPrivate, writePrivate} from '@prod/sdk/cli/places'
-import {ProdError} from '@prod/sdk/errors'
-import {checkReason} from '@prod/sdk/reason'
+import {ProdError} from '../errors.ts'
+import {checkReason} from '../reason.ts'
+import {askReason} from './ask.ts'
+import {places, readPrivate, writePrivate} from './places.ts'
 
 const reusableMilliseconds = 20 * 60_000
 

@@ -1,4 +1,4 @@
-import type {ClientInfo} from '@prod/sdk/wire'
+import type {ClientInfo} from '../wire.ts'
 
 declare const PROD_VERSION: string | undefined
 
