@@ -1,12 +1,10 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {ToolClass} from '@prod/sdk'
-import {api} from '@prod/sdk/api'
 import type {CatalogView, Usable} from '@prod/sdk/catalog-view'
 import {filter} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
-import {startSpinner} from '@prod/sdk/cli/spinner'
 import {table} from '@prod/sdk/cli/table'
 import {ProdError} from '@prod/sdk/errors'
 import {showDuration} from '@prod/sdk/grammar/duration'
@@ -98,6 +96,7 @@ export default class Roles extends ProdCommand {
   }
 
   async #refresh(sources: Awaited<ReturnType<typeof roleSources>>): Promise<void> {
+    const {startSpinner} = await import('@prod/sdk/cli/spinner')
     const spinner = startSpinner('asking for roles')
     try {
       for (const source of sources) await source.refresh?.(text => spinner.update(text))
@@ -116,6 +115,7 @@ export default class Roles extends ProdCommand {
       throw error
     }
     try {
+      const {api} = await import('@prod/sdk/api')
       return (await this.broker().call(api.catalog)).roles
     } catch (error) {
       if (!(error instanceof ProdError)) throw error
