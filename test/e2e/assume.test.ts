@@ -1,10 +1,10 @@
 import {spawnSync} from 'node:child_process'
-import {chmodSync, readFileSync, writeFileSync} from 'node:fs'
+import {chmodSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import {makePerson} from '../../plugins/aws/test/person.ts'
 import {type StandIn, startStandIn} from '../../plugins/aws/test/stand-in.ts'
-import type {RealPerson} from './broker.ts'
+import {type RealPerson, startRealBroker} from './broker.ts'
 import {openScreen} from './screen.ts'
 
 const config = (url: string): string => `
@@ -152,4 +152,26 @@ test('prod roles --refresh logs in and lists what the portal offers', async ({on
   const screen = await openScreen(onTestFinished, who, ['roles', '--refresh'])
   await screen.until(/reader +now/)
   expect(await screen.ended).toBe(0)
+})
+
+test('beside a broker its roles stand in the same list; when it is gone, the person’s own are there all the same', async ({
+  onTestFinished,
+}) => {
+  const broker = await startRealBroker(onTestFinished)
+  const alice = broker.as('alice')
+  mkdirSync(join(alice.home, '.aws'))
+  writeFileSync(join(alice.home, '.aws/config'), config('http://127.0.0.1:1'))
+  type Listed = {name: string; source: string; usable: string; allows: string[] | null}
+  const listed = async () => {
+    const {stdout, stderr} = await alice.run(['roles', '--json'])
+    return {roles: JSON.parse(stdout) as Listed[], stderr}
+  }
+  const {roles} = await listed()
+  expect(roles.find(({name}) => name === 'ops')).toMatchObject({source: 'aws profile', usable: 'now'})
+  expect(roles.find(({name}) => name === 'web-operator')).toMatchObject({source: 'broker', usable: 'request'})
+  await broker.stop()
+  const alone = await listed()
+  expect(alone.roles.map(({source}) => source)).not.toContain('broker')
+  expect(alone.roles.map(({name}) => name)).toContain('ops')
+  expect(alone.stderr).toMatch(/^prod: the broker’s roles are missing here: /)
 })
