@@ -56,6 +56,17 @@ test('TM-J1: text of backslashes and quotation marks alone takes time in proport
   expect(performance.now() - began).toBeLessThan(5000)
 })
 
+test('TM-E9: in a line without blanks no secret goes out in pieces, wherever it stands and however the line comes', () => {
+  const secrets = ['AKIA' + 'ABCDEFGHIJKLMNOP', Buffer.from(`password: ${'hunter2-hunter2'}`).toString('base64'), 'cust-123456é']
+  for (const secret of secrets)
+    for (const size of [1, 4096, 65_536])
+      for (const before of size === 1 ? [20_000] : [3, 8, 13, 18].flatMap(part => [32_768 - part, 57_344 - part])) {
+        const line = `${'x=1&'.repeat(20_000).slice(0, before - 1)}&${secret}&${'y=2&'.repeat(5000)}`
+        const got = redact({patterns: ['cust-\\d{6}é?']}, line, size)
+        expect(got.replace('&[redacted]&', ''), `${secret} ${size} ${before}`).toMatch(/^[xy=&12]+$/)
+      }
+})
+
 test('TM-J1: a quotation mark that somebody wrote into a field keeps no column from being masked', () => {
   for (const size of [1, 5, 1000]) {
     const tabs = redact(

@@ -1,7 +1,7 @@
 /**
  * Takes known secrets, and what a tool's definition names, out of its output: before anybody sees or stores it (TM-E9, TM-J1).
  * Works on bytes as they come: what is split over chunks is still found, a line of any length keeps no more than
- * {@link heldBytes} in memory. It knows forms, not meanings: a secret in a form of its own passes.
+ * a few times {@link heldBytes} in memory. It knows forms, not meanings: a secret in a form of its own passes.
  */
 import {Transform, type TransformCallback} from 'node:stream'
 import type {Channel} from '@prod/sdk'
@@ -88,7 +88,7 @@ function findSecrets(patterns: readonly string[], masked: () => void): Mask {
         inKey = true
         continue
       }
-      const ready = last ? held.length : border(held)
+      const ready = last ? held.length : border(held, patterns)
       out += clean(held.slice(0, ready))
       held = held.slice(ready)
       break
@@ -130,10 +130,7 @@ function cleanPattern(pattern: string, text: string, masked: () => void): string
   return text
     .split('\n')
     .map(line => {
-      const readable = Buffer.from(line, 'latin1').toString('utf8')
-      // what is no text is matched byte by byte
-      const isText = Buffer.from(readable, 'utf8').toString('latin1') === line
-      const searched = isText ? readable : line
+      const {searched, isText} = readable(line)
       let out = ''
       let at = 0
       for (const {from, to} of findMatches(pattern, searched)) {
@@ -147,13 +144,45 @@ function cleanPattern(pattern: string, text: string, masked: () => void): string
     .join('\n')
 }
 
-/** Up to where text may go out: whole lines; of a line without an end all but its last {@link heldBytes}, cut between words. */
-function border(text: string): number {
+/**
+ * Up to where text may go out: whole lines; of a line without an end all but its last {@link heldBytes}, cut between words, and
+ * never inside of what would go.
+ */
+function border(text: string, patterns: readonly string[]): number {
   const line = text.lastIndexOf('\n') + 1
-  if (text.length - line <= heldBytes) return line
+  if (text.length - line <= 2 * heldBytes) return line
   const most = text.length - heldBytes
   const space = Math.max(text.lastIndexOf(' ', most), text.lastIndexOf(',', most))
-  return Math.max(line, space > line ? space : most)
+  const spans = spansIn(text.slice(line), patterns)
+  let cut = (space > line ? space : most) - line
+  for (;;) {
+    // what follows a match may be what makes it one
+    const across = spans.find(({from, to}) => from < cut && cut <= to)
+    if (!across) return line + cut
+    cut = across.from
+  }
+}
+
+/** Where in a line something would go; what is longer than what is held is cut all the same. */
+function spansIn(line: string, patterns: readonly string[]): {from: number; to: number}[] {
+  const spans = [...forms, encoded].flatMap(form =>
+    [...line.matchAll(form)].map(({0: {length}, index}) => ({from: index, to: index + length})),
+  )
+  if (patterns.length > 0) {
+    // a character may be cut at the end
+    const {searched, bytesBefore} = readable(line.replace(/[\xc0-\xff][\x80-\xbf]{0,2}$/, ''))
+    for (const pattern of patterns)
+      for (const {from, to} of findMatches(pattern, searched)) spans.push({from: bytesBefore(from), to: bytesBefore(to)})
+  }
+  return spans.filter(({from, to}) => to - from <= heldBytes + 2)
+}
+
+/** A line as patterns see it, and where its characters are in it; what is no text is matched byte by byte. */
+function readable(line: string): {searched: string; isText: boolean; bytesBefore(at: number): number} {
+  const text = Buffer.from(line, 'latin1').toString('utf8')
+  const isText = Buffer.from(text, 'utf8').toString('latin1') === line
+  if (!isText || text.length === line.length) return {searched: line, isText, bytesBefore: at => at}
+  return {searched: text, isText, bytesBefore: at => Buffer.byteLength(text.slice(0, at))}
 }
 
 /** A channel whose outputs are redacted. */
