@@ -40,11 +40,11 @@ function takesNext(word: string, takesValue: ReadonlyMap<string, boolean>): bool
 
 /**
  * Puts `--` before TOOL, so that oclif leaves all that follows to the tool, its `--help` and `--json` too: our options
- * stop at TOOL. `argv` is the whole command line, `exec` first. Pure.
+ * stop at TOOL. `argv` is the whole command line, our command its first `words` words. Pure.
  */
-export function stopAtTool(argv: readonly string[], flags: Readonly<Record<string, FlagShape>>): string[] {
-  const rest = argv.slice(1)
+export function stopAtTool(argv: readonly string[], flags: Readonly<Record<string, FlagShape>>, words = 1): string[] {
+  const rest = argv.slice(words)
   const index = toolIndex(rest, flags)
   if (index === -1 || index === rest.length) return [...argv]
-  return ['exec', ...rest.slice(0, index), '--', ...rest.slice(index)]
+  return [...argv.slice(0, words), ...rest.slice(0, index), '--', ...rest.slice(index)]
 }

@@ -26,8 +26,12 @@ export async function start(argv: readonly string[], root: string, plugins?: Map
 /** The same steps as oclif's `run` without its hooks: nobody may register one, since a hook runs on every command. */
 async function run(argv: readonly string[], config: Config): Promise<void> {
   let words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
-  const exec = words[0] === 'exec' && config.findCommand('exec')
-  if (exec) words = stopAtTool(words, exec.flags)
+  for (const before of ['exec', 'policy explain']) {
+    const length = before.split(' ').length
+    const command = words.slice(0, length).join(' ') === before && config.findCommand(before.replace(' ', ':'))
+    if (command) words = stopAtTool(words, command.flags, length)
+  }
+  if (words[0] === '-h') words = ['--help']
   if (words[0] === '--version') {
     process.stdout.write(`${config.userAgent}\n`)
     return
@@ -61,7 +65,8 @@ function exitOf(error: unknown): number | undefined {
 
 function unknownCommand(id: string, config: Config): ProdError {
   const typed = id.replaceAll(':', ' ')
-  const near = config.commandIDs.map(name => name.replaceAll(':', ' ')).find(name => distance(name, typed) <= 2)
+  const others: Record<string, string> = {version: '--version', completion: 'autocomplete'}
+  const near = others[typed] ?? config.commandIDs.map(name => name.replaceAll(':', ' ')).find(name => distance(name, typed) <= 2)
   return new ProdError('USAGE', `there is no command ${JSON.stringify(typed)}`, near ? `prod ${near}` : 'prod --help')
 }
 

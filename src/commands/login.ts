@@ -52,7 +52,7 @@ export default class Login extends ProdCommand {
   #introduce({url}: Broker, {name, issuer, receiptKey: {crv, kty, x}, development}: LoginConfiguration): void {
     const fingerprint = createHash('sha256').update(JSON.stringify({crv, kty, x})).digest('base64url')
     this.say([
-      `first contact with ${url}, which calls itself ${name}${development ? ' and is a DEVELOPMENT broker' : ''}`,
+      `first contact with ${url}, which calls itself ${name}${development ? ': for DEVELOPMENT alone' : ''}`,
       `  people log in at ${issuer}`,
       `  receipt key ${fingerprint}, remembered from now on`,
     ])

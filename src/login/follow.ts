@@ -23,6 +23,12 @@ export async function follow(authorizationUrl: string, redirectUri: string): Pro
     if (back) return
     for (const line of setCookies) keep(cookies, line)
     if (status < 300 || status > 399 || location === undefined) {
+      if (status === 404)
+        throw new ProdError(
+          'LOGIN_FAILED',
+          'the development provider knows nobody of that name: alice, bob, carol and people.json',
+          'prod login --as alice',
+        )
       throw new ProdError('LOGIN_FAILED', `the development provider did not consent by itself (it answered ${status})`, 'prod login')
     }
     at = new URL(location, at)

@@ -22,7 +22,8 @@ function faultOf(reason: string): string | undefined {
   if (reason.length > maxReasonCharacters) return `is longer than ${maxReasonCharacters} characters`
   if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(reason)) return `holds a control character: ${showLine(reason).slice(0, 80)}`
   const visible = [...reason.replace(/[\p{C}\p{Z}\p{M}\p{DI}\u2800\ufffc]/gv, '')]
-  if (visible.length < minReasonCharacters) return `has ${visible.length} visible characters, ${minReasonCharacters} are needed`
+  if (visible.length < minReasonCharacters)
+    return `has ${visible.length === 1 ? 'one visible character' : `${visible.length} visible characters`}, ${minReasonCharacters} are needed`
   if (visible.filter(character => /[\p{L}\p{N}]/u.test(character)).length < minReasonCharacters / 2) return 'holds hardly a word'
   return undefined
 }

@@ -87,7 +87,7 @@ test.each([
   [['unit', 'status', 'nginx', '--no-pager'], 3, '"--no-pager" stands before the operands'],
   [['unit', 'status', '--since', '10 minutes', 'nginx'], 3, '"10 minutes" is not a value of --since'],
   [['unit', 'status', '--since'], 3, '--since needs a value'],
-  [['unit', 'status', '-n51', 'nginx'], 2, 'the value of -n is not attached to it'],
+  [['unit', 'status', '-n51', 'nginx'], 2, 'the value of -n stands apart from it: -n VALUE'],
   [['unit', 'status', '-n', '51', 'nginx'], 3, '"51" is not a value of -n'],
   [['unit', 'status', '--lines=5', '-n', '5', 'nginx'], 3, '-n is given twice'],
   [['unit', 'status', '--', 'nginx'], 2, '`--` is not allowed'],

@@ -56,7 +56,7 @@ export function refusalOf(
     )
   }
   if (samePerson(requester, approver.principal))
-    return new ProdError('SELF_APPROVAL', 'nobody approves their own request', 'ask somebody else to approve')
+    return new ProdError('SELF_APPROVAL', 'nobody approves their own request', 'prod request ls --mine')
   if (!mayApprovePlan(bundle, plan, approver)) {
     return new ProdError('NOT_AN_APPROVER', 'policy does not let you approve this', 'prod request show ID')
   }

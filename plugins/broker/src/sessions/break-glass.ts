@@ -42,7 +42,7 @@ export async function checkBreakGlass(parts: Parts, caller: Caller, plan: Plan):
     throw refusal(
       'FRESH_LOGIN_REQUIRED',
       `break-glass needs a login younger than ${Math.ceil(freshLoginSeconds / 60)} minutes`,
-      'prod login --fresh',
+      parts.config.development ? `prod login --fresh --as ${caller.principal.name}` : 'prod login --fresh',
     )
   }
   if (!fromPlace(parts.config.places, caller.address)) return {code: 'PLACE_REFUSED', why: 'it does not come from a listed place'}

@@ -191,7 +191,7 @@ function readShort(reading: Reading, words: readonly string[], at: number, bundl
     if (option.type && rest !== '' && attachesOf(option, spelling).includes('attached'))
       return takeValue(reading, option, spelling, rest, 'attached', at, bundled)
     if (rest === '') return takeOption(reading, option, spelling, words, at, bundled)
-    if (option.type && !option.optional) return refuse(reading, at, `the value of ${spelling} is not attached to it`)
+    if (option.type && !option.optional) return refuse(reading, at, `the value of ${spelling} stands apart from it: ${spelling} VALUE`)
     if (!bundles) return undefined
     const refusal = give(reading, option, at)
     if (refusal) return refusal
