@@ -6,14 +6,16 @@ import {type AddressInfo, connect} from 'node:net'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {findPin} from '@prod/sdk/cli/broker-pins'
+import {type Callback, listen} from '@prod/sdk/cli/callback'
 import {readConfig} from '@prod/sdk/cli/config'
 import {openCredentialStore} from '@prod/sdk/cli/credential-store'
+import {connectBroker} from '@prod/sdk/cli/credentials'
+import {keepWhoami} from '@prod/sdk/cli/whoami-cache'
 import {ProdError} from '@prod/sdk/errors'
 import {thumbprint} from '@prod/sdk/login-binding'
 import {expect, test} from 'vitest'
 import {newHome} from '../plugins/sdk/test/broker/home.ts'
 import {startTokenServer, type TokenServer} from '../plugins/sdk/test/broker/token-server.ts'
-import {type Callback, listen} from '@prod/sdk/cli/callback'
 import {login} from '../src/login/login.ts'
 
 type OnFinished = (act: () => void | Promise<void>) => void
@@ -324,4 +326,39 @@ test('TM-Q7: logout ends the login at the broker, then here; where the broker is
   expect(err).toContain('logged out here, but the broker was not told')
   expect(await openCredentialStore().find(broker.url)).toBeUndefined()
   expect(readFileSync(join(env.XDG_STATE_HOME as string, 'prod/credentials.json'), 'utf8')).not.toContain(kept?.refreshToken)
+})
+
+test('what whoami answers without the broker says of when it is; a freeze is not in it, and it ends with a renewal or a turn of a grant', async ({
+  onTestFinished,
+}) => {
+  const {env, broker} = await start(onTestFinished)
+  const {who} = await login({broker, fresh: false, met: () => undefined, show: url => void comeBack(url, 'c')})
+  const path = join(env.XDG_STATE_HOME as string, 'prod/whoami.json')
+  const kept = () => JSON.parse(readFileSync(path, 'utf8')) as {text: string; json: {asOf: string}; expiresAt: string}
+  const now = new Date()
+  const inSeconds = (seconds: number) => new Date(now.getTime() + seconds * 1000).toISOString()
+  const {principal} = who
+  const grant = {id: 'grant_1', state: 'active' as const, request: 'req_1', principal, role: 'web', provider: 'host', endedAt: null}
+
+  keepWhoami({...who, expiresAt: inSeconds(3600)}, broker.url, now)
+  expect(kept()).toMatchObject({
+    text: expect.stringMatching(new RegExp(`\nas of ${now.toTimeString().slice(0, 8)}$`)),
+    json: {asOf: now.toISOString()},
+    expiresAt: inSeconds(60),
+  })
+  const grants = [
+    {...grant, startsAt: inSeconds(-60), expiresAt: inSeconds(20)},
+    {...grant, startsAt: inSeconds(10), expiresAt: inSeconds(90)},
+  ]
+  keepWhoami({...who, expiresAt: inSeconds(3600), grants}, broker.url, now)
+  expect(kept().expiresAt).toBe(inSeconds(10))
+
+  const session = await (await connectBroker()).session()
+  await session.renew(await session.token())
+  expect(existsSync(path)).toBe(false)
+
+  keepWhoami(who, broker.url, now)
+  expect(existsSync(path)).toBe(true)
+  keepWhoami({...who, freeze: {all: false, by: 'carol', since: inSeconds(-5), reason: 'money is lost', lift: null}}, broker.url, now)
+  expect(existsSync(path)).toBe(false)
 })

@@ -68,6 +68,7 @@ export abstract class ProdCommand extends Command {
     return {
       call: async (endpoint, ...input) => {
         const client = await this.connect()
+        if (endpoint.method !== 'GET') (await import('./whoami-cache.ts')).dropWhoami()
         const answer = await client.call(endpoint, ...input)
         if (this.#brokerFlag === undefined) keepForCompletion(endpoint, answer, client.broker.url)
         if (endpoint.caller === 'person') this.#usageSent ??= sendUsage(client)

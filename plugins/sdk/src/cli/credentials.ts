@@ -8,7 +8,7 @@ import {chooseBroker, readConfig} from './config.ts'
 import {withCredentialLock} from './credential-lock.ts'
 import {type CredentialStore, type Credentials, openCredentialStore} from './credential-store.ts'
 import {neverWrite} from './output.ts'
-import {keepWhoami, keptWhoami} from './whoami-cache.ts'
+import {dropWhoami, keepWhoami} from './whoami-cache.ts'
 
 /** The broker that is meant (flag, `PROD_BROKER`, configuration) with a client whose session opens at the first call. Throws USAGE, INSECURE_URL. */
 export async function connectBroker({broker: named}: {broker?: string} = {}): Promise<BrokerClient & {session: () => Promise<Session>}> {
@@ -87,8 +87,7 @@ async function refresh(broker: Broker, store: CredentialStore, kept: Credentials
   }
   const next = credentialsOf(broker, kept.privateJwk, tokens, askedAt)
   await store.save(next)
-  const who = keptWhoami(broker.url)
-  if (who) keepWhoami({...who, principal: tokens.principal, groups: tokens.groups, loggedInAt: tokens.loggedInAt}, broker.url)
+  dropWhoami() // groups may have changed, and of grants and a freeze the renewal says nothing
   return next
 }
 

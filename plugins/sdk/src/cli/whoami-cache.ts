@@ -4,7 +4,7 @@ import type {WhoAmI} from '../api.ts'
 import {showLine} from '../text.ts'
 import {chooseBroker, readConfig} from './config.ts'
 import {showWhen} from './durations.ts'
-import {places, readPrivate, removePrivate, writePrivate} from './places.ts'
+import {places, removePrivate, writePrivate} from './places.ts'
 
 /** A revoked login or grant may be shown for this long, no longer (TM-Q7). */
 const holdsMs = 60_000
@@ -26,14 +26,18 @@ export function whoamiText({principal, groups, loggedInAt, expiresAt, grants, fr
 }
 
 /**
- * Keeps an answer for a minute, or until the login or one of the grants ends, whichever is first. Only of the broker that is meant where
- * none is named: the fast path cannot tell.
+ * Keeps an answer for a minute, or until the login ends or one of the grants begins or ends, whichever is first; it says of when it is.
+ * While production is frozen none is kept: a lifted freeze is never shown as one. Only of the broker that is meant where none is named: the
+ * fast path cannot tell.
  */
 export function keepWhoami(who: WhoAmI, broker: string, now: Date = new Date()): void {
   if (!isDefault(broker)) return
-  const ends = [now.getTime() + holdsMs, Date.parse(who.expiresAt), ...who.grants.map(grant => Date.parse(grant.expiresAt))]
+  if (who.freeze) return dropWhoami()
+  const turns = who.grants.flatMap(grant => [Date.parse(grant.startsAt), Date.parse(grant.expiresAt)])
+  const ends = [now.getTime() + holdsMs, Date.parse(who.expiresAt), ...turns]
   const expiresAt = new Date(Math.min(...ends.filter(end => end > now.getTime()))).toISOString()
-  writePrivate(path(), `${JSON.stringify({broker, text: whoamiText(who, broker, now).join('\n'), json: {...who, broker}, expiresAt})}\n`)
+  const text = [...whoamiText(who, broker, now), `as of ${now.toTimeString().slice(0, 8)}`].join('\n')
+  writePrivate(path(), `${JSON.stringify({broker, text, json: {...who, broker, asOf: now.toISOString()}, expiresAt})}\n`)
 }
 
 function isDefault(broker: string): boolean {
@@ -44,17 +48,7 @@ function isDefault(broker: string): boolean {
   }
 }
 
-/** What was kept for this broker, were it only a little while ago: to fill in what the answer to a renewal lacks. */
-export function keptWhoami(broker: string): WhoAmI | undefined {
-  try {
-    const kept = JSON.parse(readPrivate(path()) ?? '') as {broker?: string; json?: WhoAmI}
-    return kept.broker === broker ? kept.json : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** Forgets what was kept: after a logout, or where another broker is meant from now on. */
+/** Forgets what was kept: after a logout or a renewal, before whatever may change it, or where another broker is meant from now on. */
 export function dropWhoami(): void {
   removePrivate(path())
 }
