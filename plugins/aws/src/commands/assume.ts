@@ -3,18 +3,37 @@ import * as Flags from '@oclif/core/flags'
 import {pick} from '@prod/sdk/cli/ask'
 import {openBrowser, openWith} from '@prod/sdk/cli/browser'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
 import {parseDuration} from '@prod/sdk/cli/durations'
 import {passBytes} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
+
+type Aws = typeof import('@prod/aws/assume')
+/** `held`: no approval is needed */
+type Choosable = import('@prod/sdk/role-source').LocalRole & {held?: boolean}
+type Obtained = Awaited<ReturnType<Aws['obtain']>>
+interface Granted {
+  obtain(mayLogIn: boolean): Promise<Obtained>
+}
+interface Flagged {
+  reason?: string | undefined
+  duration?: string | undefined
+  incident?: string | undefined
+  nowait: boolean
+  remaining?: number | undefined
+}
 
 /** `prod assume ROLE [-- CMD…]` */
 export default class Assume extends ProdCommand {
   static override summary = 'give a role to one command, a shell, the browser'
   static override description =
-    'ROLE is an AWS profile or a role of IAM Identity Center (prod roles); no broker is needed for these. All after -- is the command, which gets credentials from a local endpoint that renews them. Without ROLE the least role that is known to allow the command is taken; without a command you get a shell with a marked prompt. Exits with the command’s own status.'
+    'ROLE is an AWS profile or a role of IAM Identity Center (prod roles), for which no broker is needed, or a role of the broker: a grant that is held is used, else one is asked for and waited for. All after -- is the command, which gets credentials from a local endpoint that renews them. Without ROLE the least role that is known to allow the command is taken; without a command you get a shell with a marked prompt. Exits with the command’s own status.'
   static override usage = 'assume [ROLE] [--env] [--min-remaining T] [-- CMD…]'
   static override args = {
-    role: Args.string({description: 'an AWS profile, or SESSION/ACCOUNT/ROLE of IAM Identity Center', ignoreStdin: true}),
+    role: Args.string({
+      description: 'an AWS profile, SESSION/ACCOUNT/ROLE of IAM Identity Center, or a role of the broker',
+      ignoreStdin: true,
+    }),
   }
   static override flags = {
     env: Flags.boolean({description: 'plain variables, for a program that asks no endpoint; they end and are not renewed'}),
@@ -27,6 +46,10 @@ export default class Assume extends ProdCommand {
       helpValue: 'PROFILE',
       dependsOn: ['console'],
     }),
+    reason: Flags.string({char: 'r', description: 'why, where a role of the broker is asked for'}),
+    duration: Flags.string({char: 'd', description: 'for how long it is asked for', helpValue: '1h'}),
+    incident: Flags.string({char: 'i', description: 'the incident this belongs to', helpValue: 'ID'}),
+    nowait: Flags.boolean({description: 'where it must be approved, print the request id and end with 245'}),
     'write-profile': Flags.string({
       description: 'write a profile of this name that gets its credentials here',
       helpValue: 'NAME',
@@ -51,17 +74,22 @@ export default class Assume extends ProdCommand {
     const aws = await import('@prod/aws/assume')
     const {roles, faults} = args.role === undefined ? aws.listRoles() : {roles: [], faults: []}
     for (const fault of faults) this.say(fault)
-    const name = args.role ?? (command.length > 0 ? this.#least(aws, command, roles) : await choose(roles))
+    const all = args.role === undefined ? [...roles, ...(await this.#brokerRoles(aws))] : []
+    const name = args.role ?? (command.length > 0 ? this.#least(aws, command, all) : await choose(all))
     if (at >= 0 && command.length === 0) throw new ProdError('USAGE', 'there is no command after --', `prod assume ${name} -- CMD`)
 
+    const source = await this.#source(aws, name, {...flags, remaining: wanted.remaining}, command[0])
+    if (!source) return undefined
+    const obtain = source === 'local' ? () => aws.obtain(name, wanted) : () => source.obtain(true)
+
     if (flags['write-profile'] !== undefined) {
-      const {child} = await aws.obtain(name, wanted)
+      const {child} = await obtain()
       const {path, written} = aws.writeProfile(name, flags['write-profile'], this.#program(), child.region)
       this.log(`${flags['write-profile']}: ${written ? 'written to' : 'is as it should be in'} ${path}`)
       return {profile: flags['write-profile'], role: name, path, written}
     }
     const shell = command.length === 0 && !this.jsonEnabled() && !flags.console && !flags.url ? aws.openShell(name) : undefined
-    const {credentials, child} = await aws.obtain(name, wanted)
+    const {credentials, child} = await obtain()
     if (flags.console || flags.url) {
       const own = flags['browser-profile'] ?? child.browserProfile
       const url = await aws.signInUrl(credentials, {name, region: child.region})
@@ -86,7 +114,8 @@ export default class Assume extends ProdCommand {
       this.say(`the credentials of ${name} stand in plain variables: whoever reads the environment has them, and they ${end}`)
       this.endWith(await aws.runPlain(words, {name, credentials, child}, env))
     } else {
-      const renew = async (mayLogIn: boolean) => (await aws.obtain(name, {asking: mayLogIn ? 'browser' : 'nobody'})).credentials
+      const renew = async (mayLogIn: boolean) =>
+        (await (source === 'local' ? aws.obtain(name, {asking: mayLogIn ? 'browser' : 'nobody'}) : source.obtain(mayLogIn))).credentials
       this.endWith(await aws.serveChild(words, {name, credentials, from: Date.now(), child, renew}, env))
     }
     // stdout is the command's
@@ -94,12 +123,70 @@ export default class Assume extends ProdCommand {
     return undefined
   }
 
+  /** Whether the role is one of this machine, else where the broker's grant gives credentials; undefined: its request is printed and waits. */
+  async #source(aws: Aws, name: string, wish: Flagged, tool: string | undefined): Promise<'local' | Granted | undefined> {
+    if (this.brokerFlag === undefined && (!this.#knowsBroker() || aws.isLocal(name))) return 'local'
+    const client = await this.connect()
+    const {reason, duration, incident, nowait, remaining} = wish
+    const grant = await aws.obtainGrant(client, name, {
+      nowait,
+      ...(reason === undefined ? {} : {reason}),
+      ...(duration === undefined ? {} : {duration: parseDuration(duration)}),
+      ...(incident === undefined ? {} : {incident}),
+      ...(remaining === undefined ? {} : {remaining}),
+      onInterrupt: act => this.onInterrupt(act),
+    })
+    if ('pending' in grant) {
+      if (this.jsonEnabled()) await this.#write(JSON.stringify({request: grant.pending}))
+      else this.log(grant.pending)
+      this.endWith(245)
+      return undefined
+    }
+    this.say(`${name}: grant ${grant.id} until ${grant.expiresAt}`)
+    const given = {...(tool === undefined ? {} : {tool}), ...(remaining === undefined ? {} : {remaining})}
+    return {obtain: mayLogIn => aws.obtainGranted(client, grant, {...given, mayLogIn})}
+  }
+
+  /** The broker's roles, to choose from beside one's own; none where there is no broker, or it does not answer. */
+  async #brokerRoles(aws: Aws): Promise<Choosable[]> {
+    if (!this.#knowsBroker()) return []
+    try {
+      const roles = await aws.catalogRoles(this.broker())
+      return roles.map(({name, summary, usable, active, class: kind, allows}) => {
+        const held = active !== null || usable === 'now'
+        const when = active !== null ? 'active' : usable === 'now' ? 'usable now' : 'after approval'
+        const known = allows?.length ? allows : null
+        return {
+          name,
+          source: 'broker',
+          summary: `${summary}  ${when}`,
+          account: null,
+          allows: known,
+          class: kind,
+          fault: null,
+          used: 0,
+          held,
+        }
+      })
+    } catch (error) {
+      if (!(error instanceof ProdError) || this.brokerFlag !== undefined) throw error
+      this.say(`the broker’s roles are missing here: ${error.message}`)
+      return []
+    }
+  }
+
+  #knowsBroker(): boolean {
+    try {
+      chooseBroker(readConfig(), this.brokerFlag)
+      return true
+    } catch (error) {
+      if (this.brokerFlag !== undefined || process.env.PROD_BROKER) throw error
+      return false
+    }
+  }
+
   /** The least role that is known to allow what the command does. */
-  #least(
-    aws: typeof import('@prod/aws/assume'),
-    command: readonly string[],
-    roles: readonly import('@prod/sdk/role-source').LocalRole[],
-  ): string {
+  #least(aws: Aws, command: readonly string[], roles: readonly Choosable[]): string {
     const {name, why} = aws.leastFor(command, roles)
     this.say(why)
     return name
@@ -118,7 +205,7 @@ export default class Assume extends ProdCommand {
   }
 }
 
-async function choose(roles: readonly import('@prod/sdk/role-source').LocalRole[]): Promise<string> {
+async function choose(roles: readonly Choosable[]): Promise<string> {
   const usable = roles.filter(({fault}) => fault === null)
   return pick({
     what: 'role',

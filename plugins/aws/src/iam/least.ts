@@ -4,12 +4,12 @@ import type {LocalRole} from '@prod/sdk/role-source'
 import {actionsOf} from './actions.ts'
 
 /** The least of a person's roles that is known to allow what a command does, and why it was taken. Throws USAGE, DENIED. */
-export function leastFor(command: readonly string[], roles: readonly LocalRole[]): {name: string; why: string} {
+export function leastFor(command: readonly string[], roles: readonly (LocalRole & {held?: boolean})[]): {name: string; why: string} {
   const needs = actionsOf(command)
   if ('unknown' in needs) throw new ProdError('USAGE', needs.unknown, 'name the role: prod assume ROLE -- CMD')
   if (needs.actions.length === 0) throw new ProdError('USAGE', 'this command asks AWS for nothing: it needs no role', command.join(' '))
   const wanted = needs.actions.join(', ')
-  const candidates: Candidate[] = roles.filter(({fault}) => fault === null).map(role => ({...role, held: true}))
+  const candidates: Candidate[] = roles.filter(({fault}) => fault === null).map(role => ({...role, held: role.held ?? true}))
   const [least] = leastRoles(candidates, needs.actions)
   if (least) return {name: least.name, why: `${least.name}: the least of your roles that is known to allow ${wanted}`}
   const known = candidates.some(({allows}) => allows !== null)
