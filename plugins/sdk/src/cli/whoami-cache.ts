@@ -32,7 +32,10 @@ export function whoamiText({principal, groups, loggedInAt, expiresAt, grants, fr
  */
 export function keepWhoami(who: WhoAmI, broker: string, now: Date = new Date()): void {
   if (!isDefault(broker)) return
-  if (who.freeze) return dropWhoami()
+  if (who.freeze) {
+    dropWhoami()
+    return
+  }
   const turns = who.grants.flatMap(grant => [Date.parse(grant.startsAt), Date.parse(grant.expiresAt)])
   const ends = [now.getTime() + holdsMs, Date.parse(who.expiresAt), ...turns]
   const expiresAt = new Date(Math.min(...ends.filter(end => end > now.getTime()))).toISOString()
