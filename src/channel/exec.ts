@@ -2,6 +2,7 @@
 import type {Exit, Receipt, SignalName} from '@prod/sdk'
 import {confirmTyped} from '@prod/sdk/cli/ask'
 import {clientInfo} from '@prod/sdk/cli/client-info'
+import {showClock} from '@prod/sdk/cli/durations'
 import {Interrupted} from '@prod/sdk/cli/failure'
 import {paint, say} from '@prod/sdk/cli/output'
 import {type Spinner, startSpinner} from '@prod/sdk/cli/spinner'
@@ -281,16 +282,18 @@ class TerminalEnd {
   #wait(message: ServerMessage & {type: 'waiting'}): void {
     const news = this.#request === undefined
     this.#request = message.request
-    const since = new Date(message.since)
-    if (message.approvals.length >= message.approvalsNeeded && message.approvalsNeeded > 0) {
-      this.#show(`${message.request} is approved by ${message.approvals.join(', ')}`)
+    const now = new Date()
+    const starts = message.startAt === undefined ? '' : `starts at ${showClock(message.startAt, now)}`
+    if (message.approvals.length >= message.approvalsNeeded) {
+      const approved = message.approvals.length > 0 ? `is approved by ${message.approvals.join(', ')}` : ''
+      this.#show(`${message.request} ${[approved, starts].filter(Boolean).join('; ') || 'may start'}`)
       return
     }
     const who = message.approvers.length > 0 ? message.approvers.join(', ') : 'nobody known'
     const count = message.approvalsNeeded > 1 ? ` (${message.approvals.length} of ${message.approvalsNeeded})` : ''
     if (news) say([`${message.summary} needs approval${count}: prod request approve ${message.request}`])
     this.#show(
-      `waiting since ${since.toTimeString().slice(0, 8)} for one of: ${who}${message.approvals.length > 0 ? `; approved by ${message.approvals.join(', ')}` : ''}`,
+      `waiting since ${showClock(message.since, now)} for one of: ${who}${message.approvals.length > 0 ? `; approved by ${message.approvals.join(', ')}` : ''}${starts && `; ${starts}`}`,
     )
   }
 

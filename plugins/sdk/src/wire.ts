@@ -121,6 +121,8 @@ export type ServerMessage =
       approvals: string[]
       approvers: string[]
       summary: string
+      /** ISO 8601 UTC: it starts then, not before; absent: as soon as it may */
+      startAt?: string
     }
   /** this command reads stdin, and the client offered it: send it now. Without this none is read from the person's side. */
   | {type: 'stdin-wanted'}

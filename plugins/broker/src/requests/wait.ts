@@ -45,6 +45,7 @@ export async function awaitApproval({parts, link, caller}: Serving, id: string):
           approvals,
           approvers: record.state === 'pending' ? await approversOf(parts, record) : [],
           summary: record.summary,
+          ...(startsIn > 0 ? {startAt: record.startAt as string} : {}),
         })
         told = news
       }

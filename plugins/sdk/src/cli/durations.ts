@@ -30,6 +30,14 @@ export function showWhen(moment: string, now: Date): string {
   return seconds > 0 ? `in ${showDuration(seconds)}` : `${showDuration(-seconds)} ago`
 }
 
+/** `14:30:00`, with the day before it where that is another one than `now`'s. Local time. */
+export function showClock(moment: string, now: Date): string {
+  const at = new Date(moment)
+  const pad = (value: number): string => String(value).padStart(2, '0')
+  const day = at.toDateString() === now.toDateString() ? '' : `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} `
+  return `${day}${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`
+}
+
 /** `--at`: ISO 8601 with a zone, `14:30` (the next one, local time) or `+2h`, as ISO 8601 UTC. Throws USAGE. */
 export function parseMoment(text: string, now: Date): string {
   const clock = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text)
