@@ -58,6 +58,8 @@ export interface RealBroker {
 export interface RealBrokerOptions {
   /** beside alice, bob and carol: what `people.json` of the broker's folder holds */
   people?: Record<string, {groups: string[]; person?: string; sub?: string} | null>
+  /** beside PATH and HOME: what the broker's own environment has */
+  env?: Record<string, string>
   /** gets what the broker writes to stderr */
   onAlarm?: (text: string) => void
 }
@@ -65,14 +67,14 @@ export interface RealBrokerOptions {
 /** Starts a broker on a free port with a temporary folder. `onTestFinished` gets what ends it and removes everything. */
 export async function startRealBroker(
   onTestFinished: (finish: () => Promise<void>) => void,
-  {people, onAlarm}: RealBrokerOptions = {},
+  {people, env = {}, onAlarm}: RealBrokerOptions = {},
 ): Promise<RealBroker> {
   const base = mkdtempSync(join(tmpdir(), 'prod-'))
   const dir = join(base, 'broker')
   mkdirSync(dir, {mode: 0o700})
   if (people) writeFileSync(join(dir, 'people.json'), JSON.stringify(people))
   const child = spawn(process.execPath, [cli, 'broker', 'start', '--dev', '--dir', dir, '--json'], {
-    env: environment(join(base, 'home')),
+    env: {...environment(join(base, 'home')), ...env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = once(child, 'close')

@@ -43,6 +43,7 @@ export async function setUpDevelopment({
   const service = await startDemoService(dir, {node: process.execPath})
   const config: Config = {
     ...defaults,
+    plugins: [...defaults.plugins, '@prod/aws'],
     limits: [],
     dir,
     development: true,

@@ -1,0 +1,130 @@
+/** A role of the broker, from the command line to what AWS sees: requested, approved, used by a foreign program, revoked. */
+import {spawnSync} from 'node:child_process'
+import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {afterAll, beforeAll, expect, test} from 'vitest'
+import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../../plugins/aws/test/providers-stand-in.ts'
+import {type RealBroker, type RealPerson, startRealBroker} from './broker.ts'
+
+const hasAws = spawnSync('sh', ['-c', 'command -v aws']).status === 0
+if (!hasAws) console.warn('the AWS CLI is not on this machine: granted roles are used by a program of the tests')
+
+const ends: (() => Promise<void>)[] = []
+let aws: BrokerStandIn
+let broker: RealBroker
+let [alice, bob] = [] as unknown as [RealPerson, RealPerson]
+
+beforeAll(async () => {
+  aws = await startBrokerStandIn(end => void ends.push(end))
+  const place = {AWS_ENDPOINT_URL: aws.url, AWS_REGION: 'us-east-1'}
+  aws.roles.set(roleArn('deployer'), {
+    allows: [{Effect: 'Allow', Action: '*', Resource: '*'}],
+    trusts: new Set(['AKIABROKER']),
+    maxSeconds: 3600,
+    inline: new Map(),
+  })
+  broker = await startRealBroker(end => void ends.push(end), {
+    env: {...place, AWS_ACCESS_KEY_ID: 'AKIABROKER', AWS_SECRET_ACCESS_KEY: 'secret-of-the-broker'},
+  })
+  mkdirSync(join(broker.dir, 'catalog/roles'), {recursive: true})
+  writeFileSync(
+    join(broker.dir, 'policy/global/aws.cedar'),
+    `permit (principal in Group::"engineers", action == Action::"request", resource == Role::"deployer");
+permit (principal in Group::"sre-leads", action == Action::"approve", resource == Role::"deployer");
+`,
+  )
+  writeFileSync(
+    join(broker.dir, 'catalog/roles/deployer.yaml'),
+    `kind: Role
+name: deployer
+summary: deploys
+provider: aws-sts
+parameters: { account: '111122223333', role: deployer, regions: [us-east-1] }
+class: change
+maxSeconds: 7200
+allows: ["iam:GetRole"]
+`,
+  )
+  ;[alice, bob] = [broker.as('alice'), broker.as('bob')]
+  Object.assign(alice.env, place)
+  await bob.login()
+  for (let tries = 0; tries < 100; tries++) {
+    const {stdout} = await alice.run(['roles', '--json'])
+    if (stdout.includes('deployer')) return
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  throw new Error('the role did not load')
+})
+afterAll(async () => {
+  for (const end of ends.reverse()) await end()
+})
+
+/** Asks IAM for the role with whatever credentials the environment leads to; prints the answer. */
+const question = hasAws
+  ? ['aws', 'iam', 'get-role', '--role-name', 'deployer', '--output', 'json']
+  : [process.execPath, join(import.meta.dirname, '../../plugins/aws/test/ask-role.mjs'), 'deployer']
+const childEnv = {PATH: process.env.PATH ?? ''}
+
+async function approve(id: string): Promise<void> {
+  const {status, stderr} = await bob.run(['request', 'approve', id, '--yes'])
+  expect(stderr).not.toContain('error')
+  expect(status).toBe(0)
+}
+
+test('a role is listed as usable after approval; --nowait prints the request and ends with 245, and is not asked for twice', async () => {
+  const listed = JSON.parse((await alice.run(['roles', '--json'])).stdout) as {name: string; usable: string; source: string}[]
+  expect(listed.find(({name}) => name === 'deployer')).toMatchObject({
+    usable: 'request',
+    source: 'broker',
+    class: 'change',
+    allows: ['iam:GetRole'],
+  })
+  const asked = await alice.run(['assume', 'deployer', '--nowait', '--reason', 'deploy the new build of payments', '--', 'true'])
+  expect(asked.status).toBe(245)
+  const id = asked.stdout.trim()
+  expect(id).toMatch(/^req_/)
+  const again = await alice.run(['assume', 'deployer', '--nowait', '--reason', 'deploy the new build of payments', '--', 'true'])
+  expect(again.stdout.trim()).toBe(id)
+  await approve(id)
+})
+
+test('TM-U3: once approved, a foreign program gets its credentials from the endpoint and AWS lets it in', async () => {
+  const used = await alice.run(['assume', 'deployer', '--', ...question], {env: childEnv})
+  expect(used.stderr).toMatch(/deployer: grant grant_\w+ until /)
+  expect(used.stdout).toContain('deployer')
+  expect(used.status).toBe(0)
+  // the same grant serves again, without a word to anybody
+  const again = await alice.run(['assume', 'deployer', '--json'])
+  expect(JSON.parse(again.stdout)).toMatchObject({Version: 1, AccessKeyId: expect.stringMatching(/^ASIA/)})
+  const grants = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as unknown[]
+  expect(grants).toHaveLength(1)
+})
+
+test('TM-N4: grant revoke says after how long AWS refused, a running program is refused, and the next one asks anew', async () => {
+  const [grant] = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string}[]
+  const go = join(alice.home, 'go')
+  const script = `until [ -e ${go} ]; do sleep 0.05; done; exec "$@"`
+  const child = await alice.start(['assume', 'deployer', '--', 'sh', '-c', script, 'sh', ...question], {env: childEnv})
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text))
+  const ended = new Promise<number | null>(resolve => child.once('close', resolve))
+  while (!said.includes('until')) await new Promise(resolve => setTimeout(resolve, 20))
+  const revoked = await bob.run(['grant', 'revoke', grant?.id ?? '', '--note', 'the deploy is stopped'])
+  expect(revoked.stdout).toMatch(/a call under it was refused after \d+\.\d s/)
+  writeFileSync(go, '')
+  expect(await ended).not.toBe(0)
+  expect(said).toMatch(/AccessDenied|explicit deny|grant_\w+ of deployer was revoked/)
+  const next = await alice.run(['assume', 'deployer', '--nowait', '--reason', 'deploy it once more', '--', 'true'])
+  expect(next.status).toBe(245)
+})
+
+test('TM-U2: no secret of AWS lies in the person’s home or the broker’s folder', () => {
+  const files = [alice.home, broker.dir].flatMap(home =>
+    readdirSync(home, {recursive: true, withFileTypes: true}).flatMap(one => (one.isFile() ? [join(one.parentPath, one.name)] : [])),
+  )
+  expect(aws.secrets.size).toBeGreaterThan(0)
+  for (const file of files.filter(existsSync)) {
+    const text = readFileSync(file, 'latin1')
+    for (const secret of aws.secrets) expect(text.includes(secret), file).toBe(false)
+  }
+})
