@@ -46,11 +46,13 @@ export function viewArguments(
   const ownFolder = (path: string) => isRealFolder(path)
   const emptied = closed.filter(ownFolder)
   const names = needs.network ? nameService() : []
+  const ways = [...new Set([...needs.reads, ...names, ...needs.writes].flatMap(path => wayTo(path, [...emptied, ...shared])))]
   return [
     ...['--ro-bind', '/', '/', '--dev', '/dev'],
     ...(needs.processes ? ['--ro-bind', '/proc', '/proc'] : ['--proc', '/proc']),
     ...emptied.flatMap(path => ['--tmpfs', path]),
     ...shared.filter(path => path === '/dev/shm' || ownFolder(path)).flatMap(path => [...size, '--perms', '1777', '--tmpfs', path]),
+    ...ways.flatMap(path => ['--perms', '0755', '--dir', path]),
     ...[...needs.reads, ...names].flatMap(path => [path.startsWith('/dev/') ? '--dev-bind-try' : '--ro-bind-try', path, path]),
     ...needs.writes.flatMap(path => ['--bind-try', path, path]),
     ...hideArguments(hide),
@@ -95,6 +97,14 @@ function nameService(): string[] {
   } catch {
     return []
   }
+}
+
+/** The folders on the way from one of these places to a path below it: in an empty place they must be made, and be open to the account. */
+function wayTo(path: string, places: readonly string[]): string[] {
+  const place = places.find(one => path.startsWith(`${one}/`))
+  if (place === undefined) return []
+  const names = path.slice(place.length + 1).split('/')
+  return names.slice(1).map((_, index) => `${place}/${names.slice(0, index + 1).join('/')}`)
 }
 
 function isRealFolder(path: string): boolean {

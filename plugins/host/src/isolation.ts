@@ -1,6 +1,6 @@
 /** How one tree of processes is kept together, whatever its members do, and how a program gets into it. */
 import {type ChildProcess, spawn} from 'node:child_process'
-import {accessSync, constants, existsSync, readFileSync} from 'node:fs'
+import {accessSync, constants, existsSync, readFileSync, statSync} from 'node:fs'
 import {chown} from 'node:fs/promises'
 import type {Needs} from '@prod/sdk'
 import {openArguments, type Places, placesIn, spaceArguments, viewArguments, type Wishes} from './confine.ts'
@@ -168,7 +168,10 @@ export function namespaceCages({unshare, nsenter, bwrap}: Instruments, hide: rea
 
   /** what a view was made of: when it is another now, so must be the cage */
   const seen = ({needs}: Wishes) => {
-    const named = [...covered, ...(needs?.reads ?? []), ...(needs?.writes ?? [])].filter(path => existsSync(path))
+    const named = [...covered, ...(needs?.reads ?? []), ...(needs?.writes ?? [])].flatMap(path => {
+      const found = statSync(path, {throwIfNoEntry: false})
+      return found === undefined ? [] : `${path} ${found.dev} ${found.ino}`
+    })
     return [...named, needs ? readFileSync('/proc/self/mountinfo', 'latin1') : ''].join('\0')
   }
   const giveUp = async (spare: Promise<Cage>) => {

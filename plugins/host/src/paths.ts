@@ -4,7 +4,8 @@
  */
 import {spawn} from 'node:child_process'
 import {constants, type Stats} from 'node:fs'
-import {type FileHandle, open, statfs} from 'node:fs/promises'
+import {type FileHandle, open, readlink, statfs} from 'node:fs/promises'
+import {join} from 'node:path'
 import type {NamedPath} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {type Cage, exitOf} from './isolation.ts'
@@ -90,6 +91,63 @@ export async function settleFolder(path: string, cage: Pick<Cage, 'inside'>, own
   await walked.file?.close()
   if (!walked.file) throw unavailable(`there is no folder ${path}`)
   if (walked.loose !== null) throw unavailable(`others can exchange what lies in ${walked.loose}, so ${path} is no place to start in`)
+}
+
+/**
+ * The places that a definition has a cage show: each must be what its path leads to when no link is followed that somebody else
+ * could have planted. Looked at once the cage is made: what it shows stays.
+ * @throws TOOL_UNAVAILABLE with the link, or with the place that was exchanged meanwhile
+ */
+export async function settlePlaces(places: readonly string[], cage: Pick<Cage, 'inside'>, own: number | null): Promise<void> {
+  for (const path of places) {
+    const named = await identityOf(path, '', own)
+    const shown = cage.inside && (await identityOf(path, cage.inside.root, own))
+    if (shown !== undefined && shown !== named && shown !== null) throw unavailable(`${path} was exchanged while it was looked at`)
+  }
+}
+
+const mostLinks = 40
+
+/** Device and number of what a path leads to below a root, through links that root or we made alone; null: there is nothing. */
+async function identityOf(path: string, root: string, own: number | null): Promise<string | null> {
+  let names = path.split('/').filter(name => name !== '')
+  let links = 0
+  let at = await open(root === '' ? '/' : root, openPath | constants.O_DIRECTORY)
+  try {
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] as string
+      const above = await at.stat()
+      let next: FileHandle
+      try {
+        next = await open(`/proc/self/fd/${at.fd}/${name}`, openPath | constants.O_NOFOLLOW)
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code
+        if (code === 'ENOENT' || code === 'ENOTDIR') return null
+        throw unavailable(`${path} cannot be looked at: ${code}`)
+      }
+      const found = await next.stat()
+      if (!found.isSymbolicLink()) {
+        await at.close()
+        at = next
+        continue
+      }
+      await next.close()
+      if (isLoose(above, found, own))
+        throw unavailable(`others can exchange the link /${names.slice(0, index + 1).join('/')} on the way to ${path}`)
+      if (++links > mostLinks) throw unavailable(`${path} leads through too many links`)
+      const target = await readlink(`/proc/self/fd/${at.fd}/${name}`)
+      names = join('/', target.startsWith('/') ? '' : names.slice(0, index).join('/'), target, ...names.slice(index + 1))
+        .split('/')
+        .filter(part => part !== '')
+      index = -1
+      await at.close()
+      at = await open(root === '' ? '/' : root, openPath | constants.O_DIRECTORY)
+    }
+    const {dev, ino} = await at.stat({bigint: true})
+    return `${dev} ${ino}`
+  } finally {
+    await at.close().catch(() => {})
+  }
 }
 
 async function walk(named: NamedPath, root: string, own: number | null): Promise<Walked> {

@@ -14,7 +14,7 @@ import {type Group, type Groups, openGroups} from './groups.ts'
 import {bubblewrapCages, type Cage, type Cages, exitOf, findInstruments, namespaceCages, watchedCages} from './isolation.ts'
 import {type Links, listen} from './links.ts'
 import type {FromRunner, FromTerminal, Isolation, Platform, Settings, Tokens, ToRunner, ToTerminal} from './messages.ts'
-import {settleFolder, settlePaths} from './paths.ts'
+import {settleFolder, settlePaths, settlePlaces} from './paths.ts'
 import {isMarked, listProcesses, signalProcess} from './processes.ts'
 import {holdProgram} from './program.ts'
 import {type Tree, watchTree} from './tree.ts'
@@ -220,6 +220,10 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
     const places = (cage.places ?? onDisk) as Places
     if (use.kind === 'exec') {
       const {own} = owners()
+      // what is hidden is covered, whoever names it
+      const covered = (path: string) => settings.hide.some(folder => path === folder || path.startsWith(`${folder}/`))
+      const named = [...(wishes.needs?.reads ?? []), ...(wishes.needs?.writes ?? [])].filter(path => !covered(path))
+      await settlePlaces(named, cage, own)
       if (use.cwd !== undefined) await settleFolder(use.cwd, cage, own)
       await settlePaths(use.paths ?? [], cage, own, use.needs?.writes ?? [])
     }
