@@ -5,7 +5,6 @@ import type {GrantProvider, NoticeChannel, Primitive} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {openEntry} from '@prod/sdk/log/envelope'
 import {storeFile} from '@prod/sdk/log/folder'
-import {parseVerifierKey, verifierKey} from '@prod/sdk/log/note'
 import {tellFolded} from './audit/refusals.ts'
 import {auditRoutes} from './audit/routes.ts'
 import {catalogRoutes} from './catalog/routes.ts'
@@ -21,14 +20,15 @@ import {startServer} from './http/server.ts'
 import {identityRoutes} from './identity/routes.ts'
 import {openIdentity} from './identity-providers/open.ts'
 import {newId} from './ids.ts'
-import {type Keys, openFolder, openKeys} from './keys.ts'
+import {openFolder, openKeys} from './keys.ts'
 import {doctorRoutes} from './metrics/doctor.ts'
 import {renderPrometheus} from './metrics/prometheus.ts'
 import {metricsRoutes} from './metrics/routes.ts'
 import {deliverDue} from './outbox/deliver.ts'
 import type {Parts} from './parts.ts'
 import {loadPlugins} from './plugins.ts'
-import {BundleRefused, type Folders, readPolicyKeys, type SignedFile, showFinding, watchBundle} from './policy/index.ts'
+import {BundleRefused, showFinding, watchBundle} from './policy/index.ts'
+import {keptBundleFile, placeOfBundle} from './policy/place.ts'
 import {compareWithLog} from './policy/shadow.ts'
 import {requestRoutes} from './requests/routes.ts'
 import {sweepForgotten, sweepRequests} from './requests/sweep.ts'
@@ -39,7 +39,6 @@ import {sweepOutputs} from './runs/retention.ts'
 import {runRoutes} from './runs/routes.ts'
 import {sessionRoutes} from './sessions/routes.ts'
 import {openSqliteStore} from './stores/sqlite/sqlite-store.ts'
-import type {Store} from './stores/store.ts'
 import {createLiveSet} from './streams/live-set.ts'
 import {mayGoOn} from './streams/may-go-on.ts'
 import {serveStream} from './streams/serve.ts'
@@ -49,7 +48,6 @@ const reconcileMilliseconds = 120_000
 const forgetMilliseconds = 60_000
 const drainMilliseconds = 10_000
 /** In the data folder: the newest signed bundle that was loaded. */
-const keptBundleFile = 'policy.bundle'
 
 /** The ready line (`--json`). */
 export interface Ready {
@@ -343,34 +341,6 @@ function watchClock(parts: Parts, clock: SteadyClock): () => void {
     parts.store.commit({events: [event]}).catch(() => {})
   }, clockMilliseconds)
   return () => clearInterval(timer)
-}
-
-/** Where policy comes from: the folders, or the signed file, its keys none of the broker's own. */
-async function placeOfBundle({dir, catalogDir, policyDir, policy}: Config, keys: Keys, store: Store): Promise<Folders | SignedFile> {
-  if (!policy) return {catalogDir: catalogDir as string, policyDir: policyDir as string}
-  const logged = await newestLogged(store)
-  const own = [keys.log.privateKey, keys.receipt.privateKey, keys.token.privateKey].map(key => parseVerifierKey(verifierKey('own', key)))
-  return {
-    file: policy.bundle,
-    keys: readPolicyKeys(policy.keys, policy.signatures, own),
-    signatures: policy.signatures,
-    kept: join(dir, keptBundleFile),
-    ...(logged ? {logged} : {}),
-  }
-}
-
-/** how far the log is looked back through for it */
-const mostLoads = 100
-
-/** The newest signed bundle that any broker on this store has loaded, by its log. */
-async function newestLogged(store: Store): Promise<SignedFile['logged']> {
-  let newest: SignedFile['logged']
-  for (const type of ['broker.started', 'bundle.loaded'])
-    for (const row of await store.entries({from: 0, limit: mostLoads, newest: true, type})) {
-      const {signed, digest, bundle} = (openEntry(row).data ?? {}) as {signed?: {version: number}; digest?: string; bundle?: string}
-      if (signed && signed.version > (newest?.version ?? 0)) newest = {version: signed.version, digest: digest ?? bundle ?? ''}
-    }
-  return newest
 }
 
 /** What a broker does by itself: grants begin and end, requests expire, notices leave. One loop; a pass that fails is told and done again. */

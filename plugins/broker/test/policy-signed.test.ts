@@ -266,7 +266,7 @@ test('TM-G1: under a bundle past its age only reading is allowed; half way there
       'kind: Tool\nname: flag\nsummary: set a flag\nprogram: /usr/bin/true\nrun: { primitive: host, target: local, as: nobody }\ncommands:\n  - { path: [set], class: change }\n',
     'policy/global/flag.cedar': '@id("flag")\npermit (principal in Group::"engineers", action == Action::"run", resource is flag::set);\n',
     'policy/tests/flag.yaml': '- { principal: a, groups: [engineers], argv: [flag, set], expect: allow }\n'.concat(
-      '- { principal: a, groups: [], argv: [flag, set], expect: deny }\n'.repeat(3),
+      ...['[]', '[guests]', '[security]'].map(groups => `- { principal: a, groups: ${groups}, argv: [flag, set], expect: deny }\n`),
     ),
   })
   put(await sign(1, 'ops', 'sec'))
