@@ -90,6 +90,14 @@ function refusalOf(status: number, text: string): AwsRefused {
   }
 }
 
+/** A refusal in our words: AWS's text may name what others hold. DENIED where AWS does not allow it, else TARGET_UNREACHABLE. */
+export function failure(error: unknown, words: string): unknown {
+  if (!(error instanceof AwsRefused)) return error
+  if (error.status === 403 || /AccessDenied/.test(error.code))
+    return new ProdError('DENIED', `${words} (${error.code})`, 'docs/aws.md, "For operators"', {cause: error})
+  return new ProdError('TARGET_UNREACHABLE', `${words}: AWS answers ${error.status} ${error.code}`, 'try again in a minute', {cause: error})
+}
+
 /** The text of the first element of this name. */
 export function textOf(xml: string, name: string): string | undefined {
   const from = xml.indexOf(`<${name}>`)

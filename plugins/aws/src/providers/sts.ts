@@ -4,7 +4,7 @@ import {setTimeout as wait} from 'node:timers/promises'
 import type {Access, Grant, Known} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Conferred} from '@prod/sdk/grant-provider'
-import {AwsRefused, query, textOf, type Way} from './call.ts'
+import {AwsRefused, failure, query, textOf, type Way} from './call.ts'
 import {denyName, denyUntil, isTooLong, type Revoked, readDeny, writeDeny} from './deny.ts'
 import {inTurn} from './in-turn.ts'
 import {ownKeys} from './own-keys.ts'
@@ -150,11 +150,4 @@ async function managing(role: StsRole): Promise<Way> {
     ...(role.externalId === undefined ? {} : {ExternalId: role.externalId}),
   }
   return {...way, keys: await assume(way, parameters)}
-}
-
-/** A refusal in our words: AWS's text may name what others hold. */
-function failure(error: unknown, words: string): unknown {
-  if (!(error instanceof AwsRefused)) return error
-  if (error.status === 403) return new ProdError('DENIED', `${words} (${error.code})`, 'docs/aws.md, "For operators"', {cause: error})
-  return new ProdError('TARGET_UNREACHABLE', `${words}: AWS answers ${error.status} ${error.code}`, 'try again in a minute', {cause: error})
 }
