@@ -66,6 +66,8 @@ export default class Assume extends ProdCommand {
   async run(): Promise<unknown> {
     const at = this.argv.indexOf('--')
     const command = at < 0 ? [] : this.argv.slice(at + 1)
+    // its name alone, never an argument
+    if (command[0] !== undefined) this.usageTool = command[0].split('/').at(-1)
     const {args, flags} = await this.parse(Assume, at < 0 ? this.argv : this.argv.slice(0, at))
     const wanted = {
       ...(flags['min-remaining'] === undefined ? {} : {remaining: parseDuration(flags['min-remaining']) * 1000}),

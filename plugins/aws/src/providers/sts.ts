@@ -55,7 +55,7 @@ export async function refused(grant: Grant, role: StsRole, signal: AbortSignal):
   const way = await own(role)
   const policy = JSON.stringify({Version: '2012-10-17', Statement: [{Effect: 'Allow', Action: 'iam:GetRole', Resource: '*'}]})
   const probe = (one: Grant): Promise<Keys> => assume(way, assumeParameters(one, role, Date.now(), policy))
-  const [keys, control] = await Promise.all([probe(grant), probe({...grant, id: 'probe'})])
+  const [keys, control] = await Promise.all([probe(grant), probe({...grant, id: 'grant_probe'})])
   const allowed = (await ask(role, control)) === 'allowed'
   for (;;) {
     const answer = await ask(role, keys)
