@@ -59,10 +59,20 @@ afterAll(async () => {
   for (const end of ends.reverse()) await end()
 })
 
-/** Asks IAM for the role with whatever credentials the environment leads to; prints the answer. */
-const question = hasAws
-  ? ['aws', 'iam', 'get-role', '--role-name', 'deployer', '--output', 'json']
-  : [process.execPath, join(import.meta.dirname, '../../plugins/aws/test/ask-role.mjs'), 'deployer']
+/** What a program does with an endpoint of its own: fetches credentials, asks IAM for the role, prints the answer. */
+const ownProgram = `
+const {AWS_CONTAINER_CREDENTIALS_FULL_URI: uri, AWS_CONTAINER_AUTHORIZATION_TOKEN: authorization, AWS_ENDPOINT_URL: aws} = process.env
+const given = await fetch(uri, {headers: {authorization}})
+if (!given.ok) { console.error(await given.text()); process.exit(1) }
+const {AccessKeyId, Token} = await given.json()
+const signed = {authorization: 'AWS4-HMAC-SHA256 Credential=' + AccessKeyId + '/20261122/us-east-1/iam/aws4_request, Signature=0', 'x-amz-security-token': Token}
+const answer = await fetch(aws, {method: 'POST', headers: signed, body: new URLSearchParams({Action: 'GetRole', RoleName: 'deployer'})})
+console.log(await answer.text())
+process.exit(answer.ok ? 0 : 1)
+`
+const own = [process.execPath, '--input-type=module', '-e', ownProgram]
+const programs = [own, ...(hasAws ? [['aws', 'iam', 'get-role', '--role-name', 'deployer', '--output', 'json']] : [])]
+const question = programs.at(-1) ?? own
 const childEnv = {PATH: process.env.PATH ?? ''}
 
 async function approve(id: string): Promise<void> {
@@ -89,10 +99,12 @@ test('a role is listed as usable after approval; --nowait prints the request and
 })
 
 test('TM-U3: once approved, a foreign program gets its credentials from the endpoint and AWS lets it in', async () => {
-  const used = await alice.run(['assume', 'deployer', '--', ...question], {env: childEnv})
-  expect(used.stderr).toMatch(/deployer: grant grant_\w+ until /)
-  expect(used.stdout).toContain('deployer')
-  expect(used.status).toBe(0)
+  for (const program of programs) {
+    const used = await alice.run(['assume', 'deployer', '--', ...program], {env: childEnv})
+    expect(used.stderr).toMatch(/deployer: grant grant_\w+ until /)
+    expect(used.stdout).toContain('deployer')
+    expect(used.status).toBe(0)
+  }
   // the same grant serves again, without a word to anybody
   const again = await alice.run(['assume', 'deployer', '--json'])
   expect(JSON.parse(again.stdout)).toMatchObject({Version: 1, AccessKeyId: expect.stringMatching(/^ASIA/)})
