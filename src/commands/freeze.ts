@@ -6,6 +6,9 @@ import {takeReason} from '@prod/sdk/cli/reason'
 import {ProdError} from '@prod/sdk/errors'
 import {showLine, showName} from '@prod/sdk/text'
 
+/** `again`: it was frozen before, and this one changed nothing. */
+type Answer = {freeze: Freeze | null; again?: boolean}
+
 /** Lets nothing that changes production start, until two people lift it. */
 export default class FreezeCommand extends ProdCommand {
   static override summary = 'stop every new change, shell and admin command in production; two people lift it'
@@ -23,14 +26,14 @@ export default class FreezeCommand extends ProdCommand {
     '<%= config.bin %> <%= command.id %> --show',
   ]
 
-  async run(): Promise<{freeze: Freeze | null}> {
+  async run(): Promise<Answer> {
     const {flags} = await this.parse(FreezeCommand)
     const answer = await this.#ask(flags)
-    this.log(wordsOf(answer.freeze))
+    this.log(wordsOf(answer))
     return answer
   }
 
-  async #ask(flags: {reason?: string | undefined; all: boolean; lift: boolean; show: boolean}): Promise<{freeze: Freeze | null}> {
+  async #ask(flags: {reason?: string | undefined; all: boolean; lift: boolean; show: boolean}): Promise<Answer> {
     const broker = this.broker()
     if (flags.show) return broker.call(api.showFreeze)
     const {reason, reused} = await takeReason(flags.reason)
@@ -39,11 +42,11 @@ export default class FreezeCommand extends ProdCommand {
   }
 }
 
-function wordsOf(freeze: Freeze | null): string[] {
+function wordsOf({freeze, again}: Answer): string[] {
   if (!freeze) return ['nothing is frozen']
   const {all, by, since, reason, lift} = freeze
   return [
-    `frozen by ${showName(by)} since ${since}: ${showLine(reason)}`,
+    `${again ? 'already ' : ''}frozen by ${showName(by)} since ${since}: ${showLine(reason)}${again ? '; yours is noted' : ''}`,
     all ? 'nothing starts, reads neither' : 'reads go on; nothing of class change, admin or shell starts',
     lift
       ? `${showName(lift.by)} wants to lift it: a second person may agree until ${lift.until}`

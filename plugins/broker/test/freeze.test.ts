@@ -79,6 +79,20 @@ test('TM-F5: a freeze in the midst of fifty starts: none is recorded after its a
   }
 }, 60_000)
 
+test('a freeze that changes nothing is recorded, alarms nobody and says so; one that widens it, or takes back a lift, alarms', async () => {
+  const told = () => core.alarms.filter(({what}) => what === 'production is frozen').length
+  const recorded = async () => (await core.events('freeze.set')).length
+  const [alarms, events] = [told(), await recorded()]
+  expect((await freeze(alice)).again).toBe(false)
+  expect(await freeze(bob)).toMatchObject({again: true, freeze: {by: 'alice'}})
+  expect([told() - alarms, (await recorded()) - events]).toEqual([1, 2])
+  expect((await freeze(bob, true)).again).toBe(false)
+  await lift(bob)
+  expect((await freeze(carol)).again).toBe(false)
+  expect([told() - alarms, (await recorded()) - events]).toEqual([3, 4])
+  await thaw()
+})
+
 test('freeze --all stops reads too; break-glass goes through and says so', async () => {
   await freeze(alice, true)
   expect(await codeOf(alice.exec(['job', 'say', 'no']).done)).toBe('FROZEN')

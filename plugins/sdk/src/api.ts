@@ -343,7 +343,7 @@ export const api = {
     caller: 'person',
     input: none,
   }),
-  freeze: endpoint<{freeze: Freeze}>()({
+  freeze: endpoint<{freeze: Freeze; again: boolean}>()({
     method: 'POST',
     path: '/v1/freeze',
     summary: 'let nothing of class change, admin or shell start; with all, no read either',

@@ -14,8 +14,15 @@ import {type FreezeRecord, putFreeze, showFreeze, storedFreeze} from './state.ts
 const liftSeconds = 900
 const reasonColumns = 2000
 
-/** Freezes; a freeze that is on already is widened by `all`, never narrowed, and a lift that was begun is over. Throws DENIED, REASON_INVALID. */
-export async function freeze(parts: Parts, caller: Caller, input: {reason: string; all?: boolean}): Promise<Freeze> {
+/**
+ * Freezes; a freeze that is on already is widened by `all`, never narrowed, and a lift that was begun is over. `again`: it was on, and nothing of
+ * it changed; this is recorded and alarms nobody. Throws DENIED, REASON_INVALID.
+ */
+export async function freeze(
+  parts: Parts,
+  caller: Caller,
+  input: {reason: string; all?: boolean},
+): Promise<{freeze: Freeze; again: boolean}> {
   refuseStranger(parts, caller, 'freeze')
   const reason = checkReason(input.reason)
   for (;;) {
@@ -30,14 +37,16 @@ export async function freeze(parts: Parts, caller: Caller, input: {reason: strin
       reason: before?.reason ?? reason,
       lift: null,
     }
+    const again = before !== undefined && before.all === record.all && (before.lift === null || before.lift.until <= now.toISOString())
+    const title = record.all ? 'production is frozen, reads too' : 'production is frozen'
     const saved = await parts.store.commit({
       put: [putFreeze(record, stored?.version ?? 0)],
       events: [eventOf(caller, 'freeze.set', reason, {all: record.all, again: before !== undefined})],
-      notices: [noticeOf(parts, caller, 'freeze.set', record.all ? 'production is frozen, reads too' : 'production is frozen', reason)],
+      ...(again ? {} : {notices: [noticeOf(parts, caller, 'freeze.set', title, reason)]}),
     })
     if (!saved.ok) continue
-    parts.alarm('production is frozen', {by: person(caller), all: record.all})
-    return showFreeze(record, now) as Freeze
+    if (!again) parts.alarm('production is frozen', {by: person(caller), all: record.all})
+    return {freeze: showFreeze(record, now) as Freeze, again}
   }
 }
 
