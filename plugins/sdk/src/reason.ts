@@ -17,6 +17,17 @@ export function checkReason(text: string): string {
   return reason
 }
 
+/** Checks the words that a review files, for the CLI and for the broker: ten letters or digits at least. Throws REASON_INVALID. Pure. */
+export function checkNote(note: string): string {
+  if ((note.match(/[\p{L}\p{N}]/gu) ?? []).length < minReasonCharacters)
+    throw new ProdError(
+      'REASON_INVALID',
+      'a review says in words what was found: 10 letters at least',
+      '--note "what was done, and what must follow"',
+    )
+  return note
+}
+
 function faultOf(reason: string): string | undefined {
   if (reason === '') return 'is empty'
   if (reason.length > maxReasonCharacters) return `is longer than ${maxReasonCharacters} characters`

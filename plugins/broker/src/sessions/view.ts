@@ -4,6 +4,7 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Review, Session} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {checkNote} from '@prod/sdk/reason'
 import {about} from '../audit/refusals.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
@@ -177,8 +178,7 @@ export async function doneReview(
     throw about(new ProdError('SELF_REVIEW', 'nobody reviews their own break-glass', 'ask security'), {type: 'review.refused', subject: id})
   if (caller.principal.person === '')
     throw new ProdError('SELF_REVIEW', 'your login has no person id, so nobody can tell whether it is your own', 'ask security')
-  if ((note.match(/[\p{L}\p{N}]/gu) ?? []).length < 10)
-    throw new ProdError('REASON_INVALID', 'a review says in words what was found: 10 letters at least', `prod review done ${id} --note "…"`)
+  checkNote(note)
   const {session: of} = stored.value
   if (of.startsWith('run_')) {
     if ((await parts.store.find<RunRecord>('run', of))?.value.state === 'started')
