@@ -25,19 +25,20 @@ export default class AuditTail extends ProdCommand {
     const {flags} = await this.parse(AuditTail)
     if (flags.follow && this.jsonEnabled())
       throw new ProdError('USAGE', 'what never ends is no JSON document', 'prod audit tail --follow, or prod audit export')
+    const unread = flags.follow ? resultUnread() : undefined
     const type = flags.type === undefined ? {} : {type: flags.type}
     const {entries, size} = await this.broker().call(api.auditEntries, {limit: String(flags.lines), newest: 'true', ...type})
     const opened = entries.reverse().map(openEntry)
     this.log(opened.map(showEntry))
-    if (flags.follow) await this.#follow(size, type)
+    if (unread) await this.#follow(size, type, unread)
     return opened
   }
 
   /** Asks the checkpoint, which is public, and reads only when the log has grown. */
-  async #follow(from: number, type: {type?: string}): Promise<void> {
+  async #follow(from: number, type: {type?: string}, unread: AbortSignal): Promise<void> {
     const stop = new AbortController()
     this.onInterrupt(() => stop.abort())
-    const ended = AbortSignal.any([stop.signal, resultUnread()])
+    const ended = AbortSignal.any([stop.signal, unread])
     let shown = from
     while (!ended.aborted) {
       const {size} = parseCheckpoint(await this.broker().call(api.logCheckpoint))

@@ -4,6 +4,7 @@ import {api} from '@prod/sdk/api'
 import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {showWhen} from '@prod/sdk/cli/durations'
+import {resultUnread} from '@prod/sdk/cli/output'
 import {table} from '@prod/sdk/cli/table'
 import {openStream} from '@prod/sdk/stream-client'
 import {openStreams} from '../../channel/login.ts'
@@ -23,6 +24,7 @@ export default class RequestLs extends ProdCommand {
 
   async run(): Promise<Request[]> {
     const {flags} = await this.parse(RequestLs)
+    const unread = flags.watch ? resultUnread() : undefined
     const {requests} = await this.broker().call(api.listRequests, {
       ...(flags.state === undefined ? {} : {state: flags.state}),
       ...(flags.mine ? {mine: 'true' as const} : {}),
@@ -39,13 +41,15 @@ export default class RequestLs extends ProdCommand {
     ])
     this.log(table(['request', 'state', 'by', 'where', {head: 'what', prose: true}, 'asked', {head: 'reason', prose: true}], rows))
     if (requests.length === 0) this.say('no requests')
-    if (flags.watch && !this.jsonEnabled()) await this.#watch()
+    if (unread && !this.jsonEnabled()) await this.#watch(unread)
     return requests
   }
 
-  async #watch(): Promise<void> {
+  async #watch(unread: AbortSignal): Promise<void> {
+    if (unread.aborted) return
     const connection = await openStream({...(await openStreams(this.brokerFlag)), first: {type: 'follow', client: clientInfo()}})
     this.onInterrupt(() => connection.close())
+    unread.addEventListener('abort', () => connection.close())
     this.say('watching; Ctrl-C ends it')
     for await (const event of connection) {
       if (event.type !== 'message' || event.message.type !== 'request') continue

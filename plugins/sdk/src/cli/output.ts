@@ -5,6 +5,7 @@
 import {Chalk} from 'chalk'
 import {forLog} from '../surfaces.ts'
 import {columns, fit, showLine, showText} from '../text.ts'
+import {watchReader} from './pipe-reader.ts'
 
 /** How text may be set off. Never the only carrier of a meaning. */
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
@@ -73,11 +74,24 @@ function render(name: Name, text: string, safe: (piece: string) => string): stri
 
 const gone = new AbortController()
 
-/** Aborts when nobody reads stdout any more (`prod … | head`): what only lists or follows may end, quietly, with 0. */
+/**
+ * Aborts when nobody reads stdout any more (`prod … | head`): what only lists or follows may end, quietly, with 0. Asked for before the first
+ * line is written it sees a reader who goes while nothing is written, too.
+ */
 export function resultUnread(): AbortSignal {
   guardStreams()
+  if (!watching) {
+    watching = true
+    const isGone = watchReader(1)
+    isGone() // who reads now
+    setInterval(() => {
+      if (isGone()) gone.abort()
+    }, 500).unref()
+  }
   return gone.signal
 }
+
+let watching = false
 
 let guarded = false
 
