@@ -147,13 +147,15 @@ class TerminalEnd {
     const until = Date.now() + comeBackMilliseconds
     for (let wait = 100; ; wait = Math.min(wait * 2, 5000)) {
       try {
-        return await openStream({
+        const back = await openStream({
           broker: this.#options.broker,
           session: this.#options.session,
           ...(id === undefined
             ? {first: first.type === 'exec' && this.#typed !== undefined ? {...first, breakGlass: {confirmed: this.#typed}} : first}
             : {first: {type: 'attach', id, have: lost.have, stdin: this.#stdinOn, client: clientInfo()} as const, stdin: lost.stdin}),
         })
+        this.#say('connected again')
+        return back
       } catch (error) {
         const again =
           error instanceof ProdError &&

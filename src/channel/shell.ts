@@ -184,7 +184,10 @@ class ShellEnd {
     const again = this.#started !== undefined
     this.#started = message
     if (!this.#watching) connection.resize(ownSize())
-    if (again) return
+    if (again) {
+      say('connected again')
+      return
+    }
     const {id, target, environment, banner = [], expiresAt} = message
     this.#warn(banner)
     if (this.#watching) return
