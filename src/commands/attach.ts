@@ -5,6 +5,7 @@ import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {ProdError} from '@prod/sdk/errors'
 import {followRun, type RunOutcome} from '../channel/exec.ts'
+import {takeAttachable} from '../channel/ids.ts'
 import {openStreams} from '../channel/login.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
 import {followShell, sayEnded} from '../channel/shell.ts'
@@ -16,7 +17,7 @@ import {receiptsOf, showMany, showOutcome} from './exec.ts'
 /** Takes up a run, a session or an approved request again. */
 export default class Attach extends ProdCommand {
   static override summary = 'take up a run, a session or an approved request again; nothing is lost'
-  static override args = {id: Args.string({required: true, description: 'run_…, ses_… or req_…'})}
+  static override args = {id: Args.string({description: 'run_…, ses_… or req_…'})}
   static override flags = {
     receipt: Flags.string({description: 'write the signed receipt to this file', helpValue: 'FILE'}),
     raw: Flags.boolean({description: 'pass output to a terminal as it is, control characters too'}),
@@ -25,15 +26,14 @@ export default class Attach extends ProdCommand {
 
   async run(): Promise<object> {
     const {args, flags} = await this.parse(Attach)
-    if (!/^(req|run|ses)_[0-9a-z]{8,40}$/.test(args.id))
-      throw new ProdError('USAGE', `${args.id} is no id of a run, session or request`, 'prod request ls')
+    const id = await takeAttachable(this.broker(), args.id, async () => (await (await this.connect()).session()).principal)
     const streams = await openStreams(this.brokerFlag)
     const onInterrupt = (act: ((times: number) => void) | undefined) => this.onInterrupt(act)
-    if (args.id.startsWith('ses_')) {
+    if (id.startsWith('ses_')) {
       if (!process.stdin.isTTY || !process.stdout.isTTY) throw new ProdError('NO_TERMINAL', 'a shell needs a terminal', 'prod exec --help')
       const ended = await followShell({
         ...streams,
-        first: {type: 'attach', id: args.id, have: {stdout: 0, stderr: 0}, size: ownSize(), client: clientInfo()},
+        first: {type: 'attach', id, have: {stdout: 0, stderr: 0}, size: ownSize(), client: clientInfo()},
         onInterrupt,
       })
       sayEnded(ended)
@@ -42,7 +42,7 @@ export default class Attach extends ProdCommand {
     }
     const outcome = await followRun({
       ...streams,
-      first: {type: 'attach', id: args.id, have: {stdout: 0, stderr: 0}, stdin: !process.stdin.isTTY, client: clientInfo()},
+      first: {type: 'attach', id, have: {stdout: 0, stderr: 0}, stdin: !process.stdin.isTTY, client: clientInfo()},
       json: this.jsonEnabled(),
       raw: flags.raw,
       onInterrupt,

@@ -108,6 +108,7 @@ export default class Exec extends ProdCommand {
     })
     if ('pending' in outcome) {
       this.log(outcome.pending)
+      if (process.stderr.isTTY) this.say(`prod attach ${outcome.pending} waits for it`)
       this.endWith(245)
       return {request: outcome.pending}
     }

@@ -21,18 +21,33 @@ test('a development broker starts on a free port, two people use it, and nothing
   expect(() => process.kill(broker.pid, 0)).toThrow('ESRCH')
 })
 
-test('the built CLI names what is missing on a command line', async ({onTestFinished}) => {
+test('an id that is missing or malformed is said in one sentence that names the list it stands in, and nothing is sent', async ({
+  onTestFinished,
+}) => {
   const broker = await startRealBroker(step => onTestFinished(step))
-  for (const [args, missing] of [
-    [['sessions', 'watch'], 'SESSION'],
-    [['review', 'done'], 'REVIEW'],
-    [['request', 'show'], 'REQUEST'],
+  const stranger = broker.as('alice', {login: false})
+  for (const [args, what, list] of [
+    [['sessions', 'watch'], 'session', 'sessions'],
+    [['sessions', 'play'], 'session or run', 'sessions'],
+    [['sessions', 'end'], 'session or run', 'sessions'],
+    [['review', 'done'], 'review', 'review'],
+    [['request', 'show'], 'request', 'request'],
+    [['request', 'approve'], 'request', 'request'],
+    [['request', 'deny'], 'request', 'request'],
+    [['request', 'cancel'], 'request', 'request'],
+    [['grant', 'revoke'], 'grant', 'grant'],
+    [['attach'], 'request or run or session', 'request'],
   ] as const) {
-    const {status, stdout, stderr} = await broker.as('alice', {login: false}).run(args)
-    expect({status, stdout, stderr}).toEqual({
+    expect(await stranger.run([...args, 'ses_1m81c87'])).toEqual({
       status: 241,
       stdout: '',
-      stderr: `prod: missing: ${missing}\nprod: try: prod ${args.join(' ')} --help\n`,
+      stderr: `prod: ses_1m81c87 is not the id of a ${what}\nprod: try: prod ${list} ls\n`,
+    })
+    const [first] = what.split(' ')
+    expect(await stranger.run(args)).toEqual({
+      status: 241,
+      stdout: '',
+      stderr: `prod: ${first} is missing, and there is no terminal to ask at\nprod: try: prod ${args.join(' ')} ID; prod ${list} ls has them\n`,
     })
   }
 })

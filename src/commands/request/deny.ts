@@ -4,7 +4,7 @@ import type {Request} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {askText} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
-import {pickRequest} from '../../channel/pick-request.ts'
+import {isSame, takeRequest} from '../../channel/ids.ts'
 
 /** Denies a request that waits. */
 export default class RequestDeny extends ProdCommand {
@@ -15,7 +15,12 @@ export default class RequestDeny extends ProdCommand {
 
   async run(): Promise<Request> {
     const {args, flags} = await this.parse(RequestDeny)
-    const id = args.request ?? (await pickRequest(this.broker(), 'prod request deny ID'))
+    const me = async () => (await (await this.connect()).session()).principal
+    const id = await takeRequest(this.broker(), args.request, {
+      command: 'request deny',
+      fits: async one => one.state === 'pending' && !isSame(one.principal, await me()),
+      none: 'nothing waits for you',
+    })
     const note = flags.note ?? (await askText({what: 'why', flag: '--note "…"'}))
     const request = await this.broker().call(api.denyRequest, {id, note})
     this.log(`denied ${request.id} of ${request.principal.name}`)

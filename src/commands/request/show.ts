@@ -3,18 +3,20 @@ import type {Request} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {showDocument} from '../../channel/document.ts'
+import {takeRequest} from '../../channel/ids.ts'
 
 /** One request, with exactly what would run. */
 export default class RequestShow extends ProdCommand {
   static override summary = 'show a request: what exactly would run, for whom, why'
-  static override args = {request: Args.string({required: true, description: 'id of the request, such as req_01k9x7h2'})}
+  static override args = {request: Args.string({description: 'id of the request, such as req_01k9x7h2'})}
   static override examples = ['<%= config.bin %> <%= command.id %> req_01k9x7h2d6b5x1v0m3q8r4t6wz']
 
   async run(): Promise<Request & {document: string}> {
     const {args} = await this.parse(RequestShow)
+    const id = await takeRequest(this.broker(), args.request, {command: 'request show'})
     const [request, {document}] = await Promise.all([
-      this.broker().call(api.showRequest, {id: args.request}),
-      this.broker().call(api.requestDocument, {id: args.request}),
+      this.broker().call(api.showRequest, {id}),
+      this.broker().call(api.requestDocument, {id}),
     ])
     const {lines} = showDocument(document)
     const people = request.approvals.map(one => one.by).join(', ')

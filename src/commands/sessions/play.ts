@@ -7,6 +7,7 @@ import {ProdCommand} from '@prod/sdk/cli/command'
 import {passBytes} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
 import {createAsciicast, type RecordingRecord, recordStream} from '@prod/sdk/recording'
+import {takeSession} from '../../channel/ids.ts'
 import {createPlain} from '../../channel/plain.ts'
 import {fetchRecording, openRecording} from '../../channel/recording.ts'
 import {giveBack} from '../../channel/terminal.ts'
@@ -16,7 +17,7 @@ export default class SessionsPlay extends ProdCommand {
   static override summary = 'replay a recording, or the output that is kept of a run'
   static override description =
     'What is kept is sealed to security’s key; it is opened on this machine alone. --cast writes an asciicast v2 file.'
-  static override args = {session: Args.string({required: true, description: 'id of the session, or of the run'})}
+  static override args = {session: Args.string({description: 'id of the session, or of the run'})}
   static override flags = {
     identity: Flags.string({
       description: 'file with the age identity that opens it; else PROD_RECORDING_IDENTITY',
@@ -32,15 +33,16 @@ export default class SessionsPlay extends ProdCommand {
 
   async run(): Promise<{session: string; chunks: number; cast?: string}> {
     const {args, flags} = await this.parse(SessionsPlay)
+    const session = await takeSession(this.broker(), args.session, {command: 'sessions play', orRun: true})
     if (flags.identity === undefined)
-      throw new ProdError('USAGE', 'a recording is opened with an age identity', `prod sessions play ${args.session} --identity FILE`)
+      throw new ProdError('USAGE', 'a recording is opened with an age identity', `prod sessions play ${session} --identity FILE`)
     const speed = Number(flags.speed)
     if (!(speed >= 0)) throw new ProdError('USAGE', `${flags.speed} is no speed`, '--speed 4')
-    const chunks = openRecording(fetchRecording(this.broker(), args.session), readIdentity(flags.identity))
+    const chunks = openRecording(fetchRecording(this.broker(), session), readIdentity(flags.identity))
     if (flags.cast !== undefined) {
       const count = await writeCast(flags.cast, chunks)
       this.log(`wrote ${flags.cast}`)
-      return {session: args.session, chunks: count, cast: flags.cast}
+      return {session, chunks: count, cast: flags.cast}
     }
     const shown = createPlain()
     const typed = createPlain()
@@ -54,7 +56,7 @@ export default class SessionsPlay extends ProdCommand {
     for await (const chunk of chunks) {
       count += 1
       for (const record of chunk) {
-        if (stop.signal.aborted) return {session: args.session, chunks: count}
+        if (stop.signal.aborted) return {session, chunks: count}
         const input = record.stream === recordStream.stdin
         const errors = record.stream === recordStream.stderr
         if (record.stream !== recordStream.stdout && !errors && !(input && flags.input)) continue
@@ -67,7 +69,7 @@ export default class SessionsPlay extends ProdCommand {
     }
     if (!flags.raw) await show(complained.end(), 'stderr')
     await show(flags.raw ? giveBack : shown.end() + typed.end())
-    return {session: args.session, chunks: count}
+    return {session, chunks: count}
   }
 }
 

@@ -88,9 +88,21 @@ export interface Choice<T> {
   value: T
 }
 
-/** Lets the person choose one of many, filtered as they type. `instead` is the command line that names it. Throws USAGE where there is nothing to choose. */
-export async function pick<T>({what, choices, instead}: {what: string; choices: readonly Choice<T>[]; instead: string}): Promise<T> {
+/**
+ * Lets the person choose one of many, filtered as they type. `instead` is the command line that names it. Choices that a broker must be asked for are a
+ * function: it is not called where nobody can choose. Throws USAGE where there is nothing to choose.
+ */
+export async function pick<T>({
+  what,
+  choices: given,
+  instead,
+}: {
+  what: string
+  choices: readonly Choice<T>[] | (() => Promise<readonly Choice<T>[]>)
+  instead: string
+}): Promise<T> {
   need(what, instead)
+  const choices = typeof given === 'function' ? await given() : given
   if (choices.length === 0) throw new ProdError('USAGE', `there is no ${what} to choose`, instead)
   if (isDumb()) throw new ProdError('NO_TERMINAL', `${what} is missing, and this terminal cannot show a list`, instead)
   const {search} = await import('@inquirer/prompts')
