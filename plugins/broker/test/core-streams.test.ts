@@ -5,7 +5,7 @@ import type {Receipt} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
-import {LinkLost} from '@prod/sdk/stream-client'
+import {LinkLost, openStream} from '@prod/sdk/stream-client'
 import {compactVerify, importJWK} from 'jose'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type Core, codeOf, jobFiles, type Person, running, startCore, until} from './core.ts'
@@ -242,5 +242,22 @@ test('what nobody may send on a stream ends it, and nothing runs', async () => {
   await until(() => running(`${core.dir}/jobs/waiter-rude`) === 0)
   for (const first of [{argv: []}, {argv: ['job'], targets: ['local', 'other']}, {argv: ['job', 'say', 'x\u0000']}, {argv: ['nothing']}]) {
     expect(await codeOf(alice.exec(['job'], first).done)).not.toBe('none')
+  }
+})
+
+test('a first message that is malformed is refused in words that name its one fault, not its value', async () => {
+  const client = {version: 'test', platform: 'test'}
+  for (const [first, fault] of [
+    [{type: 'watch', session: 'ses_1m81c87', client}, 'session is not of the right form'],
+    [{type: 'attach', id: 'ses_1m81c87', have: {stdout: 0, stderr: 0}, client}, 'id is not of the right form'],
+    [{type: 'follow', client, more: 'secret'}, 'the input holds a key that does not belong there'],
+    [{type: 'secret', client}, 'the input is of no known type'],
+    [{client}, "the input must have required property 'type'"],
+  ]) {
+    const stream = await openStream({broker: alice.session.broker, session: alice.session, first: first as never})
+    const heard = (async () => {
+      for await (const _ of stream);
+    })()
+    await expect(heard).rejects.toMatchObject({code: 'BAD_REQUEST', message: `the request is malformed: ${fault as string}`})
   }
 })

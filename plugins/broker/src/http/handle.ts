@@ -130,9 +130,11 @@ function queryOf(url: string): Record<string, string> {
 }
 
 /** Where and what, never the value. */
-function describeFinding(error: ErrorObject | undefined): string {
+export function describeFinding(error: ErrorObject | undefined): string {
   if (!error) return 'the input is malformed'
   const at = error.instancePath === '' ? 'the input' : error.instancePath.slice(1).replaceAll('/', '.')
   if (error.keyword === 'additionalProperties') return `${at} holds a key that does not belong there`
+  if (error.keyword === 'pattern') return `${at} is not of the right form`
+  if (error.keyword === 'discriminator') return `${at} is of no known type`
   return `${at} ${error.message ?? 'is malformed'}`
 }

@@ -11,10 +11,11 @@ import {
 } from '@prod/sdk/wire'
 import {Ajv, type ValidateFunction} from 'ajv'
 import type {RawData, WebSocket} from 'ws'
+import {describeFinding} from '../http/handle.ts'
 import {parseStrictJson} from '../http/strict-json.ts'
 import {clientMessageSchema, firstMessageSchema} from './schemas.ts'
 
-const ajv = new Ajv({strict: false, allErrors: false})
+const ajv = new Ajv({strict: false, allErrors: false, discriminator: true})
 const isFirst: ValidateFunction<FirstMessage> = ajv.compile(firstMessageSchema)
 const isClientMessage: ValidateFunction<ClientMessage> = ajv.compile(clientMessageSchema)
 
@@ -108,8 +109,7 @@ export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMe
         if (!started) {
           if (binary) throw new ProdError('BAD_REQUEST', 'the first message is the request, as text')
           const message = parseStrictJson(toBuffer(data))
-          if (!isFirst(message))
-            throw new ProdError('BAD_REQUEST', `the request is malformed: ${ajv.errorsText(isFirst.errors, {dataVar: 'request'})}`)
+          if (!isFirst(message)) throw new ProdError('BAD_REQUEST', `the request is malformed: ${describeFinding(isFirst.errors?.[0])}`)
           started = true
           clearTimeout(timer)
           resolve(message)

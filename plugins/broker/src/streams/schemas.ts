@@ -30,6 +30,9 @@ function message(type: string, properties: Record<string, object>, optional: str
 }
 
 export const firstMessageSchema = {
+  type: 'object',
+  discriminator: {propertyName: 'type'},
+  required: ['type'],
   oneOf: [
     message(
       'exec',
@@ -85,6 +88,9 @@ export const firstMessageSchema = {
 }
 
 export const clientMessageSchema = {
+  type: 'object',
+  discriminator: {propertyName: 'type'},
+  required: ['type'],
   oneOf: [
     message('ack', {stdout: count, stderr: count}),
     message('signal', {name: {enum: ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGKILL', 'SIGUSR1', 'SIGUSR2']}}),
