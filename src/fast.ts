@@ -63,9 +63,9 @@ function assume(words: readonly string[], root: string): boolean | Promise<boole
 
 /** Loaded only now; so this answer comes a tick later. */
 function complete(words: readonly string[], root: string): true {
-  void import('./completion/complete.ts').then(({candidates}) => {
+  void import('./completion/complete.ts').then(({completion}) => {
     const home = folder('XDG_CACHE_HOME', '.cache')
-    const found = candidates(words, {
+    const found = completion(words, {
       packages: readPackages(root),
       catalog: home ? readOwn(join(home, 'catalog.json')) : undefined,
       roles: home ? readOwn(join(home, 'roles.json')) : undefined,

@@ -6,7 +6,7 @@ import {api} from '@prod/sdk/api'
 import type {CatalogView} from '@prod/sdk/catalog-view'
 import {keepForCompletion} from '@prod/sdk/cli/catalog-cache'
 import {expect, onTestFinished, test, vi} from 'vitest'
-import {candidates, type Manifest} from '../src/completion/complete.ts'
+import {candidates, completion, type Manifest} from '../src/completion/complete.ts'
 import {scripts} from '../src/completion/scripts.ts'
 import {afterBreak, splitLine} from '../src/completion/words.ts'
 
@@ -25,6 +25,8 @@ const packages: Manifest[] = [
       },
       'request:create': {args: {role: {}}},
       'request:approve': {args: {request: {}}},
+      'request:show': {args: {request: {}}},
+      'broker:check': {args: {file: {}}},
       autocomplete: {args: {shell: {options: ['bash', 'zsh', 'fish']}}},
       'review:done': {flags: {verdict: {type: 'option', options: ['ok', 'violation']}}},
       hidden: {hidden: true},
@@ -44,7 +46,7 @@ const view: CatalogView = {
         tool: 'unit',
         commands: [
           {path: ['status'], class: 'read', options: {'--no-pager': 'flag'}},
-          {path: ['restart'], class: 'change'},
+          {path: ['restart'], class: 'change', options: {'--output': {type: 'list', of: {type: 'enum', values: ['name', 'load', 'size']}}}},
         ],
       },
       commands: [],
@@ -61,18 +63,24 @@ const view: CatalogView = {
   targets: [{name: 'local', address: 'host:local', environment: 'production', summary: '', shell: 'no'}],
   roles: [{name: 'web-operator', summary: '', provider: 'group', class: 'change', maxSeconds: 60, usable: 'request', active: null}],
 }
-const catalog = {broker: 'https://prod.example', savedAt: '2026-11-22T03:04:05.678Z', view, requests: ['req_7h2k']}
+const catalog = {
+  broker: 'https://prod.example',
+  savedAt: '2026-11-22T03:04:05.678Z',
+  view,
+  requests: ['req_7h2k', 'req_done'],
+  pending: ['req_7h2k'],
+}
 
 function offered(line: string, broker?: string): string {
   return candidates(['bash', line], {packages, catalog, broker}).join(' ')
 }
 
 test.for([
-  ['prod ', 'exec request autocomplete review broker'],
+  ['prod ', 'exec request broker autocomplete review'],
   ['prod re', 'request review'],
-  ['prod request ', 'create approve'],
+  ['prod request ', 'create approve show'],
   ['prod request a', 'approve'],
-  ['prod help request ', 'create approve'],
+  ['prod help request ', 'create approve show'],
   ['prod broker start --', '--help --dev'],
   ['prod exec --', '--help --reason --on --wait'],
   ['prod exec --wait --', '--help --reason --on'],
@@ -86,15 +94,36 @@ test.for([
   ['prod exec unit ', 'status restart'],
   ['prod exec --reason x unit re', 'restart'],
   ['prod exec unit status --', '--no-pager'],
+  ['prod exec unit restart --output ', 'name load size'],
+  ['prod exec unit restart --output name,', 'name,load name,size'],
+  ['prod exec unit restart --output=name,l', 'name,load'],
+  ['prod exec unit restart --output wrong,', ''],
   ['prod exec nosuch ', ''],
   ['prod request create ', 'web-operator'],
   ['prod request approve ', 'req_7h2k'],
+  ['prod request show ', 'req_7h2k req_done'],
   ['prod autocomplete ', 'bash zsh fish'],
   ['prod autocomplete bash ', ''],
   ['prod review done --verdict ', 'ok violation'],
   ['prod nosuch ', ''],
 ])('after %j come %j', ([line = '', expected]) => {
   expect(offered(line)).toBe(expected)
+})
+
+test('where a value of the catalog or of few is to stand, no file is offered in its place', () => {
+  const answer = (line: string, sources = {}) => completion(['bash', line], {packages, catalog, broker: undefined, ...sources})
+  for (const line of [
+    'prod exec x',
+    'prod exec --on x',
+    'prod request approve x',
+    'prod request create x',
+    'prod exec unit x',
+    'prod autocomplete x',
+  ])
+    expect([line, answer(line)]).toEqual([line, ['!']])
+  for (const line of ['prod request approve ', 'prod exec ']) expect(answer(line, {catalog: undefined})).toEqual(['!'])
+  expect(answer('prod exec un')).toEqual(['unit'])
+  for (const line of ['prod broker check x', 'prod exec --reason x', 'prod exec nosuch x']) expect([line, answer(line)]).toEqual([line, []])
 })
 
 test('TM-R1: a name that a shell would act on is never offered', () => {
@@ -138,12 +167,25 @@ test('what a call has answered is offered from then on', async ({onTestFinished}
 
   keepForCompletion(api.catalog, view, 'https://prod.example')
   expect(ask('prod exec ')).toEqual(['unit'])
-  keepForCompletion(api.listRequests, {requests: [{id: 'req_9'}]}, 'https://prod.example')
+  keepForCompletion(
+    api.listRequests,
+    {
+      requests: [
+        {id: 'req_9', state: 'pending'},
+        {id: 'req_8', state: 'done'},
+      ],
+    },
+    'https://prod.example',
+  )
   expect(ask('prod request approve ')).toEqual(['req_9'])
   keepForCompletion(api.catalog, {...view, tools: []}, 'https://prod.example')
   expect([ask('prod exec '), ask('prod request approve ')]).toEqual([[], ['req_9']])
   keepForCompletion(api.catalog, view, 'https://other.example')
   expect(ask('prod request approve ')).toEqual([])
+  keepForCompletion(api.listRequests, {requests: [{id: 'req_7', state: 'pending'}]}, 'https://third.example')
+  expect(ask('prod request approve ')).toEqual(['req_7'])
+  keepForCompletion(api.approveRequest, {id: 'req_7', state: 'approved'}, 'https://third.example')
+  expect([ask('prod request approve '), ask('prod request show ')]).toEqual([[], ['req_7']])
   expect(statSync(join(home, 'prod/catalog.json')).mode & 0o777).toBe(0o600)
 })
 

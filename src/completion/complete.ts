@@ -29,18 +29,31 @@ export interface Sources {
   broker: string | undefined
 }
 
+/** The one line that is said where nothing fits and no file does either; no candidate ever is it. */
+export const noFiles = '!'
+
+/** What a shell is answered: {@link candidates}, or {@link noFiles} where a value of the catalog or of few was to stand. */
+export function completion(words: readonly string[], sources: Sources): string[] {
+  const found = candidates(words, sources)
+  if (found.length > 0) return found
+  const {before, typed} = cursor(words)
+  // all that could have been begun here
+  return offers(before, typed.startsWith('-') ? typed : '', sources).some(word => !word.startsWith('-')) ? [noFiles] : []
+}
+
+function cursor([shell, ...rest]: readonly string[]): {before: string[]; typed: string} {
+  const line = shell === 'bash' ? splitLine(rest[0] ?? '') : rest
+  return {before: line.slice(1, -1), typed: line.at(-1) ?? ''}
+}
+
 /**
  * What may stand at the cursor. `words[0]` is the shell; for bash the command line up to the cursor follows as one text,
  * for zsh and fish its words. Only plain words are offered: a shell inserts them as they are, and some come from a broker.
  */
 export function candidates(words: readonly string[], sources: Sources): string[] {
-  const [shell, ...rest] = words
-  const line = shell === 'bash' ? splitLine(rest[0] ?? '') : rest
-  const typed = line.at(-1) ?? ''
-  const found = [...new Set(offers(line.slice(1, -1), typed, sources))].filter(
-    word => word.startsWith(typed) && /^[\w@%+=:,./-]+$/.test(word),
-  )
-  return shell === 'bash' ? found.map(word => afterBreak(word, typed)) : found
+  const {before, typed} = cursor(words)
+  const found = [...new Set(offers(before, typed, sources))].filter(word => word.startsWith(typed) && /^[\w@%+=:,./-]+$/.test(word))
+  return words[0] === 'bash' ? found.map(word => afterBreak(word, typed)) : found
 }
 
 /** Everything that could stand after `before`, already typed words behind `prod`. */
@@ -57,7 +70,9 @@ function offers(before: readonly string[], typed: string, {packages, catalog, br
   if (path === 'assume') return [...nested, ...offersOfAssume(command, rest, typed, roles)]
   const view = usable(catalog, broker)
   if (path === 'exec') return [...nested, ...offersOfExec(command, rest, typed, view)]
-  return [...nested, ...offersOfCommand(command, rest, typed, view)]
+  // what is decided or cancelled waits; what is looked at may be over
+  const known = view && /^request:(approve|deny|cancel)$/.test(path) ? {...view, requests: view.pending ?? []} : view
+  return [...nested, ...offersOfCommand(command, rest, typed, known)]
 }
 
 /** The words that follow `path` in ids. */
@@ -141,19 +156,25 @@ function ofFlag(flag: [string, Flag] | undefined, catalog: CachedCatalog | undef
   return flag ? (flag[1].options ?? named(flag[0], catalog)) : []
 }
 
-/** The catalog's values for an argument or flag, by its name: the vocabulary is one for all commands. */
+/**
+ * The catalog's values for an argument or flag, by its name: the vocabulary is one for all commands. An empty word is among them, which is never
+ * offered: what stands here is no file, whether the values are known or not.
+ */
 function named(name: string, catalog: CachedCatalog | undefined): string[] {
-  if (!catalog) return []
-  const {tools, targets, roles} = catalog.view
+  const names = (list: {name: string}[] | undefined): string[] => (list ?? []).map(one => one.name)
   const lists: Record<string, () => string[]> = {
-    tool: () => tools.map(({name}) => name),
-    target: () => targets.map(({name}) => name),
-    on: () => targets.map(({name}) => name),
-    role: () => roles.map(({name}) => name),
-    request: () => catalog.requests ?? [],
-    id: () => catalog.requests ?? [],
+    tool: () => names(catalog?.view.tools),
+    target: () => names(catalog?.view.targets),
+    on: () => names(catalog?.view.targets),
+    role: () => names(catalog?.view.roles),
+    request: () => catalog?.requests ?? [],
+    id: () => catalog?.requests ?? [],
+    session: () => [],
+    review: () => [],
+    grant: () => [],
   }
-  return lists[name]?.() ?? []
+  const list = Object.hasOwn(lists, name) ? lists[name] : undefined
+  return list ? [...list(), ''] : []
 }
 
 /** The cached catalog, if the file holds one and it is of the broker in use. */

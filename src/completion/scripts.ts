@@ -4,7 +4,9 @@ export const scripts = {
 _prod() {
   local word
   COMPREPLY=()
-  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(prod --complete bash "\${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+  while IFS= read -r word; do
+    if [[ "$word" == '!' ]]; then compopt +o bashdefault +o default 2>/dev/null; else COMPREPLY+=("$word"); fi
+  done < <(prod --complete bash "\${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
 }
 complete -o bashdefault -o default -F _prod prod
 `,
@@ -13,13 +15,21 @@ complete -o bashdefault -o default -F _prod prod
 _prod() {
   local -a found
   found=("\${(@f)$(prod --complete zsh "\${(@)words[1,CURRENT]}" 2>/dev/null)}")
-  if [[ -n "$found" ]]; then compadd -- "\${found[@]}"; else _files; fi
+  if [[ "$found" == '!' ]]; then return 1; elif [[ -n "$found" ]]; then compadd -- "\${found[@]}"; else _files; fi
 }
 if [[ "\${funcstack[1]}" == _prod ]]; then _prod "$@"; else compdef _prod prod; fi
 `,
   fish: `# completion of prod for fish; once:  prod autocomplete fish > ~/.config/fish/completions/prod.fish
+function __prod_complete
+  set -l found (prod --complete fish (commandline -opc) (commandline -ct) 2>/dev/null)
+  if test (count $found) -eq 0
+    __fish_complete_path (commandline -ct)
+  else if test "$found" != '!'
+    printf '%s\\n' $found
+  end
+end
 complete -c prod -e
-complete -c prod -a '(prod --complete fish (commandline -opc) (commandline -ct) 2>/dev/null)'
+complete -c prod -f -a '(__prod_complete)'
 `,
 } as const
 

@@ -17,25 +17,32 @@ export interface CachedCatalog {
   view: CatalogView
   /** newest first */
   requests?: string[]
+  /** those that waited when they were last seen */
+  pending?: string[]
 }
 
 const maxRequests = 50
+const nothing: CatalogView = {bundle: '', tools: [], targets: [], roles: []}
+const ofOneRequest: readonly AnyEndpoint[] = [api.createRequest, api.showRequest, api.approveRequest, api.denyRequest, api.cancelRequest]
 
 /**
  * Keeps the answer to a call if completion can use it. Not for a broker that `--broker` named: nobody can tell at the next
  * completion. Never throws: a cache that cannot be written is no reason to fail.
  */
 export function keepForCompletion(endpoint: AnyEndpoint, answer: unknown, broker: string, now: Date = new Date()): void {
-  if (endpoint !== api.catalog && endpoint !== api.listRequests) return
+  if (endpoint !== api.catalog && endpoint !== api.listRequests && !ofOneRequest.includes(endpoint)) return
   try {
     const path = join(places().cache, 'catalog.json')
     const named = process.env.PROD_BROKER
     const kept = readKept(path, broker)
-    const view = endpoint === api.catalog ? (answer as CatalogView) : kept?.view
-    if (!view) return
-    const seen = endpoint === api.listRequests ? (answer as {requests: Request[]}).requests.map(({id}) => id) : []
-    const requests = [...new Set([...seen, ...(kept?.requests ?? [])])].slice(0, maxRequests)
-    const next: CachedCatalog = {broker, ...(named === undefined ? {} : {named}), savedAt: now.toISOString(), view, requests}
+    const view = endpoint === api.catalog ? (answer as CatalogView) : (kept?.view ?? nothing)
+    const seen =
+      endpoint === api.catalog ? [] : endpoint === api.listRequests ? (answer as {requests: Request[]}).requests : [answer as Request]
+    const ids = seen.map(({id}) => id)
+    const requests = [...new Set([...ids, ...(kept?.requests ?? [])])].slice(0, maxRequests)
+    const waiting = seen.filter(({state}) => state === 'pending').map(({id}) => id)
+    const pending = [...waiting, ...(kept?.pending ?? []).filter(id => !ids.includes(id))].filter(id => requests.includes(id))
+    const next: CachedCatalog = {broker, ...(named === undefined ? {} : {named}), savedAt: now.toISOString(), view, requests, pending}
     writePrivate(path, `${JSON.stringify(next)}\n`)
   } catch {
     // `prod doctor` looks at the folders

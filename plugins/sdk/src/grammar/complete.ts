@@ -1,8 +1,8 @@
 import {attachesOf, compile, type Option, optionsOf} from './compile.ts'
-import type {FindGrammar, Grammar} from './grammar.ts'
+import type {FindGrammar, Grammar, ValueType} from './grammar.ts'
 import {findMissingOption, readCommand, readPath} from './read.ts'
 import {mayRepeat, mayStandDashes, mayStandOption, openOperands, type Reading} from './reading.ts'
-import {listValues, testValue} from './values.ts'
+import {allOf, listValues, specOf, testValue} from './values.ts'
 
 /**
  * What could be typed as the last word of argv, which may be begun or empty: subcommands, options, values of few. Only
@@ -31,11 +31,11 @@ export function completions(grammar: Grammar, argv: readonly string[], tools?: F
 
 function nextWords(reading: Reading, begun: string): string[] {
   const {command, awaiting, dashes} = reading
-  if (awaiting?.type) return listValues(awaiting.type)
+  if (awaiting?.type) return valuesOf(awaiting.type, begun)
   // where options come first, the last word for an option is before the first operand
   const ready = command.optionsStand !== 'before' || reading.dashes || !findMissingOption(reading, 0)
   const operands = (ready ? openOperands(reading) : []).flatMap(({operand}) =>
-    listValues(operand.type).filter(value => testValue(value, operand.type, dashes)),
+    valuesOf(operand.type, begun).filter(value => testValue(value, operand.type, dashes)),
   )
   if (!mayStandOption(reading)) return [...operands, ...(mayStandDashes(reading) ? ['--'] : [])]
   const equals = begun.indexOf('=')
@@ -47,10 +47,23 @@ function nextWords(reading: Reading, begun: string): string[] {
       const head = begun.slice(0, equals)
       if (option.truth && option.spellings.includes(head) && !option.negations.includes(head)) return [`${head}=true`, `${head}=false`]
       return option.type && option.spellings.includes(head) && begin(option, head).length > 0
-        ? listValues(option.type).map(value => `${head}=${value}`)
+        ? valuesOf(option.type, begun.slice(equals + 1)).map(value => `${head}=${value}`)
         : []
     })
   return [...operands, ...options, ...(ready && mayStandDashes(reading) ? ['--'] : [])]
+}
+
+/** Values of few. Of a list, behind the items that stand there already, each that is not among them. */
+function valuesOf(type: ValueType, begun: string): string[] {
+  const spec = specOf(type)
+  if (spec.type !== 'list') return listValues(type)
+  const separator = spec.separator ?? ','
+  const given = begun.split(separator).slice(0, -1)
+  return allOf(spec)
+    .flatMap(listValues)
+    .filter(value => !given.includes(value))
+    .map(value => [...given, value].join(separator))
+    .filter(value => testValue(value, type))
 }
 
 /** The option as typed first: `--since`, or `--since=` where its value is part of the word. */
