@@ -92,7 +92,9 @@ test('docs/operating.md has every key of the configuration, and its example load
     const all = [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name as string)
     return all.map(name => (name.startsWith('.') ? `${all[0]?.split('.')[0]}${name}` : name))
   })
-  const keys = names(configSchema).filter(key => !/^(listen|tls|breakGlass|retentionDays|store|policy)$/.test(key) && !key.startsWith('identity.'))
+  const keys = names(configSchema).filter(
+    key => !/^(listen|tls|breakGlass|retentionDays|store|policy)$/.test(key) && !key.startsWith('identity.'),
+  )
   expect(keys.filter(key => !told.includes(key))).toEqual([])
 
   const example = /^## The configuration$.+?^```yaml\n(.+?)^```$/ms.exec(text)?.[1] as string

@@ -113,9 +113,9 @@ test('TM-E9: connection strings, cookies and tokens of clouds are known', () => 
   const secrets = [
     'AccountKey=' + 'c2VjcmV0c2VjcmV0c2VjcmV0',
     'Pwd=' + 'hunter2hunter2',
-    'AIza' + 'a'.repeat(35),
+    `AIza${'a'.repeat(35)}`,
     `${'sk'}_live_${'a1'.repeat(10)}`,
-    'ya29.' + 'b'.repeat(40),
+    `ya29.${'b'.repeat(40)}`,
   ]
   const {text, count} = redact(
     {},
