@@ -5,7 +5,7 @@ import {createLoginKey} from '@prod/sdk/dpop'
 import type {Session} from '@prod/sdk/session'
 import {type FirstMessage, frame, type ServerMessage} from '@prod/sdk/wire'
 import {CompactSign} from 'jose'
-import {expect, type TestContext, test} from 'vitest'
+import {expect, type TestContext, test, vi} from 'vitest'
 import {type WebSocket, WebSocketServer} from 'ws'
 import {followRun} from '../src/channel/exec.ts'
 
@@ -81,6 +81,8 @@ test('TM-N3: a link that is cut before the broker said a word is taken up with t
   onTestFinished,
 }) => {
   const heard: FirstMessage[] = []
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  onTestFinished(() => said.mockRestore())
   const outcome = await follow(onTestFinished, (far, message, count) => {
     heard.push(message)
     if (count === 1) far.terminate()
@@ -88,6 +90,7 @@ test('TM-N3: a link that is cut before the broker said a word is taken up with t
   })
   expect(outcome).toMatchObject({status: 7, id: run})
   expect(heard).toEqual([first, first])
+  expect(said.mock.calls.map(([line]) => line)).toEqual(['prod: connection lost; taking up the request again\n', 'prod: connected again\n'])
 })
 
 test('a link that is cut before the start, after stdin was read, is not taken up: what was read is gone', async ({onTestFinished}) => {
