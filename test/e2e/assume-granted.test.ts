@@ -112,15 +112,41 @@ test('TM-U3: once approved, a foreign program gets its credentials from the endp
   expect(grants).toHaveLength(1)
 })
 
+test('a grant that is too short is not stretched: another is asked for, waited for, and taken once it is approved', async () => {
+  const waiting = await alice.start(
+    ['assume', 'deployer', '--min-remaining', '90m', '-d', '2h', '--reason', 'a long apply', '--', ...own],
+    {env: childEnv},
+  )
+  waiting.stdin.end()
+  let said = ''
+  waiting.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
+  const ended = new Promise<number | null>(resolve => waiting.once('close', resolve))
+  let id = ''
+  for (let tries = 0; id === '' && tries < 100; tries++) {
+    const waits = JSON.parse((await bob.run(['request', 'ls', '--json'])).stdout) as {id: string; state: string; summary: string}[]
+    id = waits.find(({state, summary}) => state === 'pending' && summary === 'the role deployer for 2h')?.id ?? ''
+  }
+  expect(said).toMatch(/grant grant_\w+ of deployer lasts .+ more: asking for another/)
+  await approve(id)
+  expect(await ended).toBe(0)
+  // one credential lives for an hour at most, however long the grant: where nothing renews it that is too short
+  const plain = await alice.run(['assume', 'deployer', '--min-remaining', '90m', '--env', '--', 'true'])
+  expect(plain.status).toBe(241)
+  expect(plain.stderr).toContain('they are renewed while the grant lives')
+  const grants = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {state: string}[]
+  expect(grants.filter(({state}) => state === 'active')).toHaveLength(2)
+})
+
 test('TM-N4: grant revoke says after how long AWS refused, a running program is refused, and the next one asks anew', async () => {
-  const [grant] = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string}[]
+  const [grant, ...others] = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string; expiresAt: string}[]
+  for (const {id} of others) await alice.run(['grant', 'revoke', id])
   const go = join(alice.home, 'go')
   const script = `until [ -e ${go} ]; do sleep 0.05; done; exec "$@"`
   const child = await alice.start(['assume', 'deployer', '--', 'sh', '-c', script, 'sh', ...question], {env: childEnv})
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text))
   const ended = new Promise<number | null>(resolve => child.once('close', resolve))
-  while (!said.includes('until')) await new Promise(resolve => setTimeout(resolve, 20))
+  for (let tries = 0; !said.includes('until') && tries < 500; tries++) await new Promise(resolve => setTimeout(resolve, 20))
   const revoked = await bob.run(['grant', 'revoke', grant?.id ?? '', '--note', 'the deploy is stopped'])
   expect(revoked.stdout).toMatch(/a call under it was refused after \d+\.\d s/)
   writeFileSync(go, '')

@@ -21,6 +21,7 @@ interface Flagged {
   incident?: string | undefined
   nowait: boolean
   remaining?: number | undefined
+  renewed: boolean
 }
 
 /** `prod assume ROLE [-- CMD…]` */
@@ -80,7 +81,9 @@ export default class Assume extends ProdCommand {
     const name = args.role ?? (command.length > 0 ? this.#least(aws, command, all) : await choose(all))
     if (at >= 0 && command.length === 0) throw new ProdError('USAGE', 'there is no command after --', `prod assume ${name} -- CMD`)
 
-    const source = await this.#source(aws, name, {...flags, remaining: wanted.remaining}, command[0])
+    // an endpoint renews: then it is the grant that must last
+    const renewed = !flags.env && !flags.console && !flags.url && (command.length > 0 || !this.jsonEnabled())
+    const source = await this.#source(aws, name, {...flags, remaining: wanted.remaining, renewed}, command[0])
     if (!source) return undefined
     const obtain = source === 'local' ? () => aws.obtain(name, wanted) : () => source.obtain(true)
 
@@ -129,7 +132,7 @@ export default class Assume extends ProdCommand {
   async #source(aws: Aws, name: string, wish: Flagged, tool: string | undefined): Promise<'local' | Granted | undefined> {
     if (this.brokerFlag === undefined && (!this.#knowsBroker() || aws.isLocal(name))) return 'local'
     const client = await this.connect()
-    const {reason, duration, incident, nowait, remaining} = wish
+    const {reason, duration, incident, nowait, remaining, renewed} = wish
     const grant = await aws.obtainGrant(client, name, {
       nowait,
       ...(reason === undefined ? {} : {reason}),
@@ -145,7 +148,7 @@ export default class Assume extends ProdCommand {
       return undefined
     }
     this.say(`${name}: grant ${grant.id} until ${grant.expiresAt}`)
-    const given = {...(tool === undefined ? {} : {tool}), ...(remaining === undefined ? {} : {remaining})}
+    const given = {...(tool === undefined ? {} : {tool}), ...(remaining === undefined || renewed ? {} : {remaining})}
     return {obtain: mayLogIn => aws.obtainGranted(client, grant, {...given, mayLogIn})}
   }
 

@@ -54,7 +54,9 @@ async function timeUntilRefused(parts: Parts, grant: GrantRecord): Promise<numbe
   try {
     const {provider, role} = providerOf(parts, grant)
     if (!provider.refused || !grant.conferred) return null
-    await provider.refused(grant, role, AbortSignal.timeout(mostMilliseconds))
+    const signal = AbortSignal.timeout(mostMilliseconds)
+    const late = new Promise<never>((_, reject) => signal.addEventListener('abort', reject, {once: true}))
+    await Promise.race([provider.refused(grant, role, signal), late])
     return Math.round(performance.now() - from)
   } catch {
     return null
