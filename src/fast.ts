@@ -63,13 +63,14 @@ function assume(words: readonly string[], root: string): boolean | Promise<boole
 
 /** Loaded only now; so this answer comes a tick later. */
 function complete(words: readonly string[], root: string): true {
-  void import('./completion/complete.ts').then(({completion}) => {
+  void import('./completion/complete.ts').then(async ({completion, typesTool}) => {
     const home = folder('XDG_CACHE_HOME', '.cache')
     const found = completion(words, {
       packages: readPackages(root),
       catalog: home ? readOwn(join(home, 'catalog.json')) : undefined,
       roles: home ? readOwn(join(home, 'roles.json')) : undefined,
       broker: process.env.PROD_BROKER,
+      ofTool: typesTool(words) ? (await import('@prod/sdk/grammar/complete')).completions : undefined,
     })
     if (found.length > 0) say(found.join('\n'))
   })

@@ -5,6 +5,7 @@ import {join} from 'node:path'
 import {api} from '@prod/sdk/api'
 import type {CatalogView} from '@prod/sdk/catalog-view'
 import {keepForCompletion} from '@prod/sdk/cli/catalog-cache'
+import {completions} from '@prod/sdk/grammar/complete'
 import {expect, onTestFinished, test, vi} from 'vitest'
 import {candidates, completion, type Manifest} from '../src/completion/complete.ts'
 import {scripts} from '../src/completion/scripts.ts'
@@ -72,7 +73,7 @@ const catalog = {
 }
 
 function offered(line: string, broker?: string): string {
-  return candidates(['bash', line], {packages, catalog, broker}).join(' ')
+  return candidates(['bash', line], {ofTool: completions, packages, catalog, broker}).join(' ')
 }
 
 test.for([
@@ -111,7 +112,8 @@ test.for([
 })
 
 test('where a value of the catalog or of few is to stand, no file is offered in its place', () => {
-  const answer = (line: string, sources = {}) => completion(['bash', line], {packages, catalog, broker: undefined, ...sources})
+  const answer = (line: string, sources = {}) =>
+    completion(['bash', line], {ofTool: completions, packages, catalog, broker: undefined, ...sources})
   for (const line of [
     'prod exec x',
     'prod exec --on x',
@@ -134,7 +136,13 @@ test('TM-R1: a name that a shell would act on is never offered', () => {
 test('assume is offered the roles of this machine, and nothing behind --', () => {
   const commands = {assume: {args: {role: {}}, flags: {env: {type: 'boolean' as const}}}}
   const offered = (roles: unknown, ...words: string[]) =>
-    candidates(['zsh', 'prod', 'assume', ...words], {packages: [{commands}], catalog: undefined, broker: undefined, roles})
+    candidates(['zsh', 'prod', 'assume', ...words], {
+      ofTool: completions,
+      packages: [{commands}],
+      catalog: undefined,
+      broker: undefined,
+      roles,
+    })
   const roles = ['staging', 'corp/payments/Audit', '$(touch pwned)', 7]
   expect(offered(roles, '')).toEqual(['staging', 'corp/payments/Audit'])
   expect(offered(roles, '--env', 'st')).toEqual(['staging'])
@@ -147,10 +155,10 @@ test('assume is offered the roles of this machine, and nothing behind --', () =>
 test('the catalog of another broker, or none that can be read, offers nothing', () => {
   expect(offered('prod exec ', 'https://other.example')).toBe('')
   const named = {packages, catalog: {...catalog, named: 'staging'}}
-  expect(candidates(['bash', 'prod exec '], {...named, broker: 'staging'})).toEqual(['unit'])
-  expect(candidates(['bash', 'prod exec '], {...named, broker: undefined})).toEqual([])
+  expect(candidates(['bash', 'prod exec '], {ofTool: completions, ...named, broker: 'staging'})).toEqual(['unit'])
+  expect(candidates(['bash', 'prod exec '], {ofTool: completions, ...named, broker: undefined})).toEqual([])
   for (const broken of [undefined, null, 7, {}, {view: {}}, {view: {tools: [], targets: 3, roles: []}}]) {
-    expect(candidates(['zsh', 'prod', 'exec', ''], {packages, catalog: broken, broker: undefined})).toEqual([])
+    expect(candidates(['zsh', 'prod', 'exec', ''], {ofTool: completions, packages, catalog: broken, broker: undefined})).toEqual([])
   }
 })
 
@@ -163,7 +171,7 @@ test('what a call has answered is offered from then on', async ({onTestFinished}
     rmSync(home, {recursive: true})
   })
   const seen = () => JSON.parse(readFileSync(join(home, 'prod/catalog.json'), 'utf8')) as unknown
-  const ask = (line: string) => candidates(['bash', line], {packages, catalog: seen(), broker: 'staging'})
+  const ask = (line: string) => candidates(['bash', line], {ofTool: completions, packages, catalog: seen(), broker: 'staging'})
 
   keepForCompletion(api.catalog, view, 'https://prod.example')
   expect(ask('prod exec ')).toEqual(['unit'])

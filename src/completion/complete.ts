@@ -1,5 +1,5 @@
 import type {CachedCatalog} from '@prod/sdk/cli/catalog-cache'
-import {completions} from '@prod/sdk/grammar/complete'
+import type {completions} from '@prod/sdk/grammar/complete'
 import {type FlagShape, toolIndex} from '../exec-argv.ts'
 import {afterBreak, splitLine} from './words.ts'
 
@@ -27,10 +27,17 @@ export interface Sources {
   /** names of the roles on this machine, as `prod roles` last saw them: whatever that file held */
   roles?: unknown
   broker: string | undefined
+  /** what a tool's grammar lets follow; heavy, so it is given where {@link typesTool} says that a tool is typed */
+  ofTool?: typeof completions | undefined
 }
 
 /** The one line that is said where nothing fits and no file does either; no candidate ever is it. */
 export const noFiles = '!'
+
+/** Whether what is typed is a line of `exec`, in which a tool's own words may follow. */
+export function typesTool(words: readonly string[]): boolean {
+  return cursor(words).before[0] === 'exec'
+}
 
 /** What a shell is answered: {@link candidates}, or {@link noFiles} where a value of the catalog or of few was to stand. */
 export function completion(words: readonly string[], sources: Sources): string[] {
@@ -57,7 +64,7 @@ export function candidates(words: readonly string[], sources: Sources): string[]
 }
 
 /** Everything that could stand after `before`, already typed words behind `prod`. */
-function offers(before: readonly string[], typed: string, {packages, catalog, broker, roles}: Sources): string[] {
+function offers(before: readonly string[], typed: string, {packages, catalog, broker, roles, ofTool}: Sources): string[] {
   const commands = new Map(packages.flatMap(({commands}) => Object.entries(commands)).filter(([, {hidden}]) => !hidden))
   const words = before[0] === 'help' ? before.slice(1) : before
   const depth = words.findLastIndex((_, index) => commands.has(words.slice(0, index + 1).join(':'))) + 1
@@ -69,7 +76,7 @@ function offers(before: readonly string[], typed: string, {packages, catalog, br
   if (!command) return nested
   if (path === 'assume') return [...nested, ...offersOfAssume(command, rest, typed, roles)]
   const view = usable(catalog, broker)
-  if (path === 'exec') return [...nested, ...offersOfExec(command, rest, typed, view)]
+  if (path === 'exec') return [...nested, ...offersOfExec(command, rest, typed, view, ofTool)]
   // what is decided or cancelled waits; what is looked at may be over
   const known = view && /^request:(approve|deny|cancel)$/.test(path) ? {...view, requests: view.pending ?? []} : view
   return [...nested, ...offersOfCommand(command, rest, typed, known)]
@@ -89,15 +96,21 @@ function offersOfAssume(command: Command, rest: readonly string[], typed: string
   return [...offersOfCommand(command, rest, typed, undefined), ...(first ? names : [])]
 }
 
-function offersOfExec(command: Command, rest: readonly string[], typed: string, catalog: CachedCatalog | undefined): string[] {
+function offersOfExec(
+  command: Command,
+  rest: readonly string[],
+  typed: string,
+  catalog: CachedCatalog | undefined,
+  ofTool: Sources['ofTool'],
+): string[] {
   const dashes = rest.indexOf('--')
   const index = toolIndex(rest, command.flags ?? {})
   const at = index === -1 ? dashes + 1 : index
   if (at >= rest.length)
     return index === -1 ? named('tool', catalog) : offersOfCommand({...command, args: {tool: {}}}, rest, typed, catalog)
   const tool = catalog?.view.tools.find(({name}) => name === rest[at])
-  return tool
-    ? completions(tool.grammar, [...rest.slice(at), typed], name => catalog?.view.tools.find(one => one.name === name)?.grammar)
+  return tool && ofTool
+    ? ofTool(tool.grammar, [...rest.slice(at), typed], name => catalog?.view.tools.find(one => one.name === name)?.grammar)
     : []
 }
 
