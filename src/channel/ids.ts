@@ -46,7 +46,7 @@ export function takeRequest(
     command,
     async choices() {
       const {requests} = await broker.call(api.listRequests, {})
-      const fitting = await Promise.all(requests.map(fits))
+      const fitting = await Promise.all(requests.map(async request => fits(request)))
       const found = requests.filter((_, index) => fitting[index])
       if (found.length === 0 && none !== undefined) throw new ProdError('USAGE', none, kinds.request.list)
       return found.map(choiceOfRequest)
