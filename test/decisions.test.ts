@@ -21,7 +21,7 @@ beforeAll(async () => {
   const checked = await checkBundle({catalogDir: join(library, 'catalog'), policyDir: join(library, 'policy'), development: true})
   if (!checked.bundle) throw new Error(checked.findings.map(({file, path, message}) => `${file} ${path ?? ''} ${message}`).join('\n'))
   bundle = checked.bundle
-}, 60_000)
+}, 240_000)
 
 const find = (name: string) => bundle.catalog.tools.get(name)?.grammar
 
@@ -29,7 +29,7 @@ test('TM-H1 TM-H2 TM-M3: over the shipped definitions the grammar decides as a s
   const {lines, allowed: fine, differences} = compareDecisions(bundle, allowed, 1500, 7)
   expect(differences).toEqual([])
   expect([lines, fine > 500, fine < 1400]).toEqual([1500, true, true])
-}, 60_000)
+}, 240_000)
 
 test('TM-H1 TM-H2 TM-M3: over definitions made by chance, too, the grammar reads what a second judge reads, and nothing else', () => {
   let taken = 0
@@ -44,7 +44,7 @@ test('TM-H1 TM-H2 TM-M3: over definitions made by chance, too, the grammar reads
     {numRuns: 1000},
   )
   expect(taken).toBeGreaterThan(500)
-}, 60_000)
+}, 240_000)
 
 test('TM-M1 TM-H5: of every shipped tool, lines made by chance are read and printed again to the byte', () => {
   const random = seeded(11)
@@ -62,7 +62,7 @@ test('TM-M1 TM-H5: of every shipped tool, lines made by chance are read and prin
       expect(parsed.ok && print(parsed.structure), name).toEqual(argv)
     }
   }
-}, 60_000)
+}, 240_000)
 
 test('TM-H2: completion offers no word that the definition refuses, anywhere in the lines of the shipped tests', () => {
   for (const argv of allowed) {
@@ -80,7 +80,7 @@ test('TM-H2: completion offers no word that the definition refuses, anywhere in 
       }
     }
   }
-}, 60_000)
+}, 240_000)
 
 test('every command of the library is described in words, with an example that it allows', () => {
   for (const {name, grammar} of bundle.catalog.tools.values())

@@ -46,7 +46,7 @@ function tryOut(folder: string, name: string): {findings: string[]; said: string
   return {findings, said: stdout + stderr, last: stdout.trimEnd().split('\n').at(-1)}
 }
 
-test('a new plugin passes the type checker and its contract as it is', {timeout: 120_000}, () => {
+test('a new plugin passes the type checker and its contract as it is', {timeout: 240_000}, () => {
   const folder = clone()
   const {files} = newPlugin(folder, 'my-way', '0.1.0')
   expect(files).toContain('src/open.ts')
@@ -56,7 +56,7 @@ test('a new plugin passes the type checker and its contract as it is', {timeout:
   expect(last, said).toMatch(/^\d{2,} passed, 0 failed$/)
 })
 
-test('the primitive of docs/plugins.md, typed as the page says, passes its contract', {timeout: 120_000}, () => {
+test('the primitive of docs/plugins.md, typed as the page says, passes its contract', {timeout: 240_000}, () => {
   const page = readFileSync(join(root, 'docs/plugins.md'), 'utf8')
   const written = [...page.matchAll(/^```ts\n\/\/ (plugins\/site\/\S+)\n(.+?)^```$/gms)].map(([, file, text]) => ({
     file: file as string,

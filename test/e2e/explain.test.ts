@@ -39,7 +39,7 @@ beforeAll(async () => {
   )
   alice = broker.as('alice')
   while ((await alice.run(['tools', 'show', 'job'])).status !== 0);
-}, 60_000)
+}, 240_000)
 afterAll(async () => {
   for (const last of finish) await last()
 })

@@ -79,7 +79,7 @@ beforeAll(async () => {
   writeFileSync(join(dir, 'policy/global/job.cedar'), rules)
   await Promise.all(['alice', 'bob'].map(who => prod(who, 'login', '--broker', `http://127.0.0.1:${port}`, '--as', who)))
   while ((await prod('alice', 'tools', 'show', 'job')).status !== 0);
-}, 60_000)
+}, 240_000)
 afterAll(async () => {
   if (broker.exitCode === null && broker.signalCode === null) await stopBroker('SIGTERM')
   rmSync(base, {recursive: true, force: true})
@@ -104,7 +104,7 @@ test('each refusal is one sentence with its own exit status, and stdout stays em
   }
   expect((await prod('stranger', 'exec', ...because, '--broker', `http://127.0.0.1:${port}`, 'job', 'mark', 'x')).status).toBe(242)
   expect(marks()).toEqual([])
-}, 60_000)
+}, 240_000)
 
 test('pending is 245 with the id on stdout, denied is 244 with the words of whoever denied', async () => {
   const pending = await prod('alice', 'exec', '--nowait', ...because, 'job', 'ask')
@@ -173,7 +173,7 @@ test('TM-E5: a broker that dies under a run and comes back: the client takes it 
   expect(status).toBe(248)
   expect(stderr).toMatch(/unknown|lost/)
   expect(marks().filter(mark => mark === 'killed')).toHaveLength(1)
-}, 60_000)
+}, 240_000)
 
 test('a broker that is not there is 246 at once, and the words say what is still possible', async () => {
   await stopBroker('SIGTERM')
@@ -190,7 +190,7 @@ test('a broker that is not there is 246 at once, and the words say what is still
 })
 
 async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  const last = Date.now() + 15_000
+  const last = Date.now() + 60_000
   while (!(await check())) {
     if (Date.now() > last) throw new Error('it did not come')
     await new Promise(resolve => setTimeout(resolve, 20))

@@ -75,7 +75,7 @@ test('each line is prefixed by its target, whole; progress is told line by line;
   const {stdout: partly} = await alice.run(['exec', ...reason, '--on', 'rack=r1', 'spread', 'partly'])
   expect(partly.split('\n').sort()).toEqual(['', 'n1: no newline', 'n3: no newline'])
   for (const on of ['', '.*', 'n*']) expect((await alice.run(['exec', ...reason, '--on', on, 'spread', 'partly'])).status).toBe(241)
-}, 60_000)
+}, 240_000)
 
 test('TM-F2: one request shows all its targets to who approves; the highest status of a target is the status; --json is a list', async () => {
   const asked = await alice.run(['exec', ...reason, '--nowait', '--on', 'environment=production', 'spread', 'once'])
@@ -95,7 +95,7 @@ test('TM-F2: one request shows all its targets to who approves; the highest stat
   expect((JSON.parse(readFileSync(receipts, 'utf8')) as Receipt[]).map(({target}) => target)).toEqual(['host:n1', 'host:n2', 'host:n3'])
   const again = await alice.run(['attach', request])
   expect(again.status).toBe(5)
-}, 60_000)
+}, 240_000)
 
 test('Ctrl-C ends what runs and begins nothing more: 130', async () => {
   const child = await alice.start(['exec', ...reason, '--on', 'all', 'spread', 'hold'])
@@ -108,14 +108,14 @@ test('Ctrl-C ends what runs and begins nothing more: 130', async () => {
   const {status, stderr} = await ended
   expect(stderr).toContain('2 ended with 130, 2 not begun; it stopped: cancelled')
   expect(status).toBe(130)
-}, 60_000)
+}, 240_000)
 
 test('at a terminal a table stands below the output', async () => {
   const screen = await openScreen(onTestFinished, alice, ['exec', ...reason, '--on', 'n1', '--on', 'n2', 'spread', 'say', 'hello'])
   expect(await screen.ended).toBe(0)
   expect(screen.text()).toContain('2 of 2 targets are over')
   expect(screen.text()).toContain('n1: hello')
-}, 60_000)
+}, 240_000)
 
 test('TM-F5: prod freeze stops what would change, is shown, and two people lift it', async () => {
   expect((await alice.run(['freeze', '--reason', 'payments lose money'])).stdout).toContain('frozen by alice')
@@ -130,4 +130,4 @@ test('TM-F5: prod freeze stops what would change, is shown, and two people lift 
   expect((await bob.run(['freeze', '--lift', '--reason', 'it is mended now'])).status).toBe(241)
   expect((await broker.as('carol').run(['freeze', '--lift', '--reason', 'it is mended now'])).stdout).toBe('nothing is frozen\n')
   expect((await alice.run(['freeze', '--show', '--json'])).stdout).toBe('{\n  "freeze": null\n}\n')
-}, 60_000)
+}, 240_000)

@@ -27,7 +27,7 @@ export interface Screen {
   ended: Promise<number>
 }
 
-const patienceMilliseconds = 15_000
+const patienceMilliseconds = 60_000
 
 /** Starts a command at a terminal of its own, the person logged in. It ends with the test. */
 export async function openScreen(

@@ -62,7 +62,7 @@ test('the whole story holds: login, approval, receipt, refusals, a role that end
       `lines of ${page} that the demo does not print`,
     ).toEqual([])
   }
-}, 90_000)
+}, 240_000)
 
 test('Ctrl-C in the middle of the demo ends its broker and removes its folder', async () => {
   const child = startDemo()
@@ -75,4 +75,4 @@ test('Ctrl-C in the middle of the demo ends its broker and removes its folder', 
   const folder = folderOf(text) as string
   expect(status).toBe(130)
   expect(existsSync(join(folder, '..'))).toBe(false)
-}, 60_000)
+}, 240_000)

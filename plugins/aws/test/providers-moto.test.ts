@@ -9,7 +9,7 @@ import {found, startMoto} from './moto.ts'
 
 const run = promisify(execFile)
 
-test.skipIf(!found)('a role is conferred and refused, as moto_server and the AWS CLI see it', {timeout: 60_000}, async () => {
+test.skipIf(!found)('a role is conferred and refused, as moto_server and the AWS CLI see it', {timeout: 120_000}, async () => {
   const url = await startMoto(onTestFinished)
   const before = {...process.env}
   onTestFinished(() => {
@@ -53,13 +53,13 @@ test.skipIf(!found)('a role is conferred and refused, as moto_server and the AWS
     )
   }
   expect(await aws()).toContain('arn:aws:iam::123456789012:role/deploy')
-  const refused = awsSts.refused?.(one, role, AbortSignal.timeout(20_000))
+  const refused = awsSts.refused?.(one, role, AbortSignal.timeout(60_000))
   await awsSts.revoke(one, role)
   expect(await aws()).toContain('AccessDenied')
   await refused
 })
 
-test.skipIf(!found)('a permission set is assigned and taken away, as moto_server sees it', {timeout: 60_000}, async () => {
+test.skipIf(!found)('a permission set is assigned and taken away, as moto_server sees it', {timeout: 120_000}, async () => {
   const url = await startMoto(onTestFinished)
   const before = {...process.env}
   onTestFinished(() => {

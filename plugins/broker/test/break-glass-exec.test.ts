@@ -193,7 +193,7 @@ test('TM-O4: what goes in and comes out is recorded whole, though the tool keeps
   writeFileSync(file, readFileSync(file).fill(0, 200, 210))
   expect(await codeOf(recordsOf(core, carol, fed.receipt?.run as string))).toBe('NOT_FOUND')
   expect(core.alarms.at(-1)?.what).toBe('a recording is missing or was altered')
-}, 30_000)
+}, 240_000)
 
 test('TM-O4: a command whose recording is lost is ended; one that cannot be recorded does not start', async () => {
   const erin = await core.as('erin')

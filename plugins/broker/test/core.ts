@@ -434,7 +434,7 @@ function follow(broker: BrokerPlace, session: Session, first: FirstMessage, {std
 
 /** Waits for something to become true: 15 s at most. */
 export async function until(check: () => boolean | Promise<boolean>, what = 'it'): Promise<void> {
-  const last = Date.now() + 15_000
+  const last = Date.now() + 60_000
   while (!(await check())) {
     if (Date.now() > last) throw new Error(`${what} did not come`)
     await new Promise(resolve => setTimeout(resolve, 15))

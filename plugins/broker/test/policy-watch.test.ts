@@ -18,7 +18,7 @@ async function follow(onFinished: OnFinished) {
     const bundle = watched.current()
     return bundle.ask({...by('zoe', 'visitors'), action: 'run', resource: commandOf(bundle, ['unit', 'status', 'x']), context: {}}).decision
   }
-  const until = (check: () => void) => vi.waitFor(check, {timeout: 10_000, interval: 10})
+  const until = (check: () => void) => vi.waitFor(check, {timeout: 120_000, interval: 10})
   return {dir, watched, swaps, refusals, may, until}
 }
 

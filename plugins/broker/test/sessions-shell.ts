@@ -86,7 +86,7 @@ export function stream(person: Person, first: FirstMessage, choice: StreamChoice
       return so()
     },
     async shows(text) {
-      const last = Date.now() + 15_000
+      const last = Date.now() + 60_000
       // of a flood the end is looked at alone
       const seen = () => (bytes.length > 200 ? Buffer.concat(bytes.slice(-3)).toString() : so())
       while (!(typeof text === 'string' ? seen().includes(text) : text.test(seen()))) {

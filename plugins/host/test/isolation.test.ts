@@ -137,7 +137,7 @@ const hogs: [string, string, Partial<typeof limits>][] = [
 
 test.for(ways.flatMap(way => hogs.map(hog => [way, ...hog] as const)))(
   'TM-H11: %s: the limit %s ends the whole tree of %j',
-  {timeout: 30_000},
+  {timeout: 240_000},
   async ([isolation, limit, text, given], {onTestFinished}) => {
     const runner = await startHere(onTestFinished, {isolation})
     const mark = newMark()

@@ -97,7 +97,7 @@ test.skipIf(!asRoot)('TM-H14: a folder that others can write to is given as it w
 
 test.skipIf(!asRoot)(
   'TM-H14: swapping names between look and start never yields another file (needs root)',
-  {timeout: 60_000},
+  {timeout: 120_000},
   async ({onTestFinished}) => {
     const runner = await startHere(onTestFinished, {development: false})
     if (runner.platform.isolation !== 'namespaces') return

@@ -152,7 +152,7 @@ test('TM-H7: a program with another digest than the pinned one does not run, als
 
 test.for(['binary', 'script'] as const)(
   'TM-H7: a program swapped between check and execution (%s): the pinned file runs, or nothing',
-  {timeout: 60_000},
+  {timeout: 120_000},
   async (kind, {onTestFinished}) => {
     const folder = newFolder(onTestFinished)
     const at = (name: string) => join(folder, name)

@@ -114,7 +114,7 @@ export function runAtTerminal(
     screen,
     sees: what =>
       new Promise((resolve, reject) => {
-        const giveUp = setTimeout(() => reject(new Error(`never saw ${what} on\n${screen().join('\n').trimEnd()}`)), 15_000)
+        const giveUp = setTimeout(() => reject(new Error(`never saw ${what} on\n${screen().join('\n').trimEnd()}`)), 60_000)
         const check = (): void => {
           if (!what.test(screen().join('\n'))) return
           clearTimeout(giveUp)
