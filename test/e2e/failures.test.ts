@@ -182,7 +182,7 @@ test('a broker that is not there is 246 at once, and the words say what is still
     const done = await prod('alice', ...args)
     expect([args[0], done.status]).toEqual([args[0], 246])
     expect(done.stderr).toMatch(/cannot be reached|not be reached|unreachable/)
-    expect(Date.now() - at).toBeLessThan(30_000)
+    expect(Date.now() - at).toBeLessThan(8000)
   }
   expect((await prod('alice', 'audit', 'verify', '--dir', dir)).status).toBe(0)
   const json = await prod('alice', 'request', 'ls', '--json')

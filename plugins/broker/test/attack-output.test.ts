@@ -53,7 +53,7 @@ test('TM-J1: a quotation mark before a field, or many blanks after its name, hid
 test('TM-J1: text of backslashes and quotation marks alone takes time in proportion', () => {
   const began = performance.now()
   redact({fields: ['pin']}, `${'\\'.repeat(400_000)}x${'\\"'.repeat(200_000)}`, 65_536)
-  expect(performance.now() - began).toBeLessThan(30_000)
+  expect(performance.now() - began).toBeLessThan(5000)
 })
 
 test('TM-E9: in a line without blanks no secret goes out in pieces, wherever it stands and however the line comes', () => {

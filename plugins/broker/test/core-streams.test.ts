@@ -192,8 +192,7 @@ test('TM-H12: a tool that ignores signals and forks away is gone within five sec
   ;(await run.connection).send({type: 'cancel'})
   const {end} = await run.done
   expect(end?.endedBy).toBe('cancelled')
-  // five seconds, and what a busy machine adds
-  expect(Date.now() - at).toBeLessThan(20_000)
+  expect(Date.now() - at).toBeLessThan(5000)
   expect(running(`${core.dir}/jobs/stubborn-`)).toBe(0)
 })
 

@@ -352,10 +352,10 @@ test('TM-A15: 2,000 idle and half-spoken connections end in 10 s, and others are
   for (let round = 0; round < 3; round++) {
     const asked = performance.now()
     expect((await send(door, 'GET', '/v1/login/configuration')).status).toBe(200)
-    expect(performance.now() - asked).toBeLessThan(8000)
+    expect(performance.now() - asked).toBeLessThan(1000)
   }
   await Promise.all(ends)
-  expect(performance.now() - start).toBeLessThan(40_000)
+  expect(performance.now() - start).toBeLessThan(13_000)
 })
 
 test('the API describes itself as OpenAPI 3.1, from the table alone', async ({onTestFinished}) => {

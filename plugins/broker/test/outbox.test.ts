@@ -133,7 +133,7 @@ test('TM-B6: a receiver that hangs holds up nobody: other notices leave, and the
   const [hanging, taken] = [to.next(), other.next()]
   const began = performance.now()
   expect(await deliverDue(parts, stop.signal)).toBe(2)
-  expect(performance.now() - began).toBeLessThan(8000)
+  expect(performance.now() - began).toBeLessThan(1000)
   await Promise.all([hanging, taken])
   expect(other.ids).toEqual(['ntc_1'])
   await expect.poll(async () => (await store.countNotices()).waiting).toBe(1)

@@ -46,8 +46,7 @@ test.for(ways)(
     channel.stderr.resume()
     const began = performance.now()
     const exit = await channel.end('a test')
-    // five seconds, and what a busy machine adds
-    expect(performance.now() - began).toBeLessThan(20_000)
+    expect(performance.now() - began).toBeLessThan(5000)
     expect(exit).toEqual({signal: 'SIGKILL'})
     expect(processesWith(mark)).toEqual([])
   },

@@ -214,7 +214,7 @@ test('a broker that is down is BROKER_UNREACHABLE at once; nobody logged in is N
   const client = createClient({broker, session: () => openSession(broker)})
   const from = performance.now()
   expect(await client.call(api.whoami).catch((error: unknown) => error)).toMatchObject({code: 'BROKER_UNREACHABLE', hint: 'prod doctor'})
-  expect(performance.now() - from).toBeLessThan(30_000)
+  expect(performance.now() - from).toBeLessThan(5000)
   const other = {name: 'other', url: 'http://127.0.0.1:9'}
   expect(await refused(createClient({broker: other, session: () => openSession(other)}).call(api.whoami))).toBe('NOT_LOGGED_IN')
 })

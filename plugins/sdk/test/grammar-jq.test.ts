@@ -147,7 +147,7 @@ describe('TM-H11: no filter without an end, and none that makes much out of litt
     findFilterFault(
       `${Array.from({length: 60}, (_, index) => `def f${index}: ${index ? `f${index - 1} | f${index - 1}` : '.'};`).join(' ')} f59`,
     )
-    expect(performance.now() - started).toBeLessThan(15_000)
+    expect(performance.now() - started).toBeLessThan(2000)
   })
 
   test('no text makes the judge fail', () => {

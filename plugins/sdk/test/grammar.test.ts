@@ -333,7 +333,7 @@ test('TM-M2: a pattern is matched against one whole argument, and not past a new
 test('TM-M2: matching takes linear time where a backtracking engine would not end', () => {
   const started = performance.now()
   expect(matchesPattern('(?:a|a)*(?:a|a)*a{0,50}b', 'a'.repeat(4096))).toBe(false)
-  expect(performance.now() - started).toBeLessThan(15_000)
+  expect(performance.now() - started).toBeLessThan(2000)
 })
 
 test.each([
@@ -678,5 +678,5 @@ test('a large grammar and a long argv are read in milliseconds', () => {
   parse(grammar, argv)
   const started = performance.now()
   expect(parse(grammar, argv).ok).toBe(true)
-  expect(performance.now() - started).toBeLessThan(3000)
+  expect(performance.now() - started).toBeLessThan(200)
 })

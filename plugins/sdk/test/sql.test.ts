@@ -91,7 +91,7 @@ describe('with its parser', () => {
     const tables = `select * from ${'('.repeat(90)}t${')'.repeat(90)}`
     findStatementFault(tables, specOf('mysql'))
     findStatementFault(`select ${'('.repeat(90)}1${', 2)'.repeat(90)} where`, specOf('mysql'))
-    expect(performance.now() - started).toBeLessThan(10_000)
+    expect(performance.now() - started).toBeLessThan(1000)
   })
 
   test('TM-H15: SQLite itself reads each statement that is allowed, and sees nothing in it but reading', () => {
