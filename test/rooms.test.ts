@@ -76,7 +76,7 @@ const table: Record<string, string[]> = {
     ].map(broker),
   ],
   // the time that it goes by
-  [broker('clock')]: [],
+  [broker('clock')]: [broker('parts')],
   // what loads packages that an operator pinned
   [broker('plugins')]: [sdk, ...ports],
   // a tool for the store's tables, while no broker runs: it loads a store and nothing of the server

@@ -3,6 +3,7 @@
  * clock moves no expiry. Sleep counts: a machine that was suspended wakes up later.
  */
 import {uptime} from 'node:os'
+import type {Parts} from './parts.ts'
 
 /** seconds between the broker's time and the machine's clock at which a broker takes itself out */
 const toleranceSeconds = 5
@@ -37,4 +38,32 @@ export function steadyClock(machine: MachineClocks = ours): SteadyClock {
       return Math.abs(off) > toleranceSeconds ? off : 0
     },
   }
+}
+
+const clockMilliseconds = 1000
+
+/** Why nothing new starts while the machine's clock is off; null while it is right. */
+export function whyOff(clock: SteadyClock): string | null {
+  const off = clock.secondsOff()
+  return off === 0 ? null : `the clock of the broker's machine was set: it is ${off} seconds from the time that the broker goes by`
+}
+
+/** Tells once when the machine's clock is off, so that nothing new starts here, and once when it is right again (TM-N6). */
+export function watchClock(parts: Pick<Parts, 'alarm' | 'store'>, clock: SteadyClock): () => void {
+  let wasOff = 0
+  const timer = setInterval(() => {
+    const off = clock.secondsOff()
+    if ((off === 0) === (wasOff === 0)) return
+    wasOff = off
+    if (off !== 0)
+      parts.alarm('the clock of this machine was set, so nothing new starts here; set it right, or start the broker again', {seconds: off})
+    const event = {
+      type: off === 0 ? 'broker.clock-right' : 'broker.clock-off',
+      by: 'broker',
+      subject: 'broker',
+      data: {seconds: off},
+    } as const
+    parts.store.commit({events: [event]}).catch(() => {})
+  }, clockMilliseconds)
+  return () => clearInterval(timer)
 }

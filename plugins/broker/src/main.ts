@@ -8,7 +8,7 @@ import {storeFile} from '@prod/sdk/log/folder'
 import {tellFolded} from './audit/refusals.ts'
 import {auditRoutes} from './audit/routes.ts'
 import {catalogRoutes} from './catalog/routes.ts'
-import {type MachineClocks, type SteadyClock, steadyClock} from './clock.ts'
+import {type MachineClocks, steadyClock, watchClock, whyOff} from './clock.ts'
 import {type Config, configDigest, readConfig} from './config.ts'
 import {peopleFile, recordingKeyFile, setUpDevelopment} from './dev/setup.ts'
 import {freezeRoutes} from './freeze/routes.ts'
@@ -233,6 +233,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
     newId,
     alarm,
     draining: () => (isStopping ? 'the broker is stopping' : whyOff(clock)),
+    stopping: () => isStopping,
   }
   const inspectSoon = (): void => {
     inspectAll(parts).catch((error: unknown) =>
@@ -314,33 +315,6 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
       await stopAll()
     },
   }
-}
-
-const clockMilliseconds = 1000
-
-function whyOff(clock: SteadyClock): string | null {
-  const off = clock.secondsOff()
-  return off === 0 ? null : `the clock of the broker's machine was set: it is ${off} seconds from the time that the broker goes by`
-}
-
-/** Tells once when the machine's clock is off, so that nothing new starts here, and once when it is right again (TM-N6). */
-function watchClock(parts: Parts, clock: SteadyClock): () => void {
-  let wasOff = 0
-  const timer = setInterval(() => {
-    const off = clock.secondsOff()
-    if ((off === 0) === (wasOff === 0)) return
-    wasOff = off
-    if (off !== 0)
-      parts.alarm('the clock of this machine was set, so nothing new starts here; set it right, or start the broker again', {seconds: off})
-    const event = {
-      type: off === 0 ? 'broker.clock-right' : 'broker.clock-off',
-      by: 'broker',
-      subject: 'broker',
-      data: {seconds: off},
-    } as const
-    parts.store.commit({events: [event]}).catch(() => {})
-  }, clockMilliseconds)
-  return () => clearInterval(timer)
 }
 
 /** What a broker does by itself: grants begin and end, requests expire, notices leave. One loop; a pass that fails is told and done again. */

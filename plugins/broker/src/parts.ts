@@ -22,6 +22,8 @@ export interface Parts {
   readonly alarm: (what: string, detail: Record<string, unknown>) => void
   /** Why nothing new starts here: the broker stops, or its clock is off (TM-N6). Null: it starts. */
   readonly draining: () => string | null
+  /** Whether the broker is on its way out: what cannot be written now is found by its next start. */
+  readonly stopping: () => boolean
 }
 
 /** Who is calling, checked: token, proof, groups at most 5 minutes old (TM-G3) with those of active grants. */

@@ -1,8 +1,10 @@
+import {spawnSync} from 'node:child_process'
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {api} from '@prod/sdk/api'
 import {expect, test} from 'vitest'
 import {type MachineClocks, steadyClock} from '../src/clock.ts'
-import {codeOf, startCore, until} from './core.ts'
+import {codeOf, running, startCore, until} from './core.ts'
 import {ask, attach} from './sessions-shell.ts'
 
 function machine(): MachineClocks & {pass(ms: number): void; sleep(ms: number): void; set(ms: number): void} {
@@ -80,4 +82,25 @@ test('TM-N6: while the clock of its machine is off nothing new starts on a broke
   expect((await running.done).end?.exit).toEqual({status: 0})
   expect((await alice.exec(['date']).done).end?.exit).toEqual({status: 0})
   await until(async () => (await core.events('broker.clock-right')).length === 1)
+})
+
+test('TM-N6: TM-E5: an end that the store has no room for waits for room, also while the clock is off', async ({onTestFinished, skip}) => {
+  const limit = (size: string) => spawnSync('prlimit', ['--pid', String(process.pid), `--fsize=${size}:unlimited`]).status
+  if (limit('unlimited') !== 0) skip('no prlimit here')
+  onTestFinished(() => void limit('unlimited'))
+  let set = 0
+  const core = await startCore(onTestFinished, {
+    machine: {wall: () => Date.now() + set, running: () => performance.now(), sinceBoot: () => performance.now()},
+  })
+  const alice = await core.as('alice')
+  const run = alice.exec(['now', 'wait', 'both'])
+  await until(() => run.so.stdout.includes('waiting'))
+  set = 600_000
+  limit('1')
+  spawnSync('touch', [join(core.dir, 'jobs/go-both')])
+  await until(() => running(`${core.dir}/jobs/waiter-both`) === 0)
+  // the end is tried meanwhile
+  for (let round = 0; round < 50; round++) await alice.client.call(api.whoami).catch(() => {})
+  limit('unlimited')
+  expect((await run.done).end?.exit).toEqual({status: 0})
 })

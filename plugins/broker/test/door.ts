@@ -101,6 +101,7 @@ export async function openDoor(
     newId: prefix => `${prefix}_${Date.now().toString(36).padStart(9, '0')}${randomBytes(8).toString('hex')}`,
     alarm: (what, detail) => void alarms.push({what, detail}),
     draining: () => null,
+    stopping: () => false,
   }
   const server = await startServer(parts, {
     routes: app => {

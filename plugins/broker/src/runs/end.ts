@@ -104,7 +104,7 @@ async function retried<T>(parts: Parts, write: () => Promise<T>): Promise<T> {
     try {
       return await write()
     } catch (error) {
-      if (!(error instanceof ProdError) || error.code !== 'STORE_UNAVAILABLE' || parts.draining()) throw error
+      if (!(error instanceof ProdError) || error.code !== 'STORE_UNAVAILABLE' || parts.stopping()) throw error
       await new Promise(resolve => setTimeout(resolve, pause))
     }
   }
