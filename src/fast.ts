@@ -1,5 +1,6 @@
-import {closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, writeSync} from 'node:fs'
+import {closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {writeWhole} from '@prod/sdk/cli/write-whole'
 import type {Manifest} from './completion/complete.ts'
 
 // The fast way in (ADR 0001): node:fs and node:path alone, synchronous, and at any doubt it answers nothing.
@@ -11,7 +12,7 @@ import type {Manifest} from './completion/complete.ts'
 export function answered(argv: readonly string[], root: string): boolean | Promise<boolean> {
   switch (argv[0]) {
     case '--version':
-      return argv.length === 1 && say(version(root))
+      return argv.length === 1 && writeWhole(version(root))
     case 'whoami':
       return whoami(argv)
     case 'assume':
@@ -37,8 +38,8 @@ function whoami(argv: readonly string[]): boolean {
   if (!saved || typeof saved.broker !== 'string' || typeof saved.text !== 'string' || typeof saved.expiresAt !== 'string') return false
   if (process.env.PROD_BROKER !== undefined && process.env.PROD_BROKER !== saved.broker) return false
   if (!(Date.parse(saved.expiresAt) > Date.now())) return false
-  if (!json) return say(saved.text)
-  return typeof saved.json === 'object' && saved.json !== null && say(inertJson(saved.json))
+  if (!json) return writeWhole(saved.text)
+  return typeof saved.json === 'object' && saved.json !== null && writeWhole(inertJson(saved.json))
 }
 
 /** JSON that parses to the same value, in ASCII alone: nothing in a name acts on a terminal (TM-R1). Pure. */
@@ -72,7 +73,7 @@ function complete(words: readonly string[], root: string): true {
       broker: process.env.PROD_BROKER,
       ofTool: typesTool(words) ? (await import('@prod/sdk/grammar/complete')).completions : undefined,
     })
-    if (found.length > 0) say(found.join('\n'))
+    if (found.length > 0) writeWhole(found.join('\n'))
   })
   return true
 }
@@ -130,19 +131,4 @@ function readOwn(path: string): unknown {
   } finally {
     if (file !== undefined) closeSync(file)
   }
-}
-
-/** Writes one text to stdout, whole, whatever kind of pipe that is. A reader who has gone is no failure. */
-function say(text: string): true {
-  let rest = Buffer.from(`${text}\n`)
-  while (rest.length > 0) {
-    try {
-      rest = rest.subarray(writeSync(1, rest))
-    } catch (error) {
-      const {code} = error as NodeJS.ErrnoException
-      if (code === 'EPIPE') break
-      if (code !== 'EAGAIN') throw error
-    }
-  }
-  return true
 }

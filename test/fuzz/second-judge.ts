@@ -63,13 +63,13 @@ function afterPath(grammar: Grammar, command: CommandGrammar, argv: readonly str
     const following = grammar.commands.filter(one => one.path.length > 0).map(one => one.path[command.path.length - left.length])
     if (word === left[0]) return walk(at + 1, left.slice(1), state)
     if (following.includes(word) && samePath(grammar, command, left.length, word)) return []
-    return [
-      ...here,
-      ...readings(own, grammar.bundles === true, argv, at).flatMap(reading => {
-        const next = give(own, state, reading)
-        return next ? walk(at + reading.words, left, {...next, more: undefined}) : []
-      }),
-    ]
+    const found = readings(own, grammar.bundles === true, argv, at)
+    // where a further word could follow, a word that is the tool's own option is that and nothing else
+    if (found.length === 0 && !namesOption(own, word)) return here
+    return found.flatMap(reading => {
+      const next = give(own, state, reading)
+      return next ? walk(at + reading.words, left, {...next, more: undefined}) : []
+    })
   }
   return walk(1, command.path, start)
 }

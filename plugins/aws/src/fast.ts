@@ -1,8 +1,8 @@
 /** `prod assume ROLE --json` and `prod assume ROLE -- CMD` from what was kept, without the framework. At any doubt it answers nothing. */
-import {writeSync} from 'node:fs'
 import {join} from 'node:path'
 import {places, readPrivate} from '@prod/sdk/cli/places'
 import {keychainStore, secretStoreChoice} from '@prod/sdk/cli/secret-store'
+import {writeWhole} from '@prod/sdk/cli/write-whole'
 import {runKept} from './child/kept.ts'
 import {awsPaths, fileStates} from './config/paths.ts'
 import {isFresh, type Kept, keptName, parseKept} from './credentials/kept.ts'
@@ -17,7 +17,7 @@ export async function answered(words: readonly string[]): Promise<boolean> {
   const kept = await findKept(name).catch(() => undefined)
   if (!kept || !isFresh(kept, Date.now()) || kept.files !== fileStates(awsPaths(process.env))) return false
   if (json) {
-    say(JSON.stringify(kept.credentials))
+    writeWhole(JSON.stringify(kept.credentials))
     return true
   }
   const status = await runKept(command, kept)
@@ -32,18 +32,4 @@ async function findKept(name: string): Promise<Kept | undefined> {
   if (key === undefined) return undefined
   if (secretStoreChoice() === 'file') return parseKept(readPrivate(join(places().state, 'aws', `${key}.json`), {secret: true}), name)
   return parseKept(await keychainStore(account => `aws:${account}`).find(key), name)
-}
-
-/** Whole, whatever kind of pipe that is. A reader who has gone is no failure. */
-function say(text: string): void {
-  let rest = Buffer.from(`${text}\n`)
-  while (rest.length > 0) {
-    try {
-      rest = rest.subarray(writeSync(1, rest))
-    } catch (error) {
-      const {code} = error as NodeJS.ErrnoException
-      if (code === 'EPIPE') break
-      if (code !== 'EAGAIN') throw error
-    }
-  }
 }

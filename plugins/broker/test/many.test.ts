@@ -89,7 +89,9 @@ test('TM-F2: what was chosen when it was asked for is what people approve and wh
   const {outputs, endedBy} = await run.over
   expect(endedBy).toBeNull()
   expect(Object.fromEntries(outputs)).toEqual({w1: 'waiting\ngone fixed\n', w3: 'waiting\ngone fixed\n', w5: 'waiting\ngone fixed\n'})
-  expect((await startsOf(request)).map(({data}) => data.target)).toEqual(['w1', 'w3', 'w5'])
+  const started = (await startsOf(request)).map(({data}) => data.target)
+  // two at a time: the first two in either order
+  expect([new Set(started.slice(0, 2)), started.slice(2)]).toEqual([new Set(['w1', 'w3']), ['w5']])
   expect((await alice.client.call(api.showRequest, {id: request})).state).toBe('done')
   // used is used
   const again = followMany(alice, alice.attach(request))

@@ -482,6 +482,14 @@ test.each([
   expect(faultsOf(command).join('\n')).toContain(fault)
 })
 
+test('TM-H1: an option of the tool with many values and a subcommand leave it open where the one ends', () => {
+  const options = {'--ids': {value: 'string', many: 3}}
+  expect(findGrammarFaults({options, commands: [{path: ['go'], class: 'read'}]}, 'tool').map(({path}) => showPlace(path))).toEqual([
+    'options.--ids',
+  ])
+  expect(findGrammarFaults({options, commands: [{path: [], class: 'read'}]}, 'tool')).toEqual([])
+})
+
 test('a grammar that is no grammar is CATALOG_INVALID, whatever it is', () => {
   for (const value of [
     null,

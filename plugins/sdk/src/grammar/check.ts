@@ -68,6 +68,9 @@ export function findGrammarFaults(value: unknown, tool: string): GrammarFault[] 
   if (faults.length > 0) return faults
   const {commands, options} = compile(grammar)
   checkOptions([...new Set(options.values())], options, ['options'], report)
+  for (const {name, many} of new Set(options.values()))
+    if (many !== undefined && commands.some(({grammar: {path}}) => path.length > 0))
+      report(['options', name], 'after `many` values nobody knows where the subcommand begins', 'say it at each command')
   for (const command of commands) {
     const path: Path = ['commands', command.index]
     checkOptions(readOptions(command.grammar.options), command.options, [...path, 'options'], report)
