@@ -18,8 +18,7 @@ function clone(): string {
     })
   }
   cpSync(join(root, 'tsconfig.json'), join(folder, 'tsconfig.json'))
-  cpSync(join(root, 'test/vitest.config.ts'), join(folder, 'test/vitest.config.ts'))
-  cpSync(join(root, 'test/reporter.ts'), join(folder, 'test/reporter.ts'))
+  for (const file of ['vitest.config.ts', 'reporter.ts', 'seed.ts']) cpSync(join(root, 'test', file), join(folder, 'test', file))
   mkdirSync(join(folder, 'node_modules/@prod'), {recursive: true})
   for (const name of readdirSync(join(root, 'node_modules'))) {
     if (name !== '@prod') symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name))

@@ -14,5 +14,7 @@ export default defineConfig({
     hookTimeout: 240_000,
     pool: 'forks',
     maxWorkers: 2,
+    // a worker loads the sources once; what a test file changes it puts back
+    isolate: false,
   },
 })

@@ -478,6 +478,7 @@ test.each([
   [{adds: ['a\0']}, 'commands[0].adds[0]: is not well-formed text'],
   [{pth: []}, 'commands[0].pth: is not a field that is known here'],
   [{class: 'write'}, 'commands[0].class: must be one of read, change, admin, shell'],
+  [{options: {'-NUM': {value: {type: 'integer'}, optional: true}}}, 'commands[0].options.-NUM: -NUM is its own value'],
 ] as [object, string][])('a definition with a fault is refused with its place: %j', (command, fault) => {
   expect(faultsOf(command).join('\n')).toContain(fault)
 })

@@ -123,6 +123,8 @@ function checkOptions(options: Option[], table: Map<string, Option>, place: Path
     if (option.negatable && option.negations.length === 0) report(path, 'only `--NAME` can be turned off by `--no-NAME`')
     if (option.spellings.includes(numberSpelling) && option.type?.type !== 'integer')
       report(path, `${numberSpelling} takes an integer`, 'value: { type: integer }')
+    if (option.spellings.includes(numberSpelling) && option.optional)
+      report(path, `${numberSpelling} is its own value`, 'leave out optional')
     if (option.type?.type === 'command') report(path, 'a command is an operand, the last one')
     if (option.optional && !option.spellings.some(spelling => attachesOf(option, spelling).length > 0))
       report(path, 'an optional value is part of the same argument', 'add `equals` or `attached` to `attach`')
