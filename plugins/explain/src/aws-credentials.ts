@@ -24,6 +24,10 @@ export const credentials: readonly Rule[] = [
       'cached sso token is expired',
       'refresh cached sso token failed',
       'unable to refresh sso token',
+      'unable to load sso token',
+      'cached sso login is',
+      'sso {few:few}{expired|is invalid|expired/invalid|log in again|login again|not found in cache|does not exist|not authenticated}',
+      '{failed|unable|could not|cannot|error} {few:few}{sso token|sso session|sso access token|sso credential}',
       'failed to refresh sso',
       'failed to read cached sso token',
       'unauthorizedssotoken',
@@ -124,6 +128,16 @@ export const credentials: readonly Rule[] = [
     ],
   },
   {
+    category: 'mfa_required',
+    confidence: 0.66,
+    match: [
+      '{mfa|multi-factor|multifactor|two-factor|otp|one-time password|totp|second factor} {few:few}{required|is invalid|not valid|incorrect|failed|expired|wrong|missing|rejected|denied|unsupported|not supported|timed out|needed}',
+      '{invalid|incorrect|wrong|missing|failed|unsupported|unknown|no} {few:few}{mfa|multi-factor|multifactor|otp|totp|second factor}',
+    ],
+    near: ['aws', 'iam', 'idp', 'okta', 'saml', 'mfa', 'sts', 'azure', 'duo', 'login', 'vault', 'session'],
+    unless: ['mfaauthenticated', 'explicit deny', 'not authorized to perform'],
+  },
+  {
     category: 'clock_skew',
     confidence: 0.925,
     match: [
@@ -217,13 +231,7 @@ export const credentials: readonly Rule[] = [
       'cannot find credentials',
       'cannot find aws credentials',
       'failed to find credentials',
-      'failed to load credentials',
-      'failed to retrieve credentials',
-      'failed to get credentials',
-      'failed to refresh cached credentials',
       'error retrieving credentials from the instance profile',
-      'error retrieving credentials',
-      'unable to retrieve credentials',
       'unable to get iam security credentials',
       'unable to retrieve aws credentials',
       'partial credentials found',
@@ -277,6 +285,19 @@ export const credentials: readonly Rule[] = [
       'please run aws configure',
       'unable to sign request without credentials',
       'credentialsnotloaded',
+    ],
+  },
+  {
+    // what stands after it says why, where it says more
+    category: 'credentials_missing',
+    confidence: 0.65,
+    match: [
+      'failed to retrieve credentials',
+      'failed to get credentials',
+      'failed to refresh cached credentials',
+      'error retrieving credentials',
+      'unable to retrieve credentials',
+      'failed to load credentials',
     ],
   },
   {

@@ -10,6 +10,9 @@ export const keys: readonly Rule[] = [
       'allows the kms:',
       'permission to call {"|\'|`|}kms:',
       'permission to perform{:|} {"|\'|`|}kms:',
+      'kms key does not exist or is not allowed to be used with arn {resource}',
+      'kms key does not exist or is not allowed',
+      'insufficientencryptionpolicy',
       'access to kms is not allowed',
       'kms access was denied',
       'kms access denied',
@@ -66,6 +69,15 @@ export const keys: readonly Rule[] = [
     confidence: 0.91,
     match: ['{resource} is disabled.', '{resource} is pending deletion', '{resource} is pending import'],
     near: [':kms:', 'kms: '],
+  },
+  {
+    category: 'kms_key',
+    confidence: 0.64,
+    match: [
+      '{kms|encryption|customer managed|customer master|cmk|sse-kms} {key |}{few:few}{denied|forbidden|not allowed|not authorized|not accessible|inaccessible|no permission|not have permission|unauthorized}',
+      '{denied|forbidden|not allowed|not authorized|no permission|not have permission|insufficient permission|cannot access|could not access|unable to access|unable to use|unable to decrypt|failed to decrypt} {few:few}{kms|encryption key|customer master key|customer managed key|cmk}',
+    ],
+    unless: ['malformedpolicy', 'sgx'],
   },
   {category: 'kms_key', confidence: 0.7, match: ['data key required to decrypt the sops file', 'cannot get sops data key']},
 ]

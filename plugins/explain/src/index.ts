@@ -4,10 +4,11 @@ import {aws} from './aws.ts'
 import {databases} from './databases.ts'
 import {ecs} from './ecs.ts'
 import {gcp} from './gcp.ts'
+import {hints} from './hints.ts'
 import {kubernetes} from './kubernetes.ts'
 import {network} from './network.ts'
 import {registry} from './registry.ts'
 import {ssm} from './ssm.ts'
 
 /** One for each technology. Of forms that are equally sure, the one that stands first in a text counts, whoever knows it. */
-export const explainers: readonly Explainer[] = [aws, ssm, ecs, kubernetes, gcp, databases, registry, network]
+export const explainers: readonly Explainer[] = [aws, ssm, ecs, kubernetes, gcp, databases, registry, network, hints]

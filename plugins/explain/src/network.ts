@@ -50,6 +50,7 @@ export const network: Explainer = {
         'proxyconnectionerror',
         'unable to connect to proxy',
         'tunnel connection failed',
+        'ensure you can make a proper https connection',
         'received http code {code} from proxy',
         'proxy authentication required',
         'ssh: connect to host {resource} port',
@@ -194,6 +195,7 @@ export const network: Explainer = {
     {
       category: 'unknown_denial',
       confidence: 0.55,
+      alone: true,
       match: [
         'permission denied',
         'access is denied',
@@ -228,10 +230,11 @@ export const network: Explainer = {
     {match: 'connect to host {resource} port', of: ['network_denied']},
     {match: 'failed to connect to {resource} port', of: ['network_denied']},
     {match: 'could not resolve hostname {resource}:', of: ['network_denied']},
-    {match: '{login}: permission denied (', of: ['credentials_invalid'], fields: {principal: '{login<@}'}},
+    {match: '{principal}@{host}: permission denied (', of: ['credentials_invalid']},
     {match: "unable to access '{resource}':", of: ['unknown_denial', 'network_denied']},
     {match: 'could not resolve host: {resource}', of: ['network_denied']},
     {match: 'failed to fetch secret {resource} from', of: ['network_denied']},
     {match: 'access to the resource {resource} is', of: ['unknown_denial']},
+    {match: 'access to {kind} {resource} is {denied|forbidden}', of: ['unknown_denial']},
   ],
 }

@@ -244,7 +244,7 @@ export const aws: readonly Row[] = [
   [
     `KMSKeyNotAccessibleFault: The specified KMS key [${key}] does not exist, is not enabled or you do not have permissions to access it.`,
     'kms_key',
-    {},
+    {resource: key},
   ],
 
   // credentials

@@ -220,11 +220,7 @@ export const others: readonly Row[] = [
   ["redis.exceptions.NoPermissionError: this user has no permissions to run the 'get' command", 'db_auth', {}],
   ['Could not connect to Redis at cache.shop.example:6379: Connection timed out', 'network_denied', {resource: 'cache.shop.example:6379'}],
   ['MongoServerError: Authentication failed.', 'db_auth', {}],
-  [
-    'MongoServerError: not authorized on shop to execute command { find: "cards", filter: {} }',
-    'db_auth',
-    {action: 'find', resource: 'shop'},
-  ],
+  ['MongoServerError: not authorized on shop to execute command { find: "cards", filter: {} }', 'db_auth', {resource: 'shop'}],
   ['MongoServerSelectionError: connection timed out', 'network_denied', {}],
   ["Login failed for user 'report'.", 'db_auth', {principal: 'report'}],
   ['ORA-01017: invalid username/password; logon denied', 'db_auth', {}],

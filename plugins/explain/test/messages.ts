@@ -1,6 +1,8 @@
 import type {Category} from '@prod/sdk/explainer'
 import {aws} from './messages-aws.ts'
 import {others} from './messages-others.ts'
+import {services} from './messages-services.ts'
+import {tools} from './messages-tools.ts'
 
 /** A message as a tool prints it, written here from the documented form; its category; the fields, those left out being null. undefined: fields are not looked at. */
 export type Row = readonly [
@@ -9,4 +11,4 @@ export type Row = readonly [
   fields: {principal?: string; action?: string; resource?: string; role?: string; encoded?: boolean} | undefined,
 ]
 
-export const messages: readonly Row[] = [...aws, ...others]
+export const messages: readonly Row[] = [...aws, ...others, ...tools, ...services]

@@ -77,6 +77,8 @@ export interface Rule {
   readonly near?: readonly string[]
   /** … and none of these */
   readonly unless?: readonly string[]
+  /** the words count only where they are no part of a name: `denied`, not `access-denied.html` */
+  readonly alone?: boolean
 }
 
 /** Where a field stands in this technology's messages, whatever the reason is. Earlier ones are surer. */

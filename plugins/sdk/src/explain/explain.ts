@@ -39,13 +39,13 @@ function find(text: string, explainers: readonly Explainer[]): Finding {
   return {...first, fields: longerFields(first.fields, second.fields)}
 }
 
-/** A field that a fold cut short, whole: what the joined lines add looks like the rest of a name, not like the next word. */
+/** A field that a fold cut short or hid, whole: what the joined lines add looks like the rest of a name, not like the next word. */
 function longerFields(short: Finding['fields'], long: Finding['fields']): Finding['fields'] {
   const whole = {...short}
   for (const field of Object.keys(short) as Field[]) {
     const [begin, all] = [short[field], long[field]]
-    if (begin === null || all === null || !all.startsWith(begin)) continue
-    const rest = all.slice(begin.length)
+    if (all === null || !all.startsWith(begin ?? '')) continue
+    const rest = begin === null ? all : all.slice(begin.length)
     if (rest !== '' && !/^(?:because|with|on|is|and|status|the|in|due|which|for|to)$/i.test(rest)) whole[field] = all
   }
   return whole
@@ -73,6 +73,7 @@ function findIn(message: Message, explainers: readonly Explainer[]): Finding {
   const others = explainers.flatMap(other => (other === explainer ? [] : (other.readings ?? []).filter(({of}) => of)))
   for (const reading of [...(explainer.readings ?? []), ...others, ...wrappers])
     fillFrom(reading, message, rule.category, match, fields, words)
+  if (rule.category !== 'role_assume_denied') fields.role = null
   return {
     category: rule.category,
     confidence: rule.confidence,
@@ -84,18 +85,17 @@ function findIn(message: Message, explainers: readonly Explainer[]): Finding {
   }
 }
 
-/** Nothing was recognised: a text that says "denied" somewhere is a denial without a reason, any other is none. */
-function nothing({low}: Message, encoded: string | null): Finding {
-  const isDenial = /denied|forbidden|unauthori[sz]ed|not authori[sz]ed|not permitted|not allowed|permission|\b40[13]\b/.test(low)
-  return {
-    category: isDenial ? 'unknown_denial' : 'not_a_denial',
-    confidence: isDenial ? 0.3 : 0.2,
-    by: '',
-    fields: {principal: null, action: null, resource: null, role: null},
-    encoded,
-    words: {},
-    evidence: null,
-  }
+/** Nothing was recognised: a text that says "denied" somewhere is a denial without a reason, any other is none. What tools write around it is read. */
+function nothing(message: Message, encoded: string | null): Finding {
+  const isDenial =
+    /(?<![\w/-])(?:denied|forbidden|unauthori[sz]ed|not authori[sz]ed|not permitted|not allowed|(?:no|missing|lacks?|insufficient) permissions?|40[13](?= (?:error|client|response)))(?![\w/-]|\.\w)/.test(
+      message.low,
+    )
+  const category = isDenial ? 'unknown_denial' : 'not_a_denial'
+  const fields: Finding['fields'] = {principal: null, action: null, resource: null, role: null}
+  const words: Record<string, string> = {}
+  for (const reading of wrappers) fillFrom(reading, message, category, {at: 0, end: 0, captures: {}}, fields, words)
+  return {category, confidence: isDenial ? 0.3 : 0.2, by: '', fields, encoded, words, evidence: null}
 }
 
 function firstPlace(message: Message, rule: Rule): Match | undefined {
@@ -104,11 +104,17 @@ function firstPlace(message: Message, rule: Rule): Match | undefined {
   let first: Match | undefined
   for (const source of typeof rule.match === 'string' ? [rule.match] : rule.match) {
     for (const match of places(message, source)) {
+      if (rule.alone && isInName(message.plain, match)) continue
       if (!first || match.at < first.at) first = match
       break
     }
   }
   return first
+}
+
+/** Whether a match is a part of a longer word, of a path or of a file's name. */
+function isInName(plain: string, {at, end}: Match): boolean {
+  return /[\w/-]/.test(plain[at - 1] ?? ' ') || /^(?:[\w/-]|\.\w)/.test(plain.slice(end, end + 2))
 }
 
 function fieldsOf({fields = {}}: Pick<Rule, 'fields'>, {captures}: Match): Finding['fields'] {
@@ -133,10 +139,10 @@ function filled(template: string, captures: Readonly<Record<string, string>>): s
 
 /** Words that stand where a name would, and name nothing; and placeholders. */
 const noNames =
-  /^(?:(?:the|this|that|these|any|all|it|its|your|you|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|n\/a|true|false|using|for|by|from|at|who|an?|resources?|operation)|[.?x…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*)$/i
+  /^(?:(?:the|this|that|these|any|all|it|its|your|you|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|n\/a|true|false|using|for|by|from|at|who|an?|resources?|operation)|[.?…_-]{1,3}|x|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*|required|sufficient)$/i
 /** What a table may be called, and who was refused is not. */
 const noPrincipals =
-  /^(?:users?|roles?|account|caller|client|api|request|entity|identity|principal|service|arn|credentials|function|project|action|object|bucket|key)$/i
+  /^(?:users?|roles?|account|caller|client|api|request|entity|identity|principal|service|arn|credentials|function|project|action|object|bucket|key):?$/i
 /** The calls that libraries make for themselves. */
 const noActions = /^(?:GetMetadata|operation|api|request|function|action|\w)$/i
 

@@ -157,7 +157,7 @@ function unescaped(text: string, at: number): [shown: string, end: number] {
   if (letter === '"' || letter === "'" || letter === '/' || letter === '`') return [letter, next + 1]
   if (letter === 'n' || letter === 'r' || letter === 't') {
     // `CORP\nancy` is a name
-    const isName = isWord(text.charCodeAt(at - 1)) && isSmall(text.charCodeAt(next + 1))
+    const isName = isSmall(text.charCodeAt(next + 1)) && /(?:^|[\s"'(=[])[A-Z][\w.-]{0,30}$/.test(text.slice(Math.max(0, at - 33), at))
     if (!isName) return ['\n', next + 1]
   }
   if (letter === 'u') {
@@ -165,10 +165,6 @@ function unescaped(text: string, at: number): [shown: string, end: number] {
     if (code >= 0x20 && code < 0x7f && !/[^0-9a-f]/i.test(text.slice(next + 1, next + 5))) return [String.fromCharCode(code), next + 5]
   }
   return [text.slice(at, next), next]
-}
-
-function isWord(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || isSmall(code)
 }
 
 function isSmall(code: number): boolean {

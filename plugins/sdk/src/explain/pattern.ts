@@ -1,10 +1,12 @@
 /**
- * Patterns of messages. Words are literal; `{name}` captures a word, quoted or not; `{name:text}` may hold blanks; `{a|b}` is either, and
+ * Patterns of messages. Words are literal; `{name}` captures a word, quoted or not; `{name:text}` may hold blanks, `{name:few}` too, but no more than a few words; `{a|b}` is either, and
  * `{a|}` may be missing. A pattern is read once from left to right and never tries again, so its cost is bounded by its own length.
  */
 import type {Message} from './message.ts'
 
-type Part = {readonly literal: readonly string[]; readonly optional: boolean} | {readonly capture: string; readonly text: boolean}
+type Part =
+  | {readonly literal: readonly string[]; readonly optional: boolean}
+  | {readonly capture: string; readonly kind: 'word' | 'text' | 'few'}
 
 export interface Pattern {
   readonly parts: readonly Part[]
@@ -23,6 +25,8 @@ export interface Match {
 const maxPlaces = 200
 /** What a capture may span. */
 const maxCapture = 1200
+/** What a capture of a few words may span. */
+const maxFew = 50
 
 const parsed = new Map<string, Pattern>()
 
@@ -44,7 +48,7 @@ export function pattern(source: string): Pattern {
       parts.push({literal: choices.filter(choice => choice !== ''), optional: choices.includes('')})
     } else {
       const [capture = '', kind] = inside.split(':')
-      parts.push({capture, text: kind === 'text'})
+      parts.push({capture, kind: kind === 'text' || kind === 'few' ? kind : 'word'})
     }
     at = close + 1
   }
@@ -106,9 +110,14 @@ function matchAt(plain: string, low: string, parts: readonly Part[], at: number,
     }
     const next = parts[index + 1]
     if (next && 'literal' in next && !next.optional) {
-      const span = spanTo(low, here, next.literal)
+      const span = spanTo(low, here, next.literal, part.kind === 'few' ? maxFew : maxCapture)
       if (!span) return undefined
-      const value = part.text ? bare(plain.slice(here, span.at)) : unfold(bare(plain.slice(here, span.at)))
+      if (part.kind === 'few') {
+        here = span.end
+        index += 1
+        continue
+      }
+      const value = part.kind === 'text' ? bare(plain.slice(here, span.at)) : unfold(bare(plain.slice(here, span.at)))
       if (value === undefined || value === '') return undefined
       captures[part.capture] = value
       here = span.end
@@ -124,8 +133,8 @@ function matchAt(plain: string, low: string, parts: readonly Part[], at: number,
 }
 
 /** The nearest of some words after a place, within the span of a capture. */
-function spanTo(low: string, from: number, choices: readonly string[]): {at: number; end: number} | undefined {
-  const window = low.slice(from, from + maxCapture)
+function spanTo(low: string, from: number, choices: readonly string[], most: number): {at: number; end: number} | undefined {
+  const window = low.slice(from, from + most)
   let best: {at: number; end: number} | undefined
   for (const choice of choices) {
     const at = window.indexOf(choice)
