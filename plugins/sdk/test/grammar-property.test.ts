@@ -50,6 +50,12 @@ test('TM-M1: what parse takes, print gives again, to the byte, and a structure s
   expect(taken).toBeGreaterThan(1000)
 })
 
+test('TM-H2: a word that spells an option is offered as that option alone', () => {
+  const operands = [{name: 'one', type: {type: 'enum', values: ['on', 'dev']}, min: 0}]
+  const made = checkGrammar({commands: [{path: [], class: 'read', options: {dev: 'flag'}, operands}]}, 'tool')
+  expect(completions(made, ['tool', 'dev', ''])).toEqual(['on'])
+})
+
 test('TM-H2: what completion offers is taken, or becomes so with more words: it is never a wrong word', () => {
   fc.assert(
     fc.property(grammar, words, (made, words) => {

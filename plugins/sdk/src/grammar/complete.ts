@@ -50,7 +50,9 @@ function nextWords(reading: Reading, begun: string): string[] {
         ? valuesOf(option.type, begun.slice(equals + 1)).map(value => `${head}=${value}`)
         : []
     })
-  return [...operands, ...options, ...(ready && mayStandDashes(reading) ? ['--'] : [])]
+  // a word that spells an option is that option
+  const others = operands.filter(value => !command.options.has(value))
+  return [...others, ...options, ...(ready && mayStandDashes(reading) ? ['--'] : [])]
 }
 
 /** Values of few. Of a list, behind the items that stand there already, each that is not among them. */
