@@ -1,5 +1,6 @@
 import type {Permission, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {showHostPort} from '@prod/sdk/forward'
 
 /** The broker's own machine, written `host:NAME`: the name is what people call it, such as `local`. */
 export interface Target {
@@ -14,8 +15,8 @@ export function parse(text: string): Target {
   return {name: text}
 }
 
-/** The account a use runs under; nothing else is needed on one's own machine. Pure. Throws TARGET_INVALID for a forward. */
-export function permissions({name}: Target, use: Use): Permission[] {
-  if (use.kind === 'forward') throw new ProdError('TARGET_INVALID', `host:${name} forwards no ports`, 'prod targets')
+/** The account a use runs under, the place a connection leads to; nothing else is needed on one's own machine. Pure. */
+export function permissions(_target: Target, use: Use): Permission[] {
+  if (use.kind === 'forward') return [{kind: 'os', actions: ['connect'], resources: [`tcp:${showHostPort(use.to)}`]}]
   return [{kind: 'os', actions: [use.kind], resources: [`account:${use.runAs ?? 'own'}`]}]
 }

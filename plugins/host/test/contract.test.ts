@@ -1,4 +1,5 @@
 import {definePrimitive} from '@prod/sdk/primitive'
+import {serveForwarded} from '@prod/sdk/testing/forwarded-server'
 import {primitiveContract} from '@prod/sdk/testing/primitive-contract'
 import {describe} from 'vitest'
 import {primitive, type Target} from '../src/index.ts'
@@ -12,7 +13,7 @@ const uses = {
   shell: {use: () => ({kind: 'shell' as const, size: {columns: 80, rows: 24}, env: {TERM: 'xterm'}, limits})},
 }
 
-describe('as shipped', () => primitiveContract({primitive, ...uses}))
+describe('as shipped', () => primitiveContract({primitive, ...uses, forward: {serve: serveForwarded}}))
 
 // the other ways of keeping a tree together, where this machine has them
 for (const isolation of (await waysHere()).slice(1)) {

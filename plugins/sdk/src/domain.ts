@@ -39,6 +39,12 @@ export interface Digest {
   sha256: string
 }
 
+/** One place on a network. `host`: a name in lower case, or an address in its one spelling, without brackets. `port`: 1-65535. */
+export interface HostPort {
+  host: string
+  port: number
+}
+
 /** One target as the catalog knows it: `name` of the catalog, `address` as `primitive:where`. */
 export interface TargetRef {
   name: string
@@ -53,7 +59,7 @@ export interface TargetRef {
 export interface ApprovalDocument {
   version: 1
   request: string
-  kind: 'exec' | 'shell' | 'role'
+  kind: 'exec' | 'shell' | 'role' | 'forward'
   /** exec: argv with argv[0] the tool's name; else null */
   argv: string[] | null
   program: {path: string; sha256: string | null} | null
@@ -70,6 +76,8 @@ export interface ApprovalDocument {
   /** the OS account or role the run gets */
   runAs: string | null
   targets: TargetRef[]
+  /** forward: every place that its connections may lead to, seen from the target; absent for all else */
+  to?: HostPort[]
   /** on many targets: what chose them, how many at a time, and what one that fails does to the rest; absent for one target */
   rollout?: {on: string[]; batch: number; pauseSeconds: number; stopOnError: boolean}
   /** role: which, and what the provider confers */
@@ -140,7 +148,7 @@ export interface Approval {
 export interface Request {
   id: string
   state: RequestState
-  kind: 'exec' | 'shell' | 'role'
+  kind: 'exec' | 'shell' | 'role' | 'forward'
   principal: Principal
   reason: string
   /** what will run or be conferred, for people: derived from the document */
@@ -209,10 +217,23 @@ export interface Run {
 /** opening → open → closed. */
 export type SessionState = 'opening' | 'open' | 'closed'
 
-/** One shell, with its recording. */
+/** What has gone through a forward. `in` is from the person to production, `out` the other way. */
+export interface Traffic {
+  connections: number
+  bytesIn: number
+  bytesOut: number
+}
+
+/** One shell, with its recording; or one forward, of which the connections are counted and nothing is recorded. */
 export interface Session {
   id: string
   state: SessionState
+  /** absent from older brokers: a shell */
+  kind?: 'shell' | 'forward'
+  /** of a forward: where it may lead */
+  to?: HostPort[]
+  /** of a forward that is over */
+  traffic?: Traffic
   request: string
   principal: Principal
   target: TargetRef

@@ -19,6 +19,7 @@ export const codes = {
   ROLE_NOT_FOUND: {exit: 241, status: 404},
   ARGV_INVALID: {exit: 241, status: 422},
   ARGV_REFUSED: {exit: 243, status: 422},
+  FORWARD_REFUSED: {exit: 243, status: 422},
   STDIN_REFUSED: {exit: 241, status: 422},
   DURATION_INVALID: {exit: 241, status: 422},
   REQUEST_NOT_FOUND: {exit: 241, status: 404},

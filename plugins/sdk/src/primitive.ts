@@ -1,5 +1,5 @@
 import type {Readable, Writable} from 'node:stream'
-import type {Exit, Limits, Needs, SignalName, TerminalSize} from './domain.ts'
+import type {Exit, HostPort, Limits, Needs, SignalName, TerminalSize} from './domain.ts'
 
 /** One thing a use needs, least first. `kind` names who understands it: `aws`, `os`, … */
 export interface Permission {
@@ -32,7 +32,8 @@ export type Use =
       paths?: NamedPath[]
     }
   | {kind: 'shell'; size: TerminalSize; env: Record<string, string>; limits: Limits; runAs?: string}
-  | {kind: 'forward'; to: {host: string; port: number}}
+  /** one connection; `to` is seen from the target, and the catalog allows it */
+  | {kind: 'forward'; to: HostPort}
 
 /** The only credential a plugin sees: minted for this use, dies with it. Values are secrets: never in argv, files, logs, messages. */
 export interface Access {
@@ -46,6 +47,10 @@ export interface Access {
 /**
  * One open use: bytes in, bytes out, how it ended. `stdout` and `stderr` are paused until read and push back on the far
  * side. For a shell, `stderr` ends at once. `ended` never rejects.
+ *
+ * A forward is opened once for each connection. `stdin` and `stdout` are its two directions: the end of one goes to the far side, or
+ * comes from there, while the other goes on, as far as the protocol allows. `stderr` ends at once; `ended` is `{status: 0}` once both
+ * directions have ended in order, `unknown` where the far side broke off. `end` breaks off.
  */
 export interface Channel {
   readonly stdin: Writable
@@ -108,6 +113,11 @@ export interface Primitive<T = unknown> {
   permissions(target: T, use: Use): Permission[]
   /** Opens the channel; heavy packages load here. Throws TARGET_UNREACHABLE, TOOL_UNAVAILABLE. */
   open(target: T, use: Use, access: Access, signal: AbortSignal): Promise<Channel>
+  /**
+   * A forward is over: no more connections are opened with this `access.id`, and those there were have ended. Who keeps something
+   * between the connections of one forward gives it up here.
+   */
+  release?(id: string): Promise<void>
   /** Called once before the broker serves; what it returns is called when the broker stops. */
   start?(options?: StartOptions): Promise<() => Promise<void>>
   /**

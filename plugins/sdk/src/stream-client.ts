@@ -26,14 +26,18 @@ export type StreamEvent =
 
 /** The link went before the end frame. What `attach` needs to go on is in it. */
 export class LinkLost extends ProdError {
-  /** bytes the consumer has written: `attach.have` */
-  readonly have: ByteCounts
-  /** stdin that the broker has not read yet: give it to the next `openStream` */
-  readonly stdin: StdinState
-  constructor(have: ByteCounts, stdin: StdinState, why: string) {
+  /** bytes the consumer has written: `attach.have`. What had arrived before the loss may still be written: it counts. */
+  readonly have: Readonly<ByteCounts>
+  readonly #stdin: () => StdinState
+  constructor(have: Readonly<ByteCounts>, stdin: StdinState | (() => StdinState), why: string) {
     super('LINK_LOST', `the connection to the broker was lost: ${why}`, 'prod attach')
     this.have = have
-    this.stdin = stdin
+    this.#stdin = typeof stdin === 'function' ? stdin : () => stdin
+  }
+
+  /** stdin that the broker has not read yet, what was handed in since included: give it to the next `openStream` */
+  get stdin(): StdinState {
+    return this.#stdin()
   }
 }
 
@@ -163,7 +167,7 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
     chunk => sendFrame(frame.stdin, chunk),
     () => send({type: 'stdin-end'}),
     pending,
-    first.type === 'attach' && /^(?:ses|run)_/.test(first.id),
+    first.type === 'attach' && /^(?:ses|run|con)_/.test(first.id),
   )
 
   const ack = (): void => {
@@ -272,7 +276,7 @@ function connect(socket: WebSocket, {broker, session, first, stdin: pending}: St
   socket.on('close', (code, reason) => {
     if (ended || closedByUs || code === 1000) return finish(queue => queue.end())
     const why = reason.length > 0 ? reason.toString() : code === 1006 ? 'the connection was cut' : `closed with ${code}`
-    finish(queue => queue.fail(loginFault ?? new LinkLost({...written}, stdin.state(), why)))
+    finish(queue => queue.fail(loginFault ?? new LinkLost(written, () => stdin.state(), why)))
   })
 
   return {

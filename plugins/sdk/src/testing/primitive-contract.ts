@@ -5,7 +5,7 @@ import {readdirSync, readFileSync} from 'node:fs'
 import type {Readable} from 'node:stream'
 import {buffer, text} from 'node:stream/consumers'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
-import type {Exit} from '../domain.ts'
+import type {Exit, HostPort} from '../domain.ts'
 import {ProdError} from '../errors.ts'
 import type {Access, Channel, Primitive, Use} from '../primitive.ts'
 
@@ -21,17 +21,33 @@ export interface PrimitiveContract<T> {
   exec?: {use(script: string, options?: {stdin?: boolean}): Extract<Use, {kind: 'exec'}>}
   /** where shells can be had: one that understands `sh` */
   shell?: {use(): Extract<Use, {kind: 'shell'}>}
+  /** where connections can be had: a server of the tests' own that the target reaches, its behaviour as of {@link ForwardedServer} */
+  forward?: {serve(): Promise<ForwardedServer>}
   /** command lines of the processes at the far side; default: of this machine */
   processes?(): Promise<string[]>
   /** how far a program may get ahead of a reader who does not read, in bytes; default 4 MiB */
   aheadBytes?: number
 }
 
+/** Servers at the far side of a forward, and a place where nobody listens. */
+export interface ForwardedServer {
+  /** sends back all that it gets, and ends when that has ended */
+  echo: HostPort
+  /** sends `hello`, ends its half at once, then takes what comes and keeps it */
+  greeter: HostPort
+  /** what the greeter got on its last connection, once that has ended */
+  got(): Promise<string>
+  /** takes a byte, then breaks off */
+  breaker: HostPort
+  nobody: HostPort
+  close(): Promise<void>
+}
+
 const unhurried = 20_000
 
 /** Registers the suite. Every use is opened on the real target. */
 export function primitiveContract<T>(options: PrimitiveContract<T>): void {
-  const {primitive, exec, shell} = options
+  const {primitive, exec, shell, forward} = options
   const access: Access = options.access ?? {id: 'run_contract', principal: 'https://idp.example#contract', credential: {}}
   const processes = options.processes ?? listLocalProcesses
   const open = (use: Use, signal = new AbortController().signal): Promise<Channel> =>
@@ -81,6 +97,7 @@ export function primitiveContract<T>(options: PrimitiveContract<T>): void {
 
     if (exec) execContract(exec, open, processes, options.aheadBytes ?? 4 * 1024 ** 2)
     if (shell) shellContract(shell, open, processes)
+    if (forward) forwardContract(forward, primitive, open, access)
   })
 }
 
@@ -218,6 +235,81 @@ function shellContract(
     await screen.until(/ready-2/)
     await channel.end('a test')
     expect((await processes()).filter(line => line.includes(mark))).toEqual([])
+  })
+}
+
+function forwardContract(
+  forward: NonNullable<PrimitiveContract<unknown>['forward']>,
+  primitive: Pick<Primitive, 'uses' | 'release'>,
+  open: (use: Use, signal?: AbortSignal) => Promise<Channel>,
+  access: Access,
+): void {
+  describe('forward', () => {
+    let server: ForwardedServer
+    const to = (place: HostPort): Use => ({kind: 'forward', to: place})
+    beforeAll(async () => {
+      server = await forward.serve()
+    })
+    afterAll(async () => {
+      await primitive.release?.(access.id)
+      await server.close()
+    })
+
+    test('says that it forwards', () => expect(primitive.uses).toContain('forward'))
+
+    test('carries any bytes both ways at once, and their end', {timeout: unhurried}, async () => {
+      const channel = await open(to(server.echo))
+      const sent = randomBytes(3 * 1024 ** 2 + 7)
+      const [received, errors] = await Promise.all([buffer(channel.stdout), buffer(channel.stderr), write(channel, sent)])
+      expect([digest(received), errors.length]).toEqual([digest(sent), 0])
+      expect(await channel.ended).toEqual({status: 0})
+    })
+
+    test('many connections at once are each their own', {timeout: unhurried}, async () => {
+      const texts = Array.from({length: 20}, (_, at) => `connection ${at}`)
+      const got = await Promise.all(
+        texts.map(async one => {
+          const channel = await open(to(server.echo))
+          channel.stderr.resume()
+          channel.stdin.end(one)
+          return text(channel.stdout)
+        }),
+      )
+      expect(got).toEqual(texts)
+    })
+
+    test('the far side may end its half first: what is sent afterwards still arrives', {timeout: unhurried}, async () => {
+      const channel = await open(to(server.greeter))
+      channel.stderr.resume()
+      expect(await text(channel.stdout)).toBe('hello')
+      channel.stdin.end('after that')
+      expect(await server.got()).toBe('after that')
+      expect(await channel.ended).toEqual({status: 0})
+    })
+
+    test('a far side that breaks off is no orderly end', {timeout: unhurried}, async () => {
+      const channel = await open(to(server.breaker))
+      channel.stderr.resume()
+      channel.stdin.on('error', () => {})
+      channel.stdin.write('x')
+      await text(channel.stdout).catch(() => {})
+      expect(await channel.ended).toEqual({unknown: expect.any(String)})
+    })
+
+    test('ending it breaks it off, and may be asked for twice', {timeout: unhurried}, async () => {
+      const channel = await open(to(server.echo))
+      for (const stream of [channel.stdin, channel.stdout, channel.stderr]) stream.on('error', () => {})
+      channel.stdin.write('x')
+      await once(channel.stdout, 'readable')
+      const [first, second] = await Promise.all([channel.end('a test'), channel.end('again')])
+      expect(first).toEqual({unknown: expect.any(String)})
+      expect([second, await channel.ended]).toEqual([first, first])
+    })
+
+    test('where nobody listens, a failure we foresaw', {timeout: unhurried}, async () => {
+      await expect(open(to(server.nobody))).rejects.toMatchObject({code: 'TARGET_UNREACHABLE'})
+      await expect(open(to(server.echo), AbortSignal.abort(new Error('gone')))).rejects.toThrow()
+    })
   })
 }
 

@@ -57,7 +57,8 @@ export const netKinds: ValueKinds = {
 
 const numbered = /\{([0-9]{1,6})\.\.([0-9]{1,6})\}/
 
-function isHostName(value: string): boolean {
+/** A name of letters, digits and `-`, in lower case; its last label is no number. Pure. */
+export function isHostName(value: string): boolean {
   if (value.length > 253 || !/[a-z]/.test(value.slice(value.lastIndexOf('.') + 1))) return false
   return value.split('.').every(label => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(label))
 }
@@ -66,8 +67,8 @@ function isOnHosts(host: string, hosts: readonly string[]): boolean {
   return isHostName(host.replace(/:[0-9]{1,5}$/, '')) && hosts.some(allowed => isHost(host, allowed))
 }
 
-/** `db`, `*.internal.example`, `web-{1..99}.prod.example`. */
-function isHost(host: string, allowed: string): boolean {
+/** Whether a name is `allowed`: `db`, `*.internal.example`, `web-{1..99}.prod.example`. Pure. */
+export function isHost(host: string, allowed: string): boolean {
   if (allowed.startsWith('*.')) return host.endsWith(allowed.slice(1)) && host.length > allowed.length - 1
   const range = numbered.exec(allowed)
   if (!range) return host === allowed
@@ -77,7 +78,8 @@ function isHost(host: string, allowed: string): boolean {
   return /^(?:0|[1-9][0-9]{0,5})$/.test(number) && Number(number) >= Number(range[1]) && Number(number) <= Number(range[2])
 }
 
-function findHostsFault(hosts: readonly string[] | undefined): string | undefined {
+/** What is wrong with such patterns, or undefined. Pure. */
+export function findHostsFault(hosts: readonly string[] | undefined): string | undefined {
   const bad = hosts?.find(host => {
     const [all, from, to] = numbered.exec(host) ?? []
     if (all !== undefined && Number(from) > Number(to)) return true
@@ -92,6 +94,17 @@ interface Block {
   low: bigint
   high: bigint
   count: bigint
+}
+
+/** Whether `block` is an address or a block of them. Pure. */
+export function isBlock(block: string): boolean {
+  return readBlock(block) !== undefined
+}
+
+/** Whether an address lies in a block; both in their one spelling. Pure. */
+export function isWithin(address: string, block: string): boolean {
+  const [outer, inner] = [readBlock(block), readBlock(address)]
+  return outer !== undefined && inner !== undefined && contains(outer, inner)
 }
 
 function contains(outer: Block, {bits, low, high}: Block): boolean {
