@@ -125,9 +125,12 @@ function startSession({input, caller, region, world, authorize}: Incoming<StartI
   const {Target, DocumentName, Parameters = {}, Reason = ''} = input
   const reached = findTarget(world, Target, region)
   const arn = reached?.arn ?? `arn:aws:ec2:${region}:${account}:instance/${Target}`
+  const tags = Object.entries(world.instances.find(one => one.id === Target)?.tags ?? {})
   const access = {
     'ssm:SessionDocumentAccessCheck': 'true',
-    'ssm:resourceTag/Name': world.instances.find(one => one.id === Target)?.name ?? '',
+    ...Object.fromEntries(
+      tags.flatMap(([key, value]) => ['ssm', 'aws'].map(by => [`${by}:${by === 'ssm' ? 'resourceTag' : 'ResourceTag'}/${key}`, value])),
+    ),
   }
   authorize('ssm:StartSession', arn, access)
   const document = findDocument(world, DocumentName ?? preferences)
@@ -190,7 +193,8 @@ function describeSessions({input, world, region}: Incoming<{State: string; Filte
   }
 }
 
-function getConnectionStatus({input, world, region}: Incoming<{Target: string}>): object {
+function getConnectionStatus({input, world, region, authorize}: Incoming<{Target: string}>): object {
+  authorize('ssm:GetConnectionStatus', '*')
   return {Target: input.Target, Status: findTarget(world, input.Target, region)?.connected ? 'connected' : 'notconnected'}
 }
 
@@ -201,7 +205,8 @@ interface InformationInput {
   NextToken?: string
 }
 
-function describeInstanceInformation({input, world, region}: Incoming<InformationInput>): object {
+function describeInstanceInformation({input, world, region, authorize}: Incoming<InformationInput>): object {
+  authorize('ssm:DescribeInstanceInformation', '*')
   const filters = [
     ...(input.Filters ?? []),
     ...(input.InstanceInformationFilterList ?? []).map(one => ({Key: one.key, Values: one.valueSet})),
@@ -273,6 +278,13 @@ function describeDocument({input, world, region, authorize}: Incoming<{Name: str
   }
 }
 
+function listTags({input, world, region, authorize}: Incoming<{ResourceId: string}>): object {
+  authorize('ssm:ListTagsForResource', `arn:aws:ssm:${region}:${account}:managed-instance/${input.ResourceId}`)
+  const it = world.instances.find(one => one.id === input.ResourceId && one.region === region)
+  if (!it) throw new ApiError('InvalidResourceId', 'The resource does not exist.')
+  return {TagList: Object.entries(it.tags).map(([Key, Value]) => ({Key, Value}))}
+}
+
 /** The session half of Systems Manager. */
 export const sessionsApi: Api = {
   StartSession: startSession,
@@ -283,4 +295,5 @@ export const sessionsApi: Api = {
   DescribeInstanceInformation: describeInstanceInformation,
   GetDocument: getDocument,
   DescribeDocument: describeDocument,
+  ListTagsForResource: listTags,
 }

@@ -1,18 +1,32 @@
 /** What the functions of all services share. */
 
 import type {AgentSettings} from './agent.ts'
+import type {Execution} from './api-automation.ts'
+import type {Command} from './api-run-command.ts'
 import type {Gateway, Session} from './gateway.ts'
+import type {NewIdentity} from './identities.ts'
 import type {KeyService} from './kms.ts'
-import type {Cluster, Document, Identity, Instance} from './world.ts'
+import type {Cluster, Document, Endpoint, Identity, Instance, Role} from './world.ts'
 
 /** The pretended account. Its fields may be changed while it runs. */
 export interface World {
   instances: Instance[]
   clusters: Cluster[]
   documents: Document[]
+  endpoints: Endpoint[]
+  /** roles by ARN */
+  roles: Map<string, Role>
   identities: Map<string, Identity>
+  /** Knows a credential from now on. */
+  register(it: NewIdentity): Identity
   gateway: Gateway
   keys: KeyService
+  commands: Map<string, Command>
+  executions: Map<string, Execution>
+  /** executions by ClientToken */
+  tokens: Map<string, string>
+  /** how often GetCommandInvocation does not know yet of what was sent */
+  invocationLag: number
   agent: AgentSettings
   now(): number
   timeScale: number

@@ -2,6 +2,7 @@
  * Starts a stand-in as a process. The first argument, if there is one, is its options as JSON; one line of JSON says that it is
  * ready. It ends with a stdin that is a pipe, or on a signal.
  */
+import {fstatSync} from 'node:fs'
 import {type StandInOptions, startStandIn} from './stand-in.ts'
 
 const standIn = await startStandIn(JSON.parse(process.argv[2] ?? '{}') as StandInOptions)

@@ -3,8 +3,10 @@
 /** One statement of a policy document. */
 export interface Statement {
   Effect: 'Allow' | 'Deny'
-  Action: string | string[]
-  Resource: string | string[]
+  Action?: string | string[]
+  NotAction?: string | string[]
+  Resource?: string | string[]
+  NotResource?: string | string[]
   Condition?: Record<string, Record<string, string | boolean | number | (string | boolean | number)[]>>
 }
 
@@ -56,9 +58,13 @@ const operators: Record<string, (has: string, wanted: string) => boolean> = {
 
 /** Whether a statement speaks of this wish. Throws for an operator that nobody has written here yet. */
 export function fits(it: Statement, wish: Wish): boolean {
+  const named = (patterns: string | string[] | undefined): boolean =>
+    list(patterns).some(one => like(one.toLowerCase(), wish.action.toLowerCase()))
+  const meant = (patterns: string | string[] | undefined): boolean =>
+    list(patterns).some(one => like(filled(one, wish.context), wish.resource))
   return (
-    list(it.Action).some(one => like(one.toLowerCase(), wish.action.toLowerCase())) &&
-    list(it.Resource).some(one => like(filled(one, wish.context), wish.resource)) &&
+    (it.NotAction === undefined ? named(it.Action) : !named(it.NotAction)) &&
+    (it.NotResource === undefined ? meant(it.Resource) : !meant(it.NotResource)) &&
     Object.entries(it.Condition ?? {}).every(([operator, keys]) => {
       const [, quantifier, plain = '', ifExists] = /^(ForAnyValue:|ForAllValues:)?(\w+?)(IfExists)?$/.exec(operator) ?? []
       return Object.entries(keys).every(([key, values]) => {

@@ -11,6 +11,8 @@ export interface Instance {
   privateIp: string
   privateDns: string
   publicIp?: string
+  publicDns?: string
+  ipv6?: string
   vpcId: string
   subnetId: string
   zone: string
@@ -19,6 +21,33 @@ export interface Instance {
   /** whether its agent is connected to Session Manager */
   connected: boolean
   agent: Partial<AgentSettings>
+  /** what its console shows, or the file that this is in */
+  console?: string
+  consoleFile?: string
+}
+
+/** An EC2 Instance Connect Endpoint; without a name it is reached at the stand-in itself. */
+export interface Endpoint {
+  id: string
+  region: string
+  vpcId: string
+  subnetId: string
+  state: string
+  dnsName?: string
+  fipsDnsName?: string
+}
+
+/** A role of IAM. */
+export interface Role {
+  name: string
+  arn: string
+  id: string
+  allows: Statement[]
+  /** ARNs or access keys of who may assume it; everybody who is known, where there are none */
+  trusts?: string[]
+  maxSeconds: number
+  /** inline policies by name, as text */
+  inline: Map<string, string>
 }
 
 /** A container of a task. */
@@ -28,6 +57,10 @@ export interface Container {
   lastStatus: string
   /** lastStatus of ExecuteCommandAgent; undefined where there is none */
   execAgent?: string
+  /** why that is so */
+  execReason?: string
+  image?: string
+  imageDigest?: string
   agent?: Partial<AgentSettings>
 }
 
@@ -40,6 +73,11 @@ export interface Task {
   launchType: 'FARGATE' | 'EC2'
   platformVersion?: string
   taskDefinition: string
+  /** milliseconds since 1970 */
+  startedAt?: number
+  tags?: Record<string, string>
+  /** `overrides` of the task as ECS answers them */
+  overrides?: Record<string, unknown>
   containers: Container[]
 }
 
@@ -48,9 +86,22 @@ export interface Cluster {
   name: string
   region: string
   kmsKeyId?: string
+  /** NONE, DEFAULT, OVERRIDE */
+  logging?: string
   tasks: Task[]
+  /** what services say where their tasks say something else */
+  services?: Record<string, {enableExecuteCommand?: boolean}>
   /** task definitions by family:revision */
-  definitions: Record<string, {taskRoleArn?: string; networkMode?: string; environment?: Record<string, string>}>
+  definitions: Record<
+    string,
+    {
+      taskRoleArn?: string
+      networkMode?: string
+      environment?: Record<string, string>
+      readonlyRootFilesystem?: boolean
+      initProcessEnabled?: boolean
+    }
+  >
 }
 
 /** A document of Systems Manager. */
@@ -71,7 +122,7 @@ export interface Identity {
   userId: string
   /** what session ids begin with */
   name: string
-  allows: Statement[]
+  readonly allows: Statement[]
   /** the policy of the session, which bounds what is allowed */
   policy: Statement[] | undefined
   tags: Record<string, string>
@@ -95,42 +146,57 @@ export interface Call {
 /** The account that everything is in. */
 export const account = '111122223333'
 
-const instance = (id: string, name: string, last: number, more: Partial<Instance> = {}): Instance => ({
-  id,
-  region: 'us-east-1',
-  name,
-  tags: {Name: name, Environment: 'production'},
-  privateIp: `10.0.1.${last}`,
-  privateDns: `ip-10-0-1-${last}.ec2.internal`,
-  vpcId: 'vpc-0a1b2c3d4e5f60718',
-  subnetId: 'subnet-0a1b2c3d4e5f60718',
-  zone: 'us-east-1a',
-  state: 'running',
-  platform: 'Linux',
-  connected: true,
-  agent: {},
-  ...more,
-})
-
 /** An instance with what is not said filled in. */
 export function makeInstance(it: Partial<Instance> & {id: string}): Instance {
   const last = (Number.parseInt(it.id.slice(-2), 16) || 0) % 250
-  const made = instance(it.id, it.name ?? it.id, last, it)
-  return {...made, zone: it.zone ?? `${made.region}a`, tags: {Name: made.name, ...it.tags}}
+  const region = it.region ?? 'us-east-1'
+  const name = it.name ?? it.tags?.Name ?? it.id
+  const privateIp = it.privateIp ?? `10.0.1.${last}`
+  return {
+    region,
+    privateDns: `ip-${privateIp.replaceAll('.', '-')}.ec2.internal`,
+    vpcId: 'vpc-0a1b2c3d4e5f60718',
+    subnetId: 'subnet-0a1b2c3d4e5f60718',
+    zone: `${region}a`,
+    state: 'running',
+    platform: 'Linux',
+    connected: true,
+    agent: {},
+    ...it,
+    name,
+    privateIp,
+    tags: {Name: name, ...it.tags},
+  }
 }
 
+/** A role with what is not said filled in. */
+export function makeRole(it: {name: string; allows: Statement[]; trusts?: string[]; maxSeconds?: number}): Role {
+  return {
+    arn: `arn:aws:iam::${account}:role/${it.name}`,
+    id: `AROA${Buffer.from(it.name).toString('hex').toUpperCase().padEnd(16, '0').slice(0, 16)}`,
+    maxSeconds: 3600,
+    inline: new Map(),
+    ...it,
+  }
+}
+
+/** An endpoint in the VPC that instances are in where nothing is said. */
+export const someEndpoints = (region: string): Endpoint[] => [
+  {id: 'eice-0a1b2c3d4e5f60718', region, vpcId: 'vpc-0a1b2c3d4e5f60718', subnetId: 'subnet-0a1b2c3d4e5f60718', state: 'create-complete'},
+]
+
 /** Two web servers and a worker. */
-export const someInstances = (): Instance[] => [
-  instance('i-0a1b2c3d4e5f60001', 'web-1', 11, {tags: {Name: 'web-1', Environment: 'production', Service: 'web'}}),
-  instance('i-0a1b2c3d4e5f60002', 'web-2', 12, {tags: {Name: 'web-2', Environment: 'production', Service: 'web'}}),
-  instance('i-0a1b2c3d4e5f60003', 'worker-1', 13, {tags: {Name: 'worker-1', Environment: 'production', Service: 'worker'}}),
+export const someInstances = (): (Partial<Instance> & {id: string})[] => [
+  {id: 'i-0a1b2c3d4e5f60001', name: 'web-1', privateIp: '10.0.1.11', tags: {Environment: 'production', Service: 'web'}},
+  {id: 'i-0a1b2c3d4e5f60002', name: 'web-2', privateIp: '10.0.1.12', tags: {Environment: 'production', Service: 'web'}},
+  {id: 'i-0a1b2c3d4e5f60003', name: 'worker-1', privateIp: '10.0.1.13', tags: {Environment: 'production', Service: 'worker'}},
 ]
 
 /** One cluster with a service of two tasks, and one with commands switched off. */
-export const someClusters = (): Cluster[] => [
+export const someClusters = (region: string): Cluster[] => [
   {
     name: 'prod',
-    region: 'us-east-1',
+    region,
     definitions: {
       'web:7': {taskRoleArn: `arn:aws:iam::${account}:role/web-task`, networkMode: 'awsvpc'},
       'batch:3': {networkMode: 'awsvpc'},
