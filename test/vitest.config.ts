@@ -16,5 +16,7 @@ export default defineConfig({
     maxWorkers: 2,
     // a worker loads the sources once; what a test file changes it puts back
     isolate: false,
+    // processes that tests start from the sources
+    env: {NODE_COMPILE_CACHE: fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url))},
   },
 })
