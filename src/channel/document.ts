@@ -8,14 +8,18 @@ import {showArgument, showArgv, showLine, showName} from '@prod/sdk/text'
 export function showDocument(text: string): {lines: string[]; digest: string; document: ApprovalDocument} {
   const document = JSON.parse(text) as ApprovalDocument
   const {argv, program, env, stdin, role, targets, limits, rollout} = document
-  const where = targets.map(target => `${showName(target.name)} (${showName(target.environment)}, ${showName(target.address)})`)
+  const roles = document.roles ?? (role ? [role] : [])
+  const where = targets.map(target => {
+    const by = target.role === undefined ? '' : `, by the role ${showName(target.role)}`
+    return `${showName(target.name)} (${showName(target.environment)}, ${showName(target.address)}${by})`
+  })
   const count = targets.length > 1 ? ` on ${targets.length} targets` : ''
   const field = (name: string, value: string | null | undefined) =>
     value === null || value === undefined ? [] : [`${`${name}:`.padEnd(13)} ${showLine(value)}`]
   const lines = [
     ...field(
       document.class === 'read' ? 'runs' : `${document.class}`,
-      argv ? `${showArgv(argv)}${count}` : role ? `the role ${showName(role.name)}` : 'a shell',
+      argv ? `${showArgv(argv)}${count}` : document.kind === 'role' && role ? `the role ${showName(role.name)}` : 'a shell',
     ),
     ...(argv ? argv.map((argument, index) => `  argument ${index}: ${showArgument(argument)}`) : []),
     ...(where.length > 0 ? where.map(one => `where:        ${one}`) : []),
@@ -29,7 +33,10 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
     ...field('runs as', document.runAs),
     ...field('starts in', document.cwd),
     ...field('may reach', document.needs ? showNeeds(document.needs) : null),
-    ...field('role', role ? `${role.provider} ${JSON.stringify(role.parameters)}` : null),
+    ...roles.flatMap(one => {
+      const name = document.kind === 'role' ? '' : `${showName(one.name)}: `
+      return field('role', `${name}${one.provider} ${JSON.stringify(one.parameters)}`)
+    }),
     ...field('stdin', stdin ? `${stdin.bytes} bytes sha256:${stdin.sha256}` : null),
     ...Object.entries(env).map(([name, value]) => `environment:  ${showLine(name)}=${showArgument(value)}`),
     ...field('for', showDuration(document.durationSeconds)),

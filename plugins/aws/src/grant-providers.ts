@@ -8,8 +8,9 @@ export const awsSts: GrantProvider<StsRole> = defineGrantProvider<StsRole>({
   id: 'aws-sts',
   summary: 'a session of an IAM role, for the person and the grant alone',
   usesAllows: true,
+  reachesTargets: true,
   parse: parseStsRole,
-  confer: async (grant, role) => (await import('./providers/sts.ts')).confer(grant, role),
+  confer: async (grant, role, bounds) => (await import('./providers/sts.ts')).confer(grant, role, bounds),
   revoke: async (grant, role) => (await import('./providers/sts.ts')).revoke(grant, role),
   async *list(known) {
     yield* (await import('./providers/sts.ts')).list(known)

@@ -9,8 +9,10 @@ import {answerIdentityCenter, type IdentityCenter, newIdentityCenter} from './pr
 
 interface Statement {
   Effect: 'Allow' | 'Deny'
-  Action: string | string[]
-  Resource: string | string[]
+  Action?: string | string[]
+  NotAction?: string | string[]
+  Resource?: string | string[]
+  NotResource?: string | string[]
   Condition?: Record<string, Record<string, string | string[]>>
 }
 
@@ -87,14 +89,17 @@ export async function startBrokerStandIn(onTestFinished: (finish: () => Promise<
       'aws:RequestedRegion': region,
       ...Object.fromEntries(Object.entries(session.tags).map(([key, value]) => [`aws:PrincipalTag/${key}`, value])),
     }
-    const fits = ({Action, Resource, Condition = {}}: Statement): boolean =>
-      list(Action).some(one => like(one.toLowerCase(), action.toLowerCase())) &&
-      list(Resource).some(one => like(one, resource)) &&
+    const names = (patterns: string | string[] | undefined, text: string): boolean => list(patterns).some(one => like(one, text))
+    const low = (patterns: string | string[] | undefined): string[] => list(patterns).map(one => one.toLowerCase())
+    const fits = ({Action, NotAction, Resource, NotResource, Condition = {}}: Statement): boolean =>
+      (NotAction === undefined ? names(low(Action), action.toLowerCase()) : !names(low(NotAction), action.toLowerCase())) &&
+      (NotResource === undefined ? names(Resource, resource) : !names(NotResource, resource)) &&
       Object.entries(Condition).every(([operator, keys]) =>
         Object.entries(keys).every(([key, values]) => {
           const has = context[key]
           if (has === undefined) return false
           if (operator === 'StringEquals') return list(values).includes(has)
+          if (operator === 'StringNotEquals') return !list(values).includes(has)
           if (operator === 'DateLessThan') return list(values).some(value => Date.parse(has) < Date.parse(value))
           throw new Error(`this stand-in knows no ${operator}`)
         }),

@@ -52,6 +52,13 @@ export interface TargetRef {
   environment: string
 }
 
+/** A role of the catalog, and what its provider confers for it. */
+export interface ConferredRole {
+  name: string
+  provider: string
+  parameters: Record<string, unknown>
+}
+
 /**
  * What an approver sees and signs (TM-W1): its RFC 8785 bytes are what the digest covers. Everything that decides what
  * will happen is in here, and nothing else is. Fields that do not apply are null, never absent.
@@ -75,13 +82,16 @@ export interface ApprovalDocument {
   class: ToolClass
   /** the OS account or role the run gets */
   runAs: string | null
-  targets: TargetRef[]
+  /** `role`: by whose credential it is reached */
+  targets: (TargetRef & {role?: string})[]
   /** forward: every place that its connections may lead to, seen from the target; absent for all else */
   to?: HostPort[]
   /** on many targets: what chose them, how many at a time, and what one that fails does to the rest; absent for one target */
   rollout?: {on: string[]; batch: number; pauseSeconds: number; stopOnError: boolean}
-  /** role: which, and what the provider confers */
-  role: {name: string; provider: string; parameters: Record<string, unknown>} | null
+  /** what the provider confers: the role asked for, or the one by whose credential the targets are reached */
+  role: ConferredRole | null
+  /** where the targets are reached by several: each of them; else absent */
+  roles?: ConferredRole[]
   durationSeconds: number
   startAt: string | null
   maxUses: number

@@ -1,5 +1,5 @@
 import type {Grant} from './domain.ts'
-import type {Access} from './primitive.ts'
+import type {Access, Permission} from './primitive.ts'
 
 /** One right a provider holds for a grant, as the far side knows it. */
 export interface Conferred {
@@ -28,13 +28,15 @@ export interface GrantProvider<R = unknown> {
   readonly summary: string
   /** it bounds what it confers by the role's `allows`, which are its parameter `actions` */
   readonly usesAllows?: boolean
+  /** what it confers is a credential that reaches a target by itself, within `bounds`: a target or a tool may name such a role */
+  readonly reachesTargets?: boolean
   /** Checks a catalog role's `parameters`. Pure. Throws CATALOG_INVALID. */
   parse(parameters: Record<string, unknown>): R
   /**
    * Gives the right under the grant's principal, tagged with the grant's id and ending with it where the far side can. Each credential
-   * that the holder asks for is conferred anew. What was revoked stays so.
+   * that the holder asks for is conferred anew. What was revoked stays so. `bounds`: no more than these, of what the role allows.
    */
-  confer(grant: Grant, role: R): Promise<Access>
+  confer(grant: Grant, role: R, bounds?: readonly Permission[]): Promise<Access>
   /** Takes back what this grant gave, and nothing that another gave. */
   revoke(grant: Grant, role: R, known?: () => Promise<Known<R>>): Promise<void>
   /** All that the far side holds by our tags, or by what the store knows. What has served its time there is swept. */

@@ -1,11 +1,16 @@
 import type {Readable, Writable} from 'node:stream'
 import type {Exit, HostPort, Limits, Needs, SignalName, TerminalSize} from './domain.ts'
 
-/** One thing a use needs, least first. `kind` names who understands it: `aws`, `os`, … */
+/**
+ * One thing a use needs, least first. `kind` names who understands it: `os` is an account of the machine, which needs no credential;
+ * of any other (`aws`, …) the use needs one, bounded by this.
+ */
 export interface Permission {
   kind: string
   actions: string[]
   resources: string[]
+  /** when it holds, as the far side writes it: `{StringEquals: {'aws:RequestedRegion': 'eu-west-1'}}`; absent: always */
+  conditions?: Record<string, Record<string, string | string[]>>
 }
 
 /** One path that a program is given: a regular file, or a folder where `folder` says so. */
@@ -42,6 +47,8 @@ export interface Access {
   /** who acts, as `iss#sub` */
   readonly principal: string
   readonly credential: Readonly<Record<string, string>>
+  /** A fresh credential for the same use, while the right to it lives; rejects with REVOKED when that has ended. Absent: `credential` is all there is. */
+  renew?(): Promise<Readonly<Record<string, string>>>
 }
 
 /**
@@ -129,6 +136,23 @@ export interface Primitive<T = unknown> {
   discover?(query: {text: string}, access: Access): AsyncIterable<FoundTarget>
   /** What this platform gives, for `prod doctor`: one line each. */
   checks?(): Promise<{name: string; ok: boolean; detail: string}[]>
+}
+
+const limits: Limits = {wallSeconds: 60, cpuSeconds: 60, memoryBytes: 1, processes: 1, fileBytes: 1, outputBytes: 1}
+const examples: Record<Use['kind'], Use> = {
+  exec: {kind: 'exec', program: {path: '/bin/true'}, argv: ['true'], env: {}, limits, stdin: false},
+  shell: {kind: 'shell', size: {columns: 80, rows: 24}, env: {}, limits},
+  forward: {kind: 'forward', to: {host: '127.0.0.1', port: 1}},
+}
+
+/** What of a use is had by a credential: all that is no account of the machine. Pure. */
+export function credentialed(needed: readonly Permission[]): Permission[] {
+  return needed.filter(({kind}) => kind !== 'os')
+}
+
+/** Whether a use of this kind is made by a credential there: then one must be given. Pure. */
+export function needsCredential<T>(primitive: Primitive<T>, target: T, kind: Use['kind']): boolean {
+  return primitive.uses.includes(kind) && credentialed(primitive.permissions(target, examples[kind])).length > 0
 }
 
 /** Types a primitive without losing its target type. */

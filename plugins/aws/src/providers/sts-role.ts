@@ -34,7 +34,7 @@ const fields = {
   regions: {form: regionName, list: true},
 }
 /** Most characters of a session policy. Source: `Policy` of AWS STS's AssumeRole. */
-const mostPolicy = 2048
+export const mostPolicy = 2048
 
 /** Reads the parameters; `actions` are the role's `allows`. Throws CATALOG_INVALID. */
 export function parseStsRole(parameters: Record<string, unknown>): StsRole {

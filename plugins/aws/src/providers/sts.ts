@@ -1,9 +1,10 @@
 /** Grants as sessions of an IAM role: minted by AssumeRole, refused by a deny on their tag. Nothing is kept but what was denied. */
 
 import {setTimeout as wait} from 'node:timers/promises'
-import type {Access, Grant, Known} from '@prod/sdk'
+import type {Access, Grant, Known, Permission} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Conferred} from '@prod/sdk/grant-provider'
+import {boundedPolicy} from './bounded.ts'
 import {AwsRefused, failure, query, textOf, type Way} from './call.ts'
 import {denyName, denyUntil, isTooLong, type Revoked, readDeny, writeDeny} from './deny.ts'
 import {inTurn} from './in-turn.ts'
@@ -11,10 +12,11 @@ import {ownKeys} from './own-keys.ts'
 import type {Keys} from './sign.ts'
 import {assumeParameters, type StsRole} from './sts-role.ts'
 
-/** A session for the grant's holder. Throws DENIED, TARGET_UNREACHABLE. */
-export async function confer(grant: Grant, role: StsRole): Promise<Access> {
+/** A session for the grant's holder, within `bounds` where there are any. Throws DENIED, TARGET_UNREACHABLE, CATALOG_INVALID. */
+export async function confer(grant: Grant, role: StsRole, bounds?: readonly Permission[]): Promise<Access> {
   if (Date.parse(grant.expiresAt) <= Date.now()) throw new ProdError('REVOKED', `grant ${grant.id} has ended`, 'prod roles')
-  const keys = await assume(await own(role), assumeParameters(grant, role, Date.now()))
+  const policy = bounds && boundedPolicy(role, grant.expiresAt, bounds)
+  const keys = await assume(await own(role), assumeParameters(grant, role, Date.now(), policy))
   const end = Math.min(Date.parse(grant.expiresAt), keys.expiration?.getTime() ?? Number.POSITIVE_INFINITY)
   return {
     id: grant.id,

@@ -24,6 +24,8 @@ export interface TargetEntry {
   data: 'personal' | null
   /** OS account for shells; null: where `--dev` allows, the broker's own */
   shellAs: string | null
+  /** by whose credential it is reached; null: by none */
+  role: string | null
 }
 
 export interface RoleEntry {
@@ -60,6 +62,8 @@ export interface ToolEntry {
   targets: string[]
   primitive: string
   runAs: string | null
+  /** by whose credential its targets are reached; null: by each target's own */
+  role: string | null
   env: Record<string, string>
   limits: Limits
   /** what it may reach of its machine; null: what its account may */

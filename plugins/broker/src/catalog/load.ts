@@ -12,6 +12,7 @@ import type {Catalog, RedactRules, RoleEntry, ServiceEntry, TargetEntry, ToolEnt
 import {checkForm} from './check-form.ts'
 import type {Finding} from './finding.ts'
 import {limitsOf} from './limits.ts'
+import {findMissingRole, findRoleFault} from './reached.ts'
 import type {BundleFile} from './read.ts'
 import {roleSchema, serviceSchema, targetSchema, toolSchema} from './schemas.ts'
 import {parseYaml, showPath, type YamlFile} from './yaml.ts'
@@ -36,7 +37,7 @@ type ToolFile = Pick<ToolEntry, 'name' | 'summary'> & {
   service?: string
   program: string | {path: string; sha256?: string | string[]}
   version?: string
-  run: {primitive: string; target?: string; targets?: string[]; as?: string}
+  run: {primitive: string; target?: string; targets?: string[]; as?: string; role?: string}
   class?: ToolClass
   approvals?: number
   limit?: CommandGrammar['limit']
@@ -73,7 +74,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
     return entries
   }
   const services = read<Partly<ServiceEntry, 'name' | 'owner'>>('services', serviceSchema)
-  const targets = read<Partly<TargetEntry & {service: string; shellAs: string}, 'name' | 'address' | 'environment'>>(
+  const targets = read<Partly<TargetEntry & {service: string; shellAs: string; role: string}, 'name' | 'address' | 'environment'>>(
     'targets',
     targetSchema,
   )
@@ -121,6 +122,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       labels: data.labels ?? {},
       data: data.data ?? null,
       shellAs: data.shellAs ?? null,
+      role: data.role ?? null,
     })
   }
 
@@ -148,6 +150,11 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
     })
   }
 
+  for (const {file, data} of targets.values()) {
+    const fault = data.role === undefined ? undefined : findRoleFault(catalog, data.role, known.providers)
+    if (fault) refuse(file, ['role'], fault.message, fault.mend)
+  }
+
   const spaces = new Map<string, string>()
   for (const {file, data} of tools.values()) {
     const on = data.run.targets ?? [data.run.target as string]
@@ -159,6 +166,13 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
         refuse(file, path, `${name} is ${target.address}, not reached by ${data.run.primitive}`)
     }
     const tool = toolEntry(data, on, catalog, known, (path, message, mend) => refuse(file, path, message, mend))
+    const roleFault = tool.role === null ? undefined : findRoleFault(catalog, tool.role, known.providers)
+    if (roleFault) refuse(file, ['run', 'role'], roleFault.message, roleFault.mend)
+    for (const name of on) {
+      const target = catalog.targets.get(name)
+      const missing = target && findMissingRole(tool, target, known.primitives)
+      if (missing) refuse(file, ['run'], missing, 'role: NAME of catalog/roles, in the target or in run')
+    }
     // one spelling for each: neither case nor a sign that Cedar's names lack may tell two tools apart
     const space = tool.grammar.commands.length > 0 ? cedarTypeName(tool.grammar, 0).split('::')[0]?.toLowerCase() : undefined
     const twin = space === undefined ? undefined : spaces.get(space)
@@ -231,6 +245,7 @@ function toolEntry(
     targets,
     primitive: data.run.primitive,
     runAs: data.run.as ?? null,
+    role: data.run.role ?? null,
     env: data.env ?? {},
     limits: {...wanted, wallSeconds: Math.min(wanted.wallSeconds, limits.maxSeconds)},
     needs: data.needs ? {network: false, processes: false, reads: [], writes: [], ...data.needs} : null,

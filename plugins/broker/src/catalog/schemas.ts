@@ -59,6 +59,7 @@ export const targetSchema = {
     },
     data: {enum: ['personal']},
     shellAs: {type: 'string', pattern: '^[a-z_][a-z0-9_-]{0,31}$'},
+    role: name,
   },
 } as const
 
@@ -115,6 +116,7 @@ export const toolSchema = {
         target: name,
         targets: {type: 'array', items: name, minItems: 1, maxItems: 1000, uniqueItems: true},
         as: {type: 'string', minLength: 1, maxLength: 200},
+        role: name,
       },
       oneOf: [{required: ['target']}, {required: ['targets']}],
     },

@@ -1,10 +1,14 @@
 import type {GrantProvider, Known} from '@prod/sdk'
 import type {Parts} from '../parts.ts'
+import type {ConferralRecord} from './conferral-record.ts'
 import {type GrantRecord, showGrant} from './state.ts'
 
 const mostEnded = 500
 
-/** What the store knows of one provider: the roles of the catalog, and the grants that were conferred and whose end lies ahead. */
+/**
+ * What the store knows of one provider: the roles of the catalog, and the grants that were conferred and whose end lies ahead; those of
+ * single uses too.
+ */
 export async function knownOf(parts: Parts, provider: GrantProvider): Promise<Known> {
   const now = parts.store.now().toISOString()
   const lists = await Promise.all(
@@ -12,11 +16,17 @@ export async function knownOf(parts: Parts, provider: GrantProvider): Promise<Kn
       parts.store.list<GrantRecord>({kind: 'grant', state, newest: true, ...(state === 'active' ? {} : {limit: mostEnded})}),
     ),
   )
-  const grants = lists
-    .flat()
-    .map(({value}) => value)
-    .filter(grant => grant.provider === provider.id && grant.expiresAt > now && (grant.conferred || grant.began === true))
-    .map(grant => ({grant: showGrant(grant), role: provider.parse(grant.parameters)}))
+  const uses = (await parts.store.list<ConferralRecord>({kind: 'conferral'})).map(({value}) => value)
+  const grants = [
+    ...lists
+      .flat()
+      .map(({value}) => value)
+      .filter(grant => grant.conferred || grant.began === true)
+      .map(grant => ({grant: showGrant(grant), parameters: grant.parameters})),
+    ...uses,
+  ]
+    .filter(({grant}) => grant.provider === provider.id && grant.expiresAt > now)
+    .map(({grant, parameters}) => ({grant, role: provider.parse(parameters)}))
   const ofCatalog = [...parts.bundle().catalog.roles.values()].filter(role => role.provider === provider.id)
   return {roles: [...ofCatalog.map(({parameters}) => provider.parse(parameters)), ...grants.map(({role}) => role)], grants}
 }

@@ -11,6 +11,8 @@ import {putRequest} from '../requests/create.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {whyVoid} from '../requests/use.ts'
 import type {Put, Stored} from '../stores/store.ts'
+import {endLeftConferrals, sweepConferrals, takeBackEnded} from './conferral.ts'
+import type {ConferralRecord} from './conferral-record.ts'
 import {knownOf} from './known.ts'
 import {type GrantRecord, isOver, putGrant} from './state.ts'
 
@@ -19,6 +21,7 @@ const frozenSeconds = 2
 
 /** One pass over the grants that are due. Failures are told and tried again at the next pass. */
 export async function reconcileDue(parts: Parts): Promise<void> {
+  await sweepConferrals(parts)
   const now = parts.store.now().toISOString()
   for (const stored of await parts.store.list<GrantRecord>({kind: 'grant', dueBefore: now, limit: 500})) {
     try {
@@ -176,6 +179,7 @@ async function takeBack(parts: Parts, id: string): Promise<void> {
 
 /** Compares what each provider holds with what the store says, both ways. Run at start and every few minutes. */
 export async function reconcileAll(parts: Parts): Promise<void> {
+  await endLeftConferrals(parts)
   const active = new Map((await parts.store.list<GrantRecord>({kind: 'grant', state: 'active'})).map(one => [one.id, one]))
   for (const [name, provider] of parts.grantProviders) {
     try {
@@ -188,6 +192,15 @@ export async function reconcileAll(parts: Parts): Promise<void> {
       })
     }
   }
+}
+
+/** Whether it is the right of a single use; one that is over is taken back again. */
+async function isOfUse(parts: Parts, id: string, provider: string): Promise<boolean> {
+  const stored = await parts.store.find<ConferralRecord>('conferral', id)
+  if (stored?.value.state !== 'ended') return stored !== undefined
+  parts.alarm('a right without a use was found and taken back', {use: id, provider})
+  await takeBackEnded(parts, stored)
+  return true
 }
 
 async function reconcileProvider(
@@ -205,6 +218,7 @@ async function reconcileProvider(
     const state = stored?.value.state
     // being conferred now, or being taken back, or it has become active since
     if (state === 'approved' || stored?.value.conferred) continue
+    if (!stored && (await isOfUse(parts, id, name))) continue
     if (!stored) {
       // what it was for is not known here: somebody must look
       parts.alarm('a right was found of which the store knows no grant', {grant: id, provider: name})

@@ -1,6 +1,6 @@
 /** From a draft to what exactly would happen: the resource that policy judges and the document that people approve. */
 import {dirname} from 'node:path'
-import type {ApprovalDocument, Principal, TargetRef, ToolClass} from '@prod/sdk'
+import type {ApprovalDocument, ConferredRole, Principal, TargetRef, ToolClass} from '@prod/sdk'
 import {sealDocument} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {parseDuration, showDuration} from '@prod/sdk/grammar/duration'
@@ -8,11 +8,12 @@ import type {Structure} from '@prod/sdk/grammar/grammar'
 import {hasSecret, layersOf, strongestClass} from '@prod/sdk/grammar/operands'
 import {checkArgv, parse} from '@prod/sdk/grammar/parse'
 import {addArguments, print} from '@prod/sdk/grammar/print'
+import {needsCredential} from '@prod/sdk/primitive'
 import {showArgv} from '@prod/sdk/text'
-import type {TargetEntry, ToolEntry} from '../catalog/catalog.ts'
+import type {RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 import type {Parts} from '../parts.ts'
 import type {Bundle, Question, Resource} from '../policy/policy.ts'
-import {inspectProgram} from '../runs/program.ts'
+import {inspectProgram, reach} from '../runs/program.ts'
 import {mostTargets} from './selectors.ts'
 import {canonicalName, type Draft} from './state.ts'
 
@@ -29,6 +30,8 @@ export interface Plan {
   tool: ToolEntry | null
   /** null for a role, and for a run on many targets */
   target: TargetEntry | null
+  /** by whose credential the target is reached; null: by none */
+  access: RoleEntry | null
   /** a run on many targets: the same on each of them, and how it goes from one to the next */
   each?: Plan[]
   rollout?: NonNullable<ApprovalDocument['rollout']>
@@ -55,6 +58,7 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
       lock: null,
       tool: null,
       target,
+      access: roleFor(bundle, target, null),
     }
   }
   const role = bundle.catalog.roles.get(draft.role)
@@ -76,6 +80,7 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
     lock: null,
     tool: null,
     target: null,
+    access: null,
   }
 }
 
@@ -155,6 +160,7 @@ function planOn(bundle: Bundle, draft: Draft & {kind: 'exec'}, tool: ToolEntry, 
     lock: toolClass === 'read' ? null : JSON.stringify([target.address, ...structure.locks.map(canonicalName)]),
     tool,
     target,
+    access: roleFor(bundle, target, tool),
   }
 }
 
@@ -205,6 +211,7 @@ function planMany(
     summary: `${showArgv(draft.argv)} on ${count} (${environments.join(', ')}): ${shown}${more}`,
     lock: null,
     target: null,
+    access: null,
     each,
     rollout: {on, batch, pauseSeconds, stopOnError},
   }
@@ -276,6 +283,31 @@ async function inspectOnEach(parts: Parts, tool: ToolEntry, each: readonly Plan[
 
 const inspectedAtOnce = 20
 
+/** What is reached by a credential needs a role that gives one: said before anybody is asked. Throws CATALOG_INVALID. */
+function refuseWithoutRole(parts: Pick<Parts, 'primitives'>, {target, access, action}: Plan): void {
+  if (!target || access) return
+  const {primitive, where} = reach(parts, target)
+  if (action !== 'assume' && needsCredential(primitive, where, action === 'run' ? 'exec' : action))
+    throw new ProdError(
+      'CATALOG_INVALID',
+      `${target.name} is reached by a credential, and the catalog names no role for it`,
+      'prod targets',
+    )
+}
+
+const conferred = ({name, provider, parameters}: RoleEntry): ConferredRole => ({name, provider, parameters})
+
+/** The role by whose credential a use of this target is made: the tool's goes before the target's. */
+function roleFor({catalog}: Bundle, target: TargetEntry, tool: ToolEntry | null): RoleEntry | null {
+  const name = tool?.role ?? target.role
+  return name === null ? null : (catalog.roles.get(name) ?? null)
+}
+
+/** The roles that a document names, of whatever number. Pure. */
+export function rolesOf({role, roles}: Pick<ApprovalDocument, 'role' | 'roles'>): ConferredRole[] {
+  return roles ?? (role ? [role] : [])
+}
+
 function refOf(target: TargetEntry | null): TargetRef | undefined {
   return target ? {name: target.name, address: target.address, environment: target.environment} : undefined
 }
@@ -290,8 +322,13 @@ export async function makeDocument(
   const {draft, tool} = plan
   const each = eachOf(plan)
   const target = each[0]?.target ?? null
-  const role = plan.resource.kind === 'role' ? plan.resource.role : null
-  const targets: TargetRef[] = each.flatMap(one => refOf(one.target) ?? [])
+  for (const one of each) refuseWithoutRole(parts, one)
+  const targets = each.flatMap(one => {
+    const ref = refOf(one.target)
+    return ref ? [{...ref, ...(one.access ? {role: one.access.name} : {})}] : []
+  })
+  const used = plan.resource.kind === 'role' ? [plan.resource.role] : each.flatMap(({access}) => access ?? [])
+  const roles = [...new Set(used)].map(conferred)
   const limits =
     tool && fixed.breakGlass ? {...tool.limits, wallSeconds: Math.min(tool.limits.wallSeconds, fixed.maxSeconds)} : tool?.limits
   const behind = target && plan.resource.kind === 'command' ? await inspectBehind(parts, bundle, plan.resource.structure, target) : []
@@ -311,7 +348,8 @@ export async function makeDocument(
     ...(behind.length > 0 ? {behind} : {}),
     targets,
     ...(plan.rollout ? {rollout: plan.rollout} : {}),
-    role: role ? {name: role.name, provider: role.provider, parameters: role.parameters} : null,
+    role: roles.length === 1 ? (roles[0] as ConferredRole) : null,
+    ...(roles.length > 1 ? {roles} : {}),
     durationSeconds: draft.kind === 'role' ? draft.durationSeconds : (limits?.wallSeconds ?? fixed.maxSeconds),
     startAt: draft.kind === 'shell' ? null : draft.startAt,
     maxUses: 1,

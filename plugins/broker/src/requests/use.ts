@@ -12,7 +12,7 @@ import type {Expect, Stored} from '../stores/store.ts'
 import {countingApprovals, signedAt} from './approvals.ts'
 import {person, putRequest, refuseDraining} from './create.ts'
 import {approvalsForPlan, decidePlan, explainPlan} from './decide-plan.ts'
-import {makeDocument, makePlan, type Plan} from './plan.ts'
+import {makeDocument, makePlan, type Plan, rolesOf} from './plan.ts'
 import {rightsNow} from './rights.ts'
 import {type RequestRecord, refuseEnded} from './state.ts'
 
@@ -113,8 +113,10 @@ export async function clearTarget(parts: Parts, asking: Caller, record: RequestR
     throw lost('its text changed')
   }
   const document = JSON.parse(record.document) as ApprovalDocument
-  const known = document.targets.some(one => canonical(one) === canonical(now.targets[0] ?? null))
-  const changed = differences({...now, targets: []}, {...document, targets: []}).filter(key => key !== 'rollout')
+  const known =
+    document.targets.some(one => canonical(one) === canonical(now.targets[0] ?? null)) &&
+    rolesOf(now).every(role => rolesOf(document).some(one => canonical(one) === canonical(role)))
+  const changed = differences({...now, targets: []}, {...document, targets: []}).filter(key => !ofOneTarget.has(key))
   if (!known || changed.length > 0) throw lost(`${[...(known ? [] : ['target']), ...changed].join(', ')} changed`)
   const decided = decidePlan(bundle, plan, caller)
   if (decided.decision === 'deny') {
@@ -127,6 +129,9 @@ export async function clearTarget(parts: Parts, asking: Caller, record: RequestR
   if (approvals.length < needed) throw lost('approvals no longer count')
   return {plan, document, approvals, expect: [...expect, ...unfrozen], frozen: null}
 }
+
+/** what a document of many targets says of all, and one of one target otherwise */
+const ofOneTarget: ReadonlySet<string> = new Set(['rollout', 'role', 'roles'])
 
 /** Whether the time to use what was approved is over by the signatures alone (TM-W5): a row may say otherwise. */
 function isStale(parts: Parts, {startAt}: RequestRecord, approvals: Approval[]): boolean {

@@ -1,8 +1,9 @@
 /** From an approved request to a running program: start record first, durable; then the child (TM-E4, E5, N2). */
 import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {Channel, Exit, Receipt, TargetRef} from '@prod/sdk'
+import type {Channel, Exit, Receipt, TargetRef, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {accessFor, type UseAccess} from '../grants/access.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person, putRequest, refuseDraining} from '../requests/create.ts'
 import type {Plan} from '../requests/plan.ts'
@@ -26,6 +27,8 @@ import {keepDays} from './retention.ts'
 /** most of a run's output that is kept, whatever it may put out */
 const maxStoredBytes = 10 * 1024 * 1024
 const unrecordedSeconds = 20
+/** how long after its wall time a run has been ended for certain */
+const graceSeconds = 60
 
 /** What is started: the record and the live channel. `ended` resolves when the end record is durable. */
 export interface Started {
@@ -196,28 +199,33 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
 
   let channel: Channel
   let redactions: RedactedChannel | undefined
+  let given: UseAccess | undefined
   const recorder = await (glass ? open({sealed: chunk => tellSealed(parts, id, chunk)}) : recording)
   try {
     if (glass && !recorder) parts.alarm('a break-glass run could not be recorded, so it was not started', {run: id})
     if (kept && !recorder) throw new ProdError('STORE_UNAVAILABLE', 'the output cannot be stored, so nothing was started', 'prod doctor')
     const {primitive, where} = reach(parts, target)
-    channel = await primitive.open(
-      where,
-      {
-        kind: 'exec',
-        program: {path: document.program.path, ...(document.program.sha256 === null ? {} : {sha256: document.program.sha256})},
-        argv: document.argv,
-        env: document.env,
-        limits: document.limits ?? tool.limits,
-        stdin: takesStdin(plan),
-        ...(tool.runAs === null ? {} : {runAs: tool.runAs}),
-        ...(tool.needs === null ? {} : {needs: tool.needs}),
-        ...(tool.workdir === null ? {} : {cwd: tool.workdir}),
-        paths: plan.resource.kind === 'command' ? namedPaths(parts.bundle().catalog, tool, plan.resource.structure) : [],
-      },
-      {id, principal: person(caller), credential: {}},
-      set.stopping,
-    )
+    const use: Use = {
+      kind: 'exec',
+      program: {path: document.program.path, ...(document.program.sha256 === null ? {} : {sha256: document.program.sha256})},
+      argv: document.argv,
+      env: document.env,
+      limits: document.limits ?? tool.limits,
+      stdin: takesStdin(plan),
+      ...(tool.runAs === null ? {} : {runAs: tool.runAs}),
+      ...(tool.needs === null ? {} : {needs: tool.needs}),
+      ...(tool.workdir === null ? {} : {cwd: tool.workdir}),
+      paths: plan.resource.kind === 'command' ? namedPaths(parts.bundle().catalog, tool, plan.resource.structure) : [],
+    }
+    const until = new Date(Date.parse(run.startedAt) + (use.limits.wallSeconds + graceSeconds) * 1000).toISOString()
+    given = await accessFor(parts, plan, use, {
+      id,
+      request: request.id,
+      principal: caller.principal,
+      correlation: caller.correlation,
+      until,
+    })
+    channel = await primitive.open(where, use, given.access, set.stopping)
     if (tool.retention === 'redacted' || tool.redact !== null) channel = redactions = redacted(channel, tool.redact)
   } catch (error) {
     await recorder?.close().catch(() => {})
@@ -227,6 +235,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
       {unknown: 'it did not start'},
       {endedBy: 'not started', stdout: empty, stderr: empty, chunks: [], truncated: false, limit: null},
     ).finally(withdraw)
+    await given?.end()
     throw error instanceof ProdError
       ? error
       : new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
@@ -281,7 +290,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     const receipt = await makeReceipt(parts, done, at)
     live.finish(await frameOf(exit), receipt)
     return {run: done, receipt}
-  })()
+  })().finally(() => given?.end())
   ended.catch(error =>
     parts.alarm('a run could not be closed in the store', {run: id, code: error instanceof ProdError ? error.code : 'INTERNAL'}),
   )

@@ -1,9 +1,10 @@
 /** `prod shell` at the broker's end of the stream: asked, confirmed, alerted, recorded, then opened. */
 import {join} from 'node:path'
-import type {Channel, Limits, TargetRef, TerminalSize} from '@prod/sdk'
+import type {Channel, Limits, TargetRef, TerminalSize, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {FirstMessage} from '@prod/sdk/wire'
 import {showFreeze, storedFreeze} from '../freeze/state.ts'
+import {accessFor, type UseAccess} from '../grants/access.ts'
 import type {Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
 import {asRefused, createRequest, judge, person, putRequest} from '../requests/create.ts'
@@ -145,7 +146,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     return runRequest(serving, stored.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
   }
 
-  const {channel, recorder} = await openRecorded(serving, session, plan, terminal).catch(error => {
+  const {channel, recorder, given} = await openRecorded(serving, session, plan, terminal).catch(error => {
     arrived()
     throw error
   })
@@ -176,7 +177,7 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     )
     await endSession(parts, session, {exit, endedBy: why, stdoutBytes: stdout.bytes})
     live.finish(await signedEnd(parts, {id: session.id, exit, endedBy: why, stdoutBytes: stdout.bytes}), null)
-  })()
+  })().finally(() => given.end())
   ended.catch(error => parts.alarm('a session could not be closed in the store', {session: session.id, error: String(error)}))
   set.add({kind: 'session', live, request, address: caller.address, ended})
   live.attach(link, {stdout: 0, stderr: 0}, offsets => startedMessage(session, offsets))
@@ -190,10 +191,11 @@ async function openRecorded(
   session: SessionRecord,
   plan: Plan,
   terminal: {size: TerminalSize; term: string},
-): Promise<{channel: Channel; recorder: Recorder}> {
+): Promise<{channel: Channel; recorder: Recorder; given: UseAccess}> {
   const {id, principal} = session
   const target = plan.target as NonNullable<Plan['target']>
   let recorder: Recorder | undefined
+  let given: UseAccess | undefined
   try {
     recorder = await openRecorder({
       id,
@@ -208,19 +210,16 @@ async function openRecorded(
     })
     const {primitive, where} = reach(parts, target)
     const mark = session.breakGlass ? `[BREAK-GLASS ${target.name}]` : `[prod ${target.name}]`
-    const channel = await primitive.open(
-      where,
-      {
-        kind: 'shell',
-        size: terminal.size,
-        env: {TERM: terminal.term, PS1: `${mark} \\u@\\h:\\w\\$ `},
-        limits: shellLimits(parts),
-        ...(target.shellAs === null ? {} : {runAs: target.shellAs}),
-      },
-      {id, principal: principal.person || `${principal.iss}#${principal.sub}`, credential: {}},
-      set.stopping,
-    )
-    return {channel, recorder}
+    const use: Use = {
+      kind: 'shell',
+      size: terminal.size,
+      env: {TERM: terminal.term, PS1: `${mark} \\u@\\h:\\w\\$ `},
+      limits: shellLimits(parts),
+      ...(target.shellAs === null ? {} : {runAs: target.shellAs}),
+    }
+    const {request, correlation, expiresAt: until} = session
+    given = await accessFor(parts, plan, use, {id, request, principal, correlation, until})
+    return {channel: await primitive.open(where, use, given.access, set.stopping), recorder, given}
   } catch (error) {
     const recorded =
       recorder &&
@@ -230,6 +229,7 @@ async function openRecorded(
       ))
     if (!recorded) parts.alarm('a session could not be recorded, so it was not opened', {session: id, error: String(error)})
     await endSession(parts, session, {exit: {unknown: 'it did not open'}, endedBy: recorded ? 'not opened' : 'recording lost'})
+    await given?.end()
     if (error instanceof ProdError) throw error
     if (!recorded) throw new ProdError('STORE_UNAVAILABLE', 'it cannot be recorded, so nothing was opened', 'prod doctor', {cause: error})
     throw new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})

@@ -29,6 +29,7 @@ export function maySee(
     labels: {},
     data: null,
     shellAs: null,
+    role: null,
   }
   return (
     bundle.ask({principal: caller.principal, groups: caller.groups, action, resource: {kind: 'target', target}, context: {}}).decision ===

@@ -22,6 +22,8 @@ export type Kind =
   | 'seen'
   | 'recording'
   | 'meta'
+  /** a credential's role, conferred for one run or session (its id) */
+  | 'conferral'
   /** a run on many targets (its id is the request's), and what has begun of it */
   | 'rollout'
 

@@ -1,0 +1,130 @@
+/** The credential by which a use reaches its target: conferred for this run or session alone, under the caller's name. */
+import type {Access, Grant, Permission, Principal, Use} from '@prod/sdk'
+import {ProdError} from '@prod/sdk/errors'
+import {credentialed} from '@prod/sdk/primitive'
+import type {Parts} from '../parts.ts'
+import type {Plan} from '../requests/plan.ts'
+import {reach} from '../runs/program.ts'
+import {endConferral, providerOfConferral} from './conferral.ts'
+import {type ConferralRecord, putConferral} from './conferral-record.ts'
+
+/** A use whose start is durable. */
+export interface StartedUse {
+  /** run_… or ses_…: what the credential is labelled with */
+  id: string
+  request: string
+  principal: Principal
+  correlation: string
+  /** when it is over at the latest, ISO 8601 */
+  until: string
+}
+
+/** What a primitive may use, and what ends it: called when the use is over, however it went. */
+export interface UseAccess {
+  access: Access
+  end(): Promise<void>
+}
+
+/**
+ * The access of a use, whose start record must be durable. A target or tool that names a role gets a credential of it, no wider than what
+ * the primitive says this use needs, which dies with the use. Who calls this ends it. Throws CATALOG_INVALID where a credential is needed
+ * and no role gives one, what the provider refuses, REVOKED.
+ */
+export async function accessFor(
+  parts: Parts,
+  plan: Pick<Plan, 'target' | 'access' | 'tool' | 'class'>,
+  use: Use,
+  started: StartedUse,
+): Promise<UseAccess> {
+  const {target, access: role} = plan
+  const {id, principal} = started
+  if (!target) throw new Error('a use has a target')
+  const {primitive, where} = reach(parts, target)
+  const needed = credentialed(primitive.permissions(where, use))
+  const bare: Access = {id, principal: principal.person || `${principal.iss}#${principal.sub}`, credential: {}}
+  const named = plan.tool?.role ?? target.role
+  if (!role) {
+    if (named === null && needed.length === 0) return {access: bare, end: async () => {}}
+    throw new ProdError(
+      'CATALOG_INVALID',
+      `${target.name} is reached by a credential, and the catalog names no role for it`,
+      'prod targets',
+    )
+  }
+  const now = parts.store.now()
+  const expiresAt = new Date(Math.min(Date.parse(started.until), now.getTime() + role.maxSeconds * 1000)).toISOString()
+  const grant: Grant = {
+    id,
+    state: 'active',
+    request: started.request,
+    principal,
+    role: role.name,
+    provider: role.provider,
+    startsAt: now.toISOString(),
+    expiresAt,
+    endedAt: null,
+  }
+  const record: ConferralRecord = {state: 'open', grant, parameters: role.parameters, correlation: started.correlation}
+  if (!providerOfConferral(parts, record).provider.reachesTargets)
+    throw new ProdError('CATALOG_INVALID', `the role ${role.name} gives no credential that reaches ${target.name}`, 'prod targets')
+  // first said, then done: a broker that dies in between finds what it may have conferred
+  const said = await parts.store.commit({put: [putConferral(record, 0)], events: []})
+  if (!said.ok) throw new Error(`${id} has its access already`)
+  // an end that cannot be written now is found by the next comparison
+  const end = () => endConferral(parts, id).catch(() => {})
+  const mint = () => mintFor(parts, id, needed.length > 0 ? needed : undefined, plan)
+  try {
+    return {access: {...bare, credential: await mint(), renew: mint}, end}
+  } catch (error) {
+    await end()
+    throw error
+  }
+}
+
+/** One credential for a use that goes on. It is handed on only if the use still does when that is written. */
+async function mintFor(
+  parts: Parts,
+  id: string,
+  bounds: readonly Permission[] | undefined,
+  plan: Pick<Plan, 'target' | 'class'>,
+): Promise<Readonly<Record<string, string>>> {
+  const ended = () => new ProdError('REVOKED', `${id} has ended, and its role with it`, 'prod roles')
+  const live = async () => {
+    const stored = await parts.store.find<ConferralRecord>('conferral', id)
+    return stored?.value.state === 'open' && stored.value.grant.expiresAt > parts.store.now().toISOString() ? stored : undefined
+  }
+  const before = await live()
+  if (!before) throw ended()
+  const {grant, correlation} = before.value
+  const {provider, role} = providerOfConferral(parts, before.value)
+  const {credential} = await provider.confer(grant, role, bounds)
+  if (Object.keys(credential).length === 0)
+    throw new ProdError('CATALOG_INVALID', `the role ${grant.role} gives no credential`, 'prod targets')
+  const current = await live()
+  const told =
+    current &&
+    (await parts.store.commit({
+      expect: [{kind: 'conferral', id, version: current.version}],
+      events: [
+        {
+          type: 'credential.minted',
+          by: 'broker',
+          subject: id,
+          correlation,
+          data: {
+            role: grant.role,
+            class: plan.class,
+            provider: grant.provider,
+            request: grant.request,
+            target: plan.target?.name ?? null,
+            until: credential.Expiration ?? null,
+          },
+          personal: {name: grant.principal.name, person: grant.principal.person},
+        },
+      ],
+    }))
+  if (told?.ok) return credential
+  // it ended while it was conferred: what the provider has put in its way holds for this credential too
+  await provider.revoke({...grant, state: 'revoked', endedAt: parts.store.now().toISOString()}, role)
+  throw ended()
+}

@@ -1,0 +1,297 @@
+/** Targets that are reached by a credential of AWS: conferred for one run or shell, within what it needs, gone with it. AWS is the stand-in of plugins/aws. */
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
+import {createServer} from 'node:net'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {createInterface} from 'node:readline'
+import type {Access} from '@prod/sdk'
+import {api} from '@prod/sdk/api'
+import {afterAll, beforeAll, expect, test} from 'vitest'
+import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../plugins/aws/test/providers-stand-in.ts'
+import {type Core, codeOf, openPerson, type Person, prepareFolder, startCore, until} from '../plugins/broker/test/core.ts'
+import {call, given} from './cloud-primitive.ts'
+
+const ends: (() => Promise<void> | void)[] = []
+const onFinished = (end: () => Promise<void> | void) => void ends.push(end)
+const before = {...process.env}
+let aws: BrokerStandIn
+let core: Core
+let [alice, bob] = [] as unknown as [Person, Person]
+
+const target = (name: string, role: string, more = '') => `kind: Target
+name: ${name}
+address: cloud:${role}
+environment: staging
+${more}`
+const role = (name: string, allows: string) => `kind: Role
+name: ${name}
+summary: reaches the targets of ${name}
+provider: aws-sts
+parameters: { account: '111122223333', role: ${name}, regions: [us-east-1] }
+class: change
+maxSeconds: 3600
+allows: ${allows}
+`
+const tool = (name: string, more = '', targets = '[east, west]') => `kind: Tool
+name: ${name}
+summary: asks a role about itself
+program: /usr/bin/${name}
+run: { primitive: cloud, targets: ${targets}${more} }
+limits: { wallSeconds: 120 }
+commands:
+  - { path: [], class: change, rollout: { maxTargets: 5 }, operands: [{ name: words, type: { type: string, maxLength: 100 }, min: 1, max: 10 }] }
+`
+const files = {
+  'catalog/roles/reach.yaml': role('reach', '["iam:Get*"]'),
+  'catalog/roles/narrow.yaml': role('narrow', '["s3:Get*"]'),
+  'catalog/roles/member.yaml':
+    'kind: Role\nname: member\nsummary: for tests\nprovider: group\nparameters: { group: members }\nclass: change\nmaxSeconds: 3600\n',
+  'catalog/targets/east.yaml': target('east', 'reach', 'role: reach\n'),
+  'catalog/targets/west.yaml': target('west', 'narrow', 'role: narrow\n'),
+  'catalog/tools/cloud.yaml': tool('cloud'),
+  'catalog/tools/narrowed.yaml': tool('narrowed', ', role: narrow', '[east]'),
+  'policy/global/cloud.cedar': `@id("cloud")
+permit (principal in Group::"engineers", action == Action::"run", resource) when { resource in Tool::"cloud" || resource in Tool::"narrowed" };
+@id("cloud-shell")
+permit (principal in Group::"engineers", action == Action::"shell", resource == Target::"east");
+@id("cloud-late")
+permit (principal in Group::"sre-leads", action == Action::"request", resource in Tool::"cloud");
+@id("cloud-approve")
+permit (principal in Group::"sre-leads", action == Action::"approve", resource in Tool::"cloud");
+`,
+}
+
+const plugin = `prod-test-cloud-${process.pid}`
+
+beforeAll(async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'prod-cloud-'))
+  const link = join(import.meta.dirname, '../node_modules', plugin)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({name: plugin, version: '1.0.0', type: 'module', exports: './index.js'}))
+  writeFileSync(join(folder, 'index.js'), `export {primitive} from ${JSON.stringify(join(import.meta.dirname, 'cloud-primitive.ts'))}\n`)
+  symlinkSync(folder, link)
+  onFinished(() => {
+    rmSync(link)
+    rmSync(folder, {recursive: true})
+  })
+  aws = await startBrokerStandIn(onFinished)
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL: aws.url,
+    AWS_ACCESS_KEY_ID: 'AKIABROKER',
+    AWS_SECRET_ACCESS_KEY: 'secret-of-the-broker',
+    AWS_REGION: 'us-east-1',
+  })
+  for (const name of ['reach', 'narrow']) {
+    aws.roles.set(roleArn(name), {
+      allows: [{Effect: 'Allow', Action: '*', Resource: '*'}],
+      trusts: new Set(['AKIABROKER']),
+      maxSeconds: 3600,
+      inline: new Map(),
+    })
+  }
+  core = await startCore(onFinished, {files, settings: {plugins: ['@prod/host', '@prod/webhook', '@prod/aws', plugin]}})
+  ;[alice, bob] = (await Promise.all(['alice', 'bob'].map(name => core.as(name)))) as [Person, Person]
+})
+afterAll(async () => {
+  for (const end of ends.reverse()) await end()
+  process.env = before
+})
+
+/** What the newest use was given. */
+const newest = () => (given.at(-1) as (typeof given)[number]).access
+const renewed = ({renew}: Access) => codeOf(renew?.() ?? Promise.resolve())
+const run = (words: string[], on = 'east', tool = 'cloud') => alice.exec([tool, ...words], {targets: [on]})
+const runOf = async (one: ReturnType<typeof run>) => (await one.message('started')).id
+const cancel = async (one: ReturnType<typeof run>) => {
+  ;(await one.connection).send({type: 'cancel'})
+  await one.done
+}
+
+test('TM-C4: a run gets a credential of its target’s role, under the caller’s name and its own', async () => {
+  const one = run(['call:GetRole', 'renew', 'call:GetRole'])
+  const {stdout, receipt} = await one.done
+  expect(stdout.toString()).toBe('call:GetRole 200\ncall:GetRole 200\n')
+  const id = receipt?.run as string
+  const sessions = [...aws.sessions.values()].filter(({tags}) => tags['prod-grant'] === id)
+  expect(sessions).toHaveLength(2)
+  for (const session of sessions) {
+    expect(session).toMatchObject({sourceIdentity: alice.session.principal.person, tags: {'prod-request': receipt?.request}})
+  }
+  const minted = (await core.events('credential.minted')).filter(({subject}) => subject === id)
+  expect(minted.map(({data}) => data)).toMatchObject([
+    {role: 'reach', class: 'change', provider: 'aws-sts', request: receipt?.request, target: 'east'},
+    {role: 'reach'},
+  ])
+})
+
+test('TM-J2: its session reaches what the use needs, of what the role allows, and is refused when the use is over', async () => {
+  const {stdout, receipt} = await run(['call:GetRole', 'call:GetRolePolicy']).done
+  expect(stdout.toString()).toBe('call:GetRole 200\ncall:GetRolePolicy 403\n')
+  const {credential} = newest()
+  // another resource, and another role's
+  expect(await call(credential, 'GetRole', 'narrow')).toBe(403)
+  await until(async () => (await call(credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
+  const denied = [...(aws.roles.get(roleArn('reach'))?.inline.values() ?? [])].map(({text}) => text).join()
+  expect(denied).toContain(receipt?.run)
+  expect(await renewed(newest())).toBe('REVOKED')
+})
+
+test('TM-J2: what a role does not allow is denied though the use needs it; a tool’s role goes before its target’s', async () => {
+  const narrow = await run(['call:GetRole'], 'west').done
+  expect(narrow.stdout.toString()).toBe('call:GetRole 403\n')
+  const tool = await run(['call:GetRole'], 'east', 'narrowed').done
+  expect(tool.stdout.toString()).toBe('call:GetRole 403\n')
+  expect(newest().id).toBe(tool.receipt?.run)
+})
+
+test('TM-W1: the role is part of what is approved, of one target and of several', async () => {
+  const dave = await core.as('bob')
+  const one = dave.exec(['cloud', 'call:GetRole'], {targets: ['east']})
+  const {request} = await one.message('waiting')
+  const document = JSON.parse((await bob.client.call(api.requestDocument, {id: request})).document)
+  expect(document.targets).toEqual([{name: 'east', address: 'cloud:reach', environment: 'staging', role: 'reach'}])
+  expect(document.role).toMatchObject({name: 'reach', provider: 'aws-sts', parameters: {actions: ['iam:Get*']}})
+  await core.change('catalog/targets/east.yaml', target('east', 'reach', 'role: narrow\n'))
+  await (await core.as('dave')).approve(request)
+  expect(await codeOf(one.done)).toBe('APPROVAL_VOID')
+  await core.change('catalog/targets/east.yaml', files['catalog/targets/east.yaml'])
+
+  const many = dave.exec(['cloud', 'call:GetRole'], {targets: ['east', 'west']})
+  const both = (await many.message('waiting')).request
+  const whole = JSON.parse((await bob.client.call(api.requestDocument, {id: both})).document)
+  expect(whole.targets.map((one: {role: string}) => one.role)).toEqual(['reach', 'narrow'])
+  expect(whole.role).toBeNull()
+  expect(whole.roles.map((one: {name: string}) => one.name)).toEqual(['reach', 'narrow'])
+  await (await core.as('dave')).approve(both)
+  await until(async () => (await core.events('rollout.ended')).some(({subject}) => subject === both), 'the end of the rollout')
+  const minted = (await core.events('credential.minted')).filter(({data}) => data.request === both)
+  expect(minted.map(({data}) => data.target).sort()).toEqual(['east', 'west'])
+})
+
+test('a target that is reached by a credential is not used where no role gives one', async () => {
+  const refused = async (name: string, text: string, why: string): Promise<void> => {
+    await core.change(name, text, 'bundle.refused')
+    expect(JSON.stringify(core.alarms.at(-1))).toContain(why)
+    writeFileSync(join(core.dir, name), files[name as keyof typeof files])
+  }
+  await refused('catalog/targets/east.yaml', target('east', 'reach'), 'neither it nor cloud names the role that gives it')
+  await refused('catalog/targets/east.yaml', target('east', 'reach', 'role: nobody\n'), 'there is no role nobody')
+  await refused('catalog/targets/east.yaml', target('east', 'reach', 'role: member\n'), 'gives no credential that reaches a target')
+  await refused('catalog/tools/narrowed.yaml', tool('narrowed', ', role: member', '[east]'), 'gives no credential that reaches a target')
+})
+
+test('a run that does not start leaves nothing conferred, whether AWS or the target refuses', async () => {
+  aws.broken.set('AssumeRole', 403)
+  const from = given.length
+  expect(await codeOf(run(['call:GetRole']).done)).toBe('DENIED')
+  expect(given).toHaveLength(from)
+  aws.broken.clear()
+  expect(await codeOf(run(['fail']).done)).toBe('TARGET_UNREACHABLE')
+  const {credential} = newest()
+  await until(async () => (await call(credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
+  expect((await core.events('run.ended')).at(-1)?.data).toMatchObject({endedBy: 'not started'})
+})
+
+test('TM-N4: a run that is ended loses its credential with it', async () => {
+  const one = run(['hold'])
+  await until(() => one.so.stdout.includes('holding'), 'the run')
+  const access = newest()
+  expect(await call(access.credential, 'GetRole', 'reach')).toBe(200)
+  const other = run(['hold'], 'west')
+  await until(() => other.so.stdout.includes('holding'), 'the other run')
+  await cancel(one)
+  await until(async () => (await call(access.credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
+  expect(await renewed(access)).toBe('REVOKED')
+  // the other run's still renews
+  expect(await renewed(newest())).toBe('none')
+  await cancel(other)
+})
+
+test('what AWS does not take back at the end of a run is tried again, and told', async () => {
+  aws.broken.set('PutRolePolicy', 500)
+  const {receipt} = await run(['call:GetRole']).done
+  const told = () => core.alarms.some(({what, use}) => what === 'the role of a use could not be taken back' && use === receipt?.run)
+  await until(told, 'the alarm')
+  aws.broken.clear()
+  const {credential} = newest()
+  core.forward(31_000)
+  await until(async () => (await call(credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
+})
+
+test('TM-U3: a person gets no credential of a run, nor does it show as a role they hold', async () => {
+  const one = run(['hold'])
+  const id = await runOf(one)
+  await until(() => one.so.stdout.includes('holding'), 'the run')
+  expect(await codeOf(alice.client.call(api.grantCredentials, {id}))).toBe('GRANT_NOT_FOUND')
+  expect((await alice.client.call(api.listGrants, {})).grants.map(grant => grant.id)).not.toContain(id)
+  expect((await alice.client.call(api.catalog)).roles.find(({name}) => name === 'reach')?.active ?? null).toBeNull()
+  await cancel(one)
+  const texts = [JSON.stringify(await core.events()), JSON.stringify(core.alarms)]
+  for (const name of readdirSync(core.dir, {recursive: true, withFileTypes: true}))
+    if (name.isFile()) texts.push(readFileSync(join(name.parentPath, name.name), 'latin1'))
+  for (const secret of aws.secrets) expect(texts.some(text => text.includes(secret))).toBe(false)
+})
+
+test('TM-P6: killed while it confers, while the run goes on, or while it takes back, a broker leaves nothing conferred', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'prod-uses-kill-'))
+  await prepareFolder(dir, files)
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const {port} = server.address() as {port: number}
+  server.close()
+  const start = async (): Promise<ChildProcess> => {
+    const script = join(import.meta.dirname, '../plugins/broker/test/core-process.ts')
+    const child = spawn(process.execPath, ['--conditions=source', script, dir, String(port), '@prod/aws', plugin], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(createInterface({input: child.stdout as NodeJS.ReadableStream}), 'line')
+    return child
+  }
+  let child = await start()
+  const killed = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    aws.hangs.clear()
+    child = await start()
+  }
+  try {
+    const place = {name: 'uses-kill', url: `http://127.0.0.1:${port}`}
+    const holder = await openPerson(place, 'alice', () => new Date())
+    const begin = (words: string[]) => holder.exec(['cloud', ...words], {targets: ['east']})
+    const last = () => [...aws.sessions].at(-1) as [string, {token: string}]
+    const isRefused = async ([id, {token}]: [string, {token: string}]): Promise<boolean> =>
+      (await call({AccessKeyId: id, SessionToken: token}, 'GetRole', 'reach')) === 403
+
+    aws.hangs.add('AssumeRole')
+    const from = aws.calls.length
+    const first = begin(['hold'])
+    await until(async () => aws.calls.slice(from).some(one => one.startsWith('AssumeRole')), 'the conferring')
+    await killed()
+    await first.done.catch(() => {})
+    // nobody has that credential, and it is refused all the same
+    const denied = () => [...(aws.roles.get(roleArn('reach'))?.inline.values() ?? [])].map(({text}) => text).join()
+    const [lost] = (await holder.client.call(api.listRuns, {})).runs
+    await until(() => denied().includes(lost?.id as string), 'the deny of what may have been conferred')
+
+    const second = begin(['hold'])
+    await until(() => second.so.stdout.includes('holding'), 'the run')
+    const held = last()
+    expect(await isRefused(held)).toBe(false)
+    await killed()
+    await second.done.catch(() => {})
+    await until(() => isRefused(held), 'the end of the credential')
+
+    aws.hangs.add('PutRolePolicy')
+    await begin(['call:GetRole']).done
+    const late = last()
+    expect(await isRefused(late)).toBe(false)
+    await killed()
+    await until(() => isRefused(late), 'the end of the credential')
+  } finally {
+    aws.hangs.clear()
+    child.kill('SIGTERM')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    rmSync(dir, {recursive: true, force: true})
+  }
+})
