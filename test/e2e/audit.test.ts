@@ -131,7 +131,7 @@ test('everybody may read the figures; they name nobody', async () => {
   expect(stdout).not.toMatch(/alice|carol/)
   const page = await alice.run(['metrics'])
   expect(page.stdout).toContain('allowed without a person')
-  expect(page.stdout).toMatch(/\n {2}\|.*[▁-█]\| {2}at most 2/)
+  expect(page.stdout).toMatch(/\n {2}\|.*[▁-█]\| {2}commands +at most 2, last 2/)
   expect(await alice.run(['metrics', '--since', '900d'])).toMatchObject({status: 241})
   const figures = await (await fetch(broker.metricsUrl)).text()
   expect(figures).toContain('broker_requests_total{state="approved"} 2')

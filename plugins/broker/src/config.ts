@@ -61,12 +61,19 @@ export interface Config {
     withoutAlerts: boolean
     remindSeconds: number
   }
+  /** how long a forward lasts at most, and how many connections go through it at once */
+  forward: {maxSeconds: number; connections: number}
   requestSeconds: number
   approvalSeconds: number
   /** of stored output, unless its class has a time of its own; of recordings */
   retentionDays: {output: number; recordings: number} & Partial<Record<ToolClass, number>>
   /** how often things may start, all commands together; without `class` it is about `change`, `admin` and `shell` */
   limits: (RunLimit & {class?: ToolClass[]})[]
+  /**
+   * `teams`: groups that are teams, `*` for any text; none: every group. `minPeople`: figures of fewer are shown to nobody but who may read the log.
+   * `otlp`: where the figures are sent, with headers from a file of JSON; null: nowhere
+   */
+  metrics: {teams: string[]; minPeople: number; otlp: {url: string; headersFile: string | null; everySeconds: number} | null}
 }
 
 const text = {type: 'string', minLength: 1, maxLength: 4096}
@@ -154,6 +161,11 @@ export const configSchema = {
         remindSeconds: seconds(900),
       },
     },
+    forward: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {maxSeconds: seconds(86_400), connections: {type: 'integer', minimum: 1, maximum: 2000}},
+    },
     requestSeconds: seconds(86_400),
     approvalSeconds: seconds(86_400),
     limits: {
@@ -164,6 +176,24 @@ export const configSchema = {
         properties: {
           class: {type: 'array', minItems: 1, uniqueItems: true, items: {enum: ['read', 'change', 'admin', 'shell']}},
           ...runLimitSchema.properties,
+        },
+      },
+    },
+    metrics: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        teams: {type: 'array', items: {type: 'string', minLength: 1, maxLength: 128}, maxItems: 100, uniqueItems: true},
+        minPeople: {type: 'integer', minimum: 1, maximum: 1000},
+        otlp: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['url'],
+          properties: {
+            url: {type: 'string', pattern: '^https://[^/?#@]+(?:/[^?#@]*)?$', maxLength: 1024},
+            headersFile: text,
+            everySeconds: {type: 'integer', minimum: 10, maximum: 3600},
+          },
         },
       },
     },
@@ -196,10 +226,12 @@ export const defaults = {
     withoutAlerts: false,
     remindSeconds: 900,
   },
+  forward: {maxSeconds: 28_800, connections: 256},
   requestSeconds: 3600,
   approvalSeconds: 900,
   retentionDays: {output: 30, recordings: 365},
   limits: [{per: '1h', perPerson: 60, total: 600}],
+  metrics: {teams: [] as string[], minPeople: 5, otlp: null},
 } satisfies Partial<Config>
 
 const check: ValidateFunction = new Ajv({allErrors: true}).compile(configSchema)
@@ -253,7 +285,19 @@ export async function readConfig(path: string): Promise<Config> {
       ...(given.identity.clientSecretFile ? {clientSecretFile: resolve(base, given.identity.clientSecretFile)} : {}),
     },
     breakGlass: {...defaults.breakGlass, ...given.breakGlass},
+    forward: {...defaults.forward, ...given.forward},
     retentionDays: {...defaults.retentionDays, ...given.retentionDays},
+    metrics: {
+      ...defaults.metrics,
+      ...given.metrics,
+      otlp: given.metrics?.otlp
+        ? {
+            everySeconds: 60,
+            ...given.metrics.otlp,
+            headersFile: given.metrics.otlp.headersFile === undefined ? null : resolve(base, given.metrics.otlp.headersFile),
+          }
+        : null,
+    },
   }
   for (const place of config.places) {
     if (!ipaddr.isValidCIDR(place)) throw new ProdError('CONFIG_INVALID', `${path}: ${place} is no CIDR range`, 'places: ["10.1.2.0/24"]')

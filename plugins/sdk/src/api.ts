@@ -113,10 +113,48 @@ export interface LogEntry {
 }
 
 export interface MetricsReport {
+/** The figures of one team or service. `shells` and `others` (commands and forwards) go by the same steps as the series. */
+export interface MetricsPart {
+  name: string
+  /** who asked for anything in this time */
+  people: number
+  values: Record<string, number | null>
+  shells: number[]
+  others: number[]
+}
+
+/** One incident of the time, and what was done under `--incident`. */
+export interface MetricsIncident {
+  id: string
+  startedAt: string
+  /** null while it is open */
+  resolvedAt: string | null
+  restoreSeconds: number | null
+  shells: number
+  execs: number
+  forwards: number
+  /** from its beginning to the first that was done for it; null: nothing was */
+  firstTouchSeconds: number | null
+}
+
+/** What `prod metrics` shows. The figures are those of `@prod/sdk/figures`; docs/metrics.md says what counts. Nobody is named. */
   since: string
   until: string
   values: Record<string, number | null>
-  series: {name: string; unit: string; points: {at: string; value: number}[]}[]
+  /** whose figures these are; null: everybody's, every service's */
+  team: string | null
+  service: string | null
+  /** who asked for anything in this time */
+  people: number
+  /** by days, beyond two weeks by weeks from Monday on; null where there was nothing to divide by */
+  series: {name: string; unit: string; points: {at: string; value: number | null}[]}[]
+  /** those that used most, first */
+  teams: MetricsPart[]
+  services: MetricsPart[]
+  /** how many are left out since fewer people than that stand behind them */
+  withheld: {teams: number; services: number; fewerThan: number}
+  /** the latest first, 200 at most */
+  incidents: MetricsIncident[]
 }
 
 export const api = {
@@ -393,7 +431,47 @@ export const api = {
     path: '/v1/metrics',
     summary: 'how far from zero-touch production',
     caller: 'person',
-    input: {type: 'object', additionalProperties: false, properties: {since: {type: 'string', maxLength: 40}}},
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        since: {type: 'string', maxLength: 40},
+        until: {type: 'string', maxLength: 40},
+        team: {type: 'string', minLength: 1, maxLength: 128},
+        service: {type: 'string', minLength: 1, maxLength: 128},
+      },
+    },
+  }),
+  importMetrics: endpoint<{imported: number}>()({
+    method: 'POST',
+    path: '/v1/metrics/import',
+    summary: 'times of incidents, shells outside prod, standing access: each row an event of the log; the same id again replaces it',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['kind', 'rows'],
+      properties: {
+        kind: {type: 'string', enum: ['incident', 'outside-shell', 'entitlement']},
+        rows: {
+          type: 'array',
+          maxItems: 500 as number,
+          items: {
+            type: 'object',
+            additionalProperties: false,
+            required: ['id', 'from'],
+            properties: {
+              id: {type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}$'},
+              from: {type: 'string', maxLength: 40},
+              to: {type: 'string', maxLength: 40},
+              person: {type: 'string', minLength: 1, maxLength: 256},
+              service: {type: 'string', minLength: 1, maxLength: 128},
+              team: {type: 'string', minLength: 1, maxLength: 128},
+            },
+          },
+        },
+      },
+    },
   }),
   usage: endpoint<{accepted: number}>()({
     method: 'POST',
@@ -407,7 +485,7 @@ export const api = {
       properties: {
         events: {
           type: 'array',
-          maxItems: 500 as number,
+          maxItems: 1000 as number,
           items: {
             type: 'object',
             additionalProperties: false,
@@ -437,3 +515,5 @@ export const api = {
 
 export type Api = typeof api
 export type {ToolClass}
+        batch: {type: 'string', pattern: '^[0-9a-z]{8,40}$'},
+              answer: {type: 'integer', minimum: 1, maximum: 5},

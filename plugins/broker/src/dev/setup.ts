@@ -45,6 +45,7 @@ export async function setUpDevelopment({
     ...defaults,
     plugins: [...defaults.plugins, '@prod/aws'],
     limits: [],
+    metrics: {...defaults.metrics, minPeople: 1},
     dir,
     development: true,
     name: 'development broker',

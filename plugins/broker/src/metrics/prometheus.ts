@@ -1,103 +1,72 @@
 /** Figures for those who run the broker, as Prometheus reads them. Counters are counted from the log, so that a restart loses nothing. */
 import type {Review} from '@prod/sdk'
-import type {OpenedEntry} from '@prod/sdk/log/envelope'
+import {figures} from '@prod/sdk/figures'
 import {Counter, Gauge, Registry} from 'prom-client'
 import type {Parts} from '../parts.ts'
-import type {Store} from '../stores/store.ts'
-import {readEvents} from './read.ts'
+import {figuresOf, materialOf, touchedIncidents, type Values} from './figures.ts'
+import {approvalBuckets, type Counters, catchUp, type Ledger} from './ledger.ts'
 
-const states: Record<string, string> = {
-  'request.created': 'created',
-  'request.denied': 'denied',
-  'request.cancelled': 'cancelled',
-  'request.expired': 'expired',
-  'request.voided': 'void',
-  'request.refused': 'refused',
-}
-const types = [...Object.keys(states), 'request.approved', 'run.started', 'session.opened', 'notice.dead']
+const dayMilliseconds = 86_400_000
+/** The gauges of the figures are over so many days. */
+const windowDays = 30
+const keepMilliseconds = 60_000
 
-interface Tally {
-  /** entries below it are counted */
-  next: number
-  requests: Map<string, number>
-  runs: Map<string, number>
-  sessions: Map<string, number>
-  breakGlass: Map<string, number>
-  deadNotices: number
-  /** one count at a time */
-  last: Promise<void>
+/** What this broker knows of itself, beside its store. */
+export interface Running {
+  /** runs and sessions that live on it */
+  live: number
+  /** since its start */
+  alarms: number
 }
 
-const tallies = new WeakMap<Store, Tally>()
-
-function tallyOf(store: Store): Tally {
-  const known = tallies.get(store)
-  if (known) return known
-  const made: Tally = {
-    next: 0,
-    requests: new Map(),
-    runs: new Map(),
-    sessions: new Map(),
-    breakGlass: new Map(),
-    deadNotices: 0,
-    last: Promise.resolve(),
-  }
-  tallies.set(store, made)
-  return made
+/** `shellPeopleHeld` as Prometheus writes names: `broker_30d_shell_people_held`; with the unit where there is one. Pure. */
+export function gaugeName(name: string): string {
+  return `broker_30d_${name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)}`
 }
 
-function count(tally: Tally, {type, data}: OpenedEntry): void {
-  const add = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1)
-  const state = states[type]
-  if (state !== undefined) add(tally.requests, state)
-  if ((type === 'request.approved' && data?.complete === true) || (type === 'request.created' && data?.decision === 'allow'))
-    add(tally.requests, 'approved')
-  if (type === 'run.started') add(tally.runs, String(data?.class))
-  if (type === 'session.opened') add(tally.sessions, data?.breakGlass === true ? 'break-glass' : 'shell')
-  if (data?.breakGlass === true && (type === 'run.started' || type === 'session.opened'))
-    add(tally.breakGlass, type === 'run.started' ? 'exec' : 'shell')
-  if (type === 'notice.dead') tally.deadNotices += 1
+const kept = new WeakMap<Ledger, {at: number; values: Values}>()
+
+/** The figures of the last 30 days; counted anew once a minute at most. */
+export async function currentFigures({store, config}: Pick<Parts, 'store' | 'config'>): Promise<Values> {
+  const ledger = await catchUp(store)
+  const now = store.now().getTime()
+  const known = kept.get(ledger)
+  if (known && Math.abs(now - known.at) < keepMilliseconds) return known.values
+  const values = figuresOf(materialOf(ledger.facts), {
+    since: now - windowDays * dayMilliseconds,
+    until: now + 1,
+    reviewMilliseconds: config.breakGlass.reviewDueHours * 3_600_000,
+    touched: touchedIncidents(ledger.facts.uses, now + 1),
+  })
+  kept.set(ledger, {at: now, values})
+  return values
 }
 
-/** Counts what the log got since the last time. */
-async function catchUp(store: Store): Promise<Tally> {
-  const tally = tallyOf(store)
-  tally.last = tally.last
-    .catch(() => {})
-    .then(async () => {
-      const end = await store.logSize()
-      const events = await Array.fromAsync(readEvents(store, types, tally.next, end)) // all or none, so that nothing counts twice
-      for (const event of events) count(tally, event)
-      tally.next = end
-    })
-  await tally.last
-  return tally
-}
-
-/** The figures as text of the exposition format. `live`: runs and sessions of this broker; `alarms`: told since its start. */
-export async function renderPrometheus(
-  parts: Pick<Parts, 'store' | 'bundle'>,
-  {live, alarms}: {live: number; alarms: number},
-): Promise<string> {
+/** The figures as text of the exposition format. */
+export async function renderPrometheus(parts: Pick<Parts, 'store' | 'bundle' | 'config'>, {live, alarms}: Running): Promise<string> {
   const {store} = parts
-  const [tally, notices, reviews, size] = await Promise.all([
+  const [{counters: tally}, notices, reviews, size, values] = await Promise.all([
     catchUp(store),
     store.countNotices(),
     store.list<Review>({kind: 'review', state: 'open'}),
     store.logSize(),
+    currentFigures(parts),
   ])
   const now = store.now()
   const registry = new Registry()
   const gauge = (name: string, help: string, value: number): void => new Gauge({name, help, registers: [registry]}).set(value)
   const counter = (name: string, help: string, value: number): void => new Counter({name, help, registers: [registry]}).inc(value)
-  const counters = (name: string, help: string, label: string, values: Map<string, number>): void => {
+  const counters = (name: string, help: string, label: string, counted: Map<string, number>): void => {
     const made = new Counter({name, help, labelNames: [label], registers: [registry]})
-    for (const [key, value] of values) made.inc({[label]: key}, value)
+    for (const [key, value] of counted) made.inc({[label]: key}, value)
   }
   counters('broker_requests_total', 'requests by what became of them', 'state', tally.requests)
   counters('broker_runs_total', 'runs started, by class', 'class', tally.runs)
-  counters('broker_sessions_total', 'shells opened', 'kind', tally.sessions)
+  counters('broker_sessions_total', 'shells and forwards opened', 'kind', tally.sessions)
   counters('broker_break_glass_total', 'how often glass was broken', 'kind', tally.breakGlass)
+  counters('broker_credentials_total', 'credentials of granted roles handed out, by class of the role', 'class', tally.credentials)
+  counters('broker_reviews_done_total', 'reviews of break-glass filed, by verdict', 'verdict', tally.reviews)
+  counters('broker_cli_commands_total', 'commands that CLIs told of', 'command', tally.commands)
   counter('broker_notices_dead_total', 'notices given up after 24 hours', tally.deadNotices)
   counter('broker_alarms_total', 'alarms since the start', alarms)
   gauge('broker_live', 'runs and sessions that live on this broker now', live)
@@ -120,5 +89,24 @@ export async function renderPrometheus(
     'when the catalog and policy in force were loaded',
     Date.parse(parts.bundle().loadedAt) / 1000,
   )
-  return registry.metrics()
+  for (const {name, words} of figures) {
+    const value = values[name]
+    if (value !== null && value !== undefined) gauge(gaugeName(name), `${words}, over ${windowDays} days`, value)
+  }
+  return (await registry.metrics()) + histogram(tally.approvals)
+}
+
+/** prom-client's histogram takes observations; what is here was counted already. */
+function histogram({buckets, sum, count}: Counters['approvals']): string {
+  const name = 'broker_approval_seconds'
+  const lines = approvalBuckets.map((bound, index) => `${name}_bucket{le="${bound}"} ${buckets[index]}`)
+  return [
+    `# HELP ${name} from a request to the last approval that it needed`,
+    `# TYPE ${name} histogram`,
+    ...lines,
+    `${name}_bucket{le="+Inf"} ${count}`,
+    `${name}_sum ${sum}`,
+    `${name}_count ${count}`,
+    '',
+  ].join('\n')
 }

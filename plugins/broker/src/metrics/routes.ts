@@ -1,35 +1,77 @@
-/** Figures for people, and the usage events of their CLIs. */
-import type {Review} from '@prod/sdk'
-import {api, type MetricsReport} from '@prod/sdk/api'
+/** Figures for people, what is imported for them, and the usage events of their CLIs. */
+import {setImmediate} from 'node:timers/promises'
+import {api, type InputOf, type MetricsReport} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import type {FastifyInstance} from 'fastify'
 import {handle} from '../http/handle.ts'
 import type {Parts} from '../parts.ts'
-import {computeMetrics, leadMilliseconds, metricTypes} from './compute.ts'
-import {indexSince, readEvents} from './read.ts'
+import {mayReadAudit} from '../requests/view.ts'
+import {importRows} from './imports.ts'
+import {catchUp, maxDays} from './ledger.ts'
+import {reportSteps} from './report.ts'
 import {acceptUsage} from './usage.ts'
 
 const defaultDays = 30
-const maxDays = 400
 const dayMilliseconds = 86_400_000
+/** A bit of work is no longer, or is one step. */
+const mostMilliseconds = 10
 
-/** `/v1/metrics` and `/v1/usage`. The figures name nobody, so every person may read them. */
+/** `/v1/metrics…` and `/v1/usage`. The figures name nobody, so every person may read them; those of few people only who may read the log. */
 export function metricsRoutes(app: FastifyInstance, parts: Parts): void {
-  handle(app, parts, api.metrics, ({since}) => reportMetrics(parts, since))
-  handle(app, parts, api.usage, ({events}, caller) => acceptUsage(parts, caller, events))
+  handle(app, parts, api.metrics, (asked, caller) => reportMetrics(parts, asked, mayReadAudit(parts, caller)))
+  handle(app, parts, api.importMetrics, (input, caller) => importRows(parts, caller, input))
+  handle(app, parts, api.usage, ({batch, events}, caller) => acceptUsage(parts, caller, events, batch))
 }
 
-/** The figures from `since` (ISO 8601; 30 days if left out, 400 at most) until now. Throws BAD_REQUEST. */
-export async function reportMetrics({store}: Pick<Parts, 'store'>, text?: string): Promise<MetricsReport> {
+/** Long work in short bits, other work going on between them. */
+async function inTurns<T>(steps: Generator<undefined, T, undefined>): Promise<T> {
+  for (;;) {
+    const from = performance.now()
+    while (performance.now() - from < mostMilliseconds) {
+      const {done, value} = steps.next()
+      if (done) return value as T
+    }
+    await setImmediate()
+  }
+}
+
+/**
+ * The figures from `since` (ISO 8601; 30 days if left out, 400 at most) until now or `until`. `everybody`: groups of few people too. Throws BAD_REQUEST,
+ * DENIED where fewer people than `metrics.minPeople` stand behind what is asked for.
+ */
+export async function reportMetrics(
+  {store, config}: Pick<Parts, 'store' | 'config'>,
+  asked: InputOf<typeof api.metrics> = {},
+  everybody = false,
+): Promise<MetricsReport> {
   const now = store.now()
-  const since = text === undefined ? new Date(now.getTime() - defaultDays * dayMilliseconds) : new Date(text)
-  const span = now.getTime() - since.getTime()
-  if (!(span > 0 && span <= maxDays * dayMilliseconds))
-    throw new ProdError('BAD_REQUEST', `since is no moment of the last ${maxDays} days`, 'prod metrics --since 7d')
-  const end = await store.logSize()
-  const from = await indexSince(store, new Date(since.getTime() - leadMilliseconds).toISOString())
-  const events = await Array.fromAsync(readEvents(store, metricTypes, from, end))
-  const openReviews = (await store.list<Review>({kind: 'review', state: 'open'})).map(one => one.value)
-  const until = new Date(now.getTime() + 1) // what was written in this very millisecond counts
-  return computeMetrics({since, until, events, openReviews})
+  // what was written in this very millisecond counts
+  const until = asked.until === undefined ? new Date(now.getTime() + 1) : new Date(asked.until)
+  const since = asked.since === undefined ? new Date(until.getTime() - defaultDays * dayMilliseconds) : new Date(asked.since)
+  const oldest = now.getTime() - maxDays * dayMilliseconds
+  if (!(since < until && since.getTime() >= oldest && until.getTime() <= now.getTime() + 1))
+    throw new ProdError(
+      'BAD_REQUEST',
+      `since and until are no moments of the last ${maxDays} days, one after the other`,
+      'prod metrics --since 7d',
+    )
+  const {facts} = await catchUp(store)
+  const {teams, minPeople} = config.metrics
+  const report = await inTurns(
+    reportSteps(facts, {
+      since,
+      until,
+      team: asked.team,
+      service: asked.service,
+      teams,
+      minPeople: everybody ? 1 : minPeople,
+      reviewHours: config.breakGlass.reviewDueHours,
+    }),
+  )
+  if (report) return report
+  throw new ProdError(
+    'DENIED',
+    `there are no figures of ${[asked.team, asked.service].filter(Boolean).join(' and ')}: it is no team or service here, or fewer than ${minPeople} people asked for anything in this time`,
+    'prod metrics',
+  )
 }

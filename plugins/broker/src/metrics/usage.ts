@@ -1,4 +1,5 @@
 /** The CLI's own usage events: one audit event for each call, with counts alone. */
+import {canonical, sha256} from '@prod/sdk/document'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
 
@@ -11,6 +12,8 @@ export interface UsageEvent {
   version?: string
   platform?: string
   tool?: string
+  /** how a session went, 1 to 5, where the person said so */
+  answer?: number
 }
 
 interface Count {
@@ -26,25 +29,35 @@ export interface UsageCounts {
   commands: Record<string, Count>
   tools: Record<string, Count>
   versions: Record<string, number>
+  platforms: Record<string, number>
+  /** how often each answer was given to the question after a session */
+  answers: Record<string, number>
 }
 
 const maxNames = 50
 
-/** Counts by command, tool and version. What is no name of one counts as `other`: no argument gets into the log. Pure. */
+/** Counts by command, tool, version, platform and answer. What is no name of one counts as `other`: no argument gets into the log. Pure. */
 export function countUsage(events: readonly UsageEvent[]): UsageCounts {
   const commands = new Map<string, Count>()
   const tools = new Map<string, Count>()
   const versions = new Map<string, Count>()
+  const platforms = new Map<string, Count>()
+  const answers = new Map<string, Count>()
   for (const event of events) {
     add(commands, event, /^[a-z]{1,20}(?: [a-z][a-z-]{0,20}){0,2}$/, event.command)
     if (event.tool !== undefined) add(tools, event, /^[a-z0-9][a-z0-9._-]{0,62}$/i, event.tool)
     if (event.version !== undefined) add(versions, event, /^\d{1,4}\.\d{1,4}\.\d{1,4}$/, event.version)
+    if (event.platform !== undefined) add(platforms, event, /^[a-z][a-z0-9]{1,15}$/, event.platform)
+    if (event.answer !== undefined) add(answers, event, /^[1-5]$/, String(event.answer))
   }
+  const counts = (of: Map<string, Count>): Record<string, number> => Object.fromEntries([...of].map(([name, {count}]) => [name, count]))
   return {
     events: events.length,
     commands: Object.fromEntries(commands),
     tools: Object.fromEntries(tools),
-    versions: Object.fromEntries([...versions].map(([name, {count}]) => [name, count])),
+    versions: counts(versions),
+    platforms: counts(platforms),
+    answers: counts(answers),
   }
 }
 
@@ -57,14 +70,34 @@ function add(counts: Map<string, Count>, {exit, durationMs}: UsageEvent, form: R
   counts.set(known, count)
 }
 
-/** Takes the events of one person's CLI into the log. */
-export async function acceptUsage(parts: Pick<Parts, 'store'>, caller: Caller, events: readonly UsageEvent[]): Promise<{accepted: number}> {
-  if (events.length > 0) {
-    await parts.store.commit({
-      events: [
-        {type: 'usage.reported', by: person(caller), subject: 'cli', correlation: caller.correlation, data: {...countUsage(events)}},
-      ],
-    })
-  }
+const batchHours = 48
+
+/**
+ * Takes the events of one person's CLI into the log. `batch` names them: a CLI that did not hear the answer sends them once more, and they count
+ * once.
+ */
+export async function acceptUsage(
+  parts: Pick<Parts, 'store'>,
+  caller: Caller,
+  events: readonly UsageEvent[],
+  batch?: string,
+): Promise<{accepted: number}> {
+  if (events.length === 0) return {accepted: 0}
+  const dueAt = new Date(parts.store.now().getTime() + batchHours * 3_600_000).toISOString()
+  const id = batch === undefined ? undefined : `usage:${sha256(canonical([caller.principal.iss, caller.principal.sub, batch]))}`
+  // what was written under this name before is not written again: either way it is here
+  await parts.store.commit({
+    put: id === undefined ? [] : [{kind: 'seen', id, version: 0, value: {}, index: {dueAt}}],
+    events: [
+      {
+        type: 'usage.reported',
+        by: person(caller),
+        subject: 'cli',
+        correlation: caller.correlation,
+        data: {...countUsage(events)},
+        personal: {groups: caller.groups},
+      },
+    ],
+  })
   return {accepted: events.length}
 }

@@ -62,7 +62,7 @@ export function judge(parts: Parts, caller: Caller, bundle: Bundle, plan: Plan):
     type: 'request.refused',
     subject: plan.tool?.name ?? plan.target?.name ?? plan.draft.kind,
     personal: {summary: plan.summary, reason: plan.draft.reason},
-    data: {rules: decided.rules, errors: decided.errors, why: decided.why, bundle: bundle.digest},
+    data: {rules: decided.rules, errors: decided.errors, why: decided.why, bundle: bundle.digest, service: serviceOf(plan)},
   })
 }
 
@@ -197,7 +197,10 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
           environment: plan.environment,
           tool: plan.tool?.name ?? null,
           target: plan.target?.name ?? null,
-          ...(draft.incident === null ? {} : {incident: true}),
+          service: serviceOf(plan),
+          ...(draft.incident === null ? {} : {incident: true, incidentId: draft.incident}),
+          ...(startAt === null ? {} : {startAt}),
+          ...(draft.kind === 'forward' ? {to: draft.to.map(showHostPort)} : {}),
           ...(plan.each ? {targets: plan.each.map(({target}) => target?.name), rollout: plan.rollout} : {}),
           digest,
           bundle: bundle.digest,
@@ -236,6 +239,13 @@ async function findByKey(parts: Parts, keyId: string, body: string): Promise<{re
 
 /** Approvers are not flooded: open requests of one person are bounded (TM-B9). */
 async function refuseFlood(parts: Parts, owner: string): Promise<void> {
+/** The service that is reached: of the target, else of the tool or the role; of many targets, where it is the same for all. Pure. */
+function serviceOf({target, tool, resource, each}: Plan): string | null {
+  const [first, ...others] = each ?? []
+  if (first) return others.every(one => serviceOf(one) === serviceOf(first)) ? serviceOf(first) : null
+  return target?.service ?? tool?.service ?? (resource.kind === 'role' ? resource.role.service : null)
+}
+
   const open = await parts.store.list<RequestRecord>({kind: 'request', state: 'pending', owner, limit: maxOpenRequests})
   if (open.length >= maxOpenRequests)
     throw new ProdError('LIMIT_REACHED', `${maxOpenRequests} of your requests are waiting already`, 'prod request ls')
