@@ -200,7 +200,6 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
           service: serviceOf(plan),
           ...(draft.incident === null ? {} : {incident: true, incidentId: draft.incident}),
           ...(startAt === null ? {} : {startAt}),
-          ...(draft.kind === 'forward' ? {to: draft.to.map(showHostPort)} : {}),
           ...(plan.each ? {targets: plan.each.map(({target}) => target?.name), rollout: plan.rollout} : {}),
           digest,
           bundle: bundle.digest,
