@@ -51,9 +51,9 @@ async function inspect(name: string, root: string): Promise<InstalledPlugin> {
 }
 
 function describe(plugin: Plugin): string[] {
-  const {primitive} = plugin
+  const primitives = [plugin.primitive ?? [], plugin.primitives ?? []].flat()
   const others = (['grantProvider', 'notifier', 'explainers', 'check', 'roleSource'] as const).filter(kind => plugin[kind])
-  return [...(primitive ? [`primitive ${primitive.id} (${primitive.uses.join(', ')})`] : []), ...others]
+  return [...primitives.map(({id, uses}) => `primitive ${id} (${uses.join(', ')})`), ...others]
 }
 
 function commandsOf(folder: string): string[] {

@@ -144,8 +144,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   const hide = [...files, keptBundleFile, 'keys', 'recordings', 'outputs', 'alerts']
     .map(name => join(config.dir, name))
     .concat([config.catalogDir, config.policyDir, config.policy?.bundle ?? null].filter(place => place !== null))
-  for (const {primitive} of plugins) {
-    if (!primitive) continue
+  for (const primitive of plugins.flatMap(({primitive, primitives = []}) => [primitive ?? [], primitives].flat())) {
     primitives.set(primitive.id, primitive)
     const stop = await primitive.start?.({development: config.development, hide})
     if (stop) undo.push(stop)

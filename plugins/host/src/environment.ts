@@ -1,18 +1,5 @@
-import {refusedVariables} from '@prod/sdk/environment'
+import {fixedEnvironment, refusedVariables} from '@prod/sdk/environment'
 import {ProdError} from '@prod/sdk/errors'
-
-/** What every program on this machine gets (TM-H8), before its home: nothing of the broker's or the caller's own environment. */
-export const fixedEnvironment: Readonly<Record<string, string>> = {
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  LANG: 'C.UTF-8',
-  TZ: 'UTC',
-  PAGER: 'cat',
-  GIT_PAGER: 'cat',
-  MANPAGER: 'cat',
-  SYSTEMD_PAGER: '',
-  AWS_PAGER: '',
-  LESSSECURE: '1',
-}
 
 const refused = new RegExp(`^(?:${refusedVariables})$`, 'i')
 

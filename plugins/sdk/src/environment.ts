@@ -15,3 +15,16 @@ export const refusedVariables = [
   'PWD|OLDPWD|SHLVL|_|SHELL|USER|LOGNAME|UID|EUID|PPID|GROUPS|HOSTNAME|PROD_RUN',
   '.*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|_PWD|SECRET_?KEY|ACCESS_?KEY_?(?:ID)?|API_?KEY|PRIVATE_?KEY)',
 ].join('|')
+
+/** What every program gets (TM-H8), wherever it runs, before its home: nothing of the broker's or the caller's own environment. */
+export const fixedEnvironment: Readonly<Record<string, string>> = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LANG: 'C.UTF-8',
+  TZ: 'UTC',
+  PAGER: 'cat',
+  GIT_PAGER: 'cat',
+  MANPAGER: 'cat',
+  SYSTEMD_PAGER: '',
+  AWS_PAGER: '',
+  LESSSECURE: '1',
+}

@@ -9,6 +9,9 @@ import type {RoleSource} from './role-source.ts'
 export interface Plugin {
   // biome-ignore lint/suspicious/noExplicitAny: the target type is the plugin's own
   primitive?: Primitive<any>
+  /** of a plugin that has several */
+  // biome-ignore lint/suspicious/noExplicitAny: the target type is the plugin's own
+  primitives?: readonly Primitive<any>[]
   // biome-ignore lint/suspicious/noExplicitAny: the role type is the plugin's own
   grantProvider?: GrantProvider<any>
   /** of a plugin that has several */

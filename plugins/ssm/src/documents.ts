@@ -29,24 +29,9 @@ interface Content {
 export async function checkDocument(way: Way, {document, use, logged, pinned}: Demands): Promise<void> {
   // AWS's own cannot be edited, and those for ports are never logged
   const own = document === undefined || !document.name.startsWith('AWS-')
-  if (document && own && pinned && !document.sha256) {
-    const {text} = await fetchDocument(way, document.name)
-    throw new ProdError(
-      'TARGET_INVALID',
-      `the document ${document.name} is not pinned: whoever may edit it decides what runs`,
-      `${use}=${document.name}@${digestOf(text)}`,
-    )
-  }
-  if (document && own && document.sha256) {
+  if (document && own && (document.sha256 || pinned)) {
     const {text, content} = await fetchDocument(way, document.name)
-    const now = digestOf(text)
-    if (now !== document.sha256) {
-      throw new ProdError(
-        'TARGET_INVALID',
-        `the document ${document.name} is not the pinned one: its SHA-256 is ${now}`,
-        'look at what was changed, then mend the target in the catalog',
-      )
-    }
+    checkDigest(document, text, use)
     if (use === 'exec') checkCommand(document.name, content)
     if (use === 'shell' && !/^(?:Standard_Stream|InteractiveCommands)$/.test(content.sessionType ?? ''))
       throw new ProdError('TARGET_INVALID', `the document ${document.name} opens no shell but ${content.sessionType}`, 'shell=NAME@SHA256')
@@ -61,15 +46,49 @@ export async function checkDocument(way: Way, {document, use, logged, pinned}: D
   refuseUnlogged(preferences, content)
 }
 
+/**
+ * The version of a document that Run Command or Automation is to take, so that what was looked at is what runs. Undefined: AWS's own,
+ * which no account can edit. Throws TARGET_INVALID for one that is not the pinned one, or where `strict` says so is not pinned.
+ */
+export async function pinnedVersion(
+  way: Way,
+  document: PinnedDocument | undefined,
+  {strict, key}: {strict: boolean; key: string},
+): Promise<string | undefined> {
+  if (document === undefined || document.name.startsWith('AWS-') || !(document.sha256 || strict)) return undefined
+  const {text, version} = await fetchDocument(way, document.name)
+  checkDigest(document, text, key)
+  return version
+}
+
+function checkDigest({name, sha256}: PinnedDocument, text: string, key: string): void {
+  const now = digestOf(text)
+  if (sha256 === undefined)
+    throw new ProdError(
+      'TARGET_INVALID',
+      `the document ${name} is not pinned: whoever may edit it decides what runs`,
+      `in the address: ${key}=${name}@${now}`,
+    )
+  if (now !== sha256)
+    throw new ProdError(
+      'TARGET_INVALID',
+      `the document ${name} is not the pinned one: its SHA-256 is ${now}`,
+      'look at what was changed, then mend the target in the catalog',
+    )
+}
+
 /** SHA-256 of a document's content, as `GetDocument` gives it. */
 export function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-async function fetchDocument(way: Way, name: string): Promise<{text: string; content: Content}> {
+async function fetchDocument(way: Way, name: string): Promise<{text: string; content: Content; version: string | undefined}> {
   let text: string
+  let version: string | undefined
   try {
-    text = (await json<{Content: string}>('ssm', way, 'GetDocument', {Name: name, DocumentFormat: 'JSON'})).Content
+    const answer = await json<{Content: string; DocumentVersion?: string}>('ssm', way, 'GetDocument', {Name: name, DocumentFormat: 'JSON'})
+    text = answer.Content
+    version = answer.DocumentVersion
   } catch (error) {
     if (error instanceof AwsRefused && /InvalidDocument/.test(error.code))
       throw new ProdError(
@@ -83,7 +102,7 @@ async function fetchDocument(way: Way, name: string): Promise<{text: string; con
     throw error
   }
   try {
-    return {text, content: JSON.parse(text) as Content}
+    return {text, content: JSON.parse(text) as Content, version}
   } catch (cause) {
     throw new ProdError('TARGET_INVALID', `the document ${name} cannot be read`, 'docs/aws-sessions.md, "Documents"', {cause})
   }

@@ -1,1 +1,53 @@
-export {} from './target.ts'
+import {definePrimitive, type Primitive} from '@prod/sdk/primitive'
+import {type AutomationTarget, permissions as automationPermissions, parse as parseAutomation} from './automation/target.ts'
+import {type CommandTarget, permissions as commandPermissions, parse as parseCommand} from './command/target.ts'
+import {permissions} from './permissions.ts'
+import {parse, type Target} from './target.ts'
+
+/**
+ * Whether sessions must be logged by the account, and documents of its own pinned (TM-X1, TM-X3): always, but in a development broker.
+ */
+let strict = true
+
+/** Instances: programs, shells and forwards over Session Manager's data channel. */
+const ssm = definePrimitive<Target>({
+  id: 'ssm',
+  summary: 'an instance, through AWS Systems Manager',
+  uses: ['exec', 'shell', 'forward'],
+  parse,
+  permissions,
+  open: async (target, use, access, signal) => {
+    if (use.kind === 'forward') return (await import('./forward.ts')).open(target, use, access, signal, strict)
+    return (await import('./open.ts')).open(target, use, access, signal, strict)
+  },
+  release: async id => (await import('./forward.ts')).release(id),
+  async start(options) {
+    strict = !options?.development
+    return async () => {
+      strict = true
+    }
+  },
+})
+
+/** Run Command: a program on one or many instances at once. */
+const command = definePrimitive<CommandTarget>({
+  id: 'ssm-command',
+  summary: 'one or many instances, by Run Command of AWS Systems Manager',
+  uses: ['exec'],
+  parse: parseCommand,
+  permissions: commandPermissions,
+  open: async (target, use, access, signal) => (await import('./command/open.ts')).open(target, use, access, signal, strict),
+})
+
+/** Automation documents. */
+const automation = definePrimitive<AutomationTarget>({
+  id: 'ssm-automation',
+  summary: 'an Automation document of AWS Systems Manager',
+  uses: ['exec'],
+  parse: parseAutomation,
+  permissions: (target, use) => automationPermissions(target, use.kind === 'exec' ? use.program.path : '/start'),
+  open: async (target, use, access, signal) => (await import('./automation/open.ts')).open(target, use, access, signal, strict),
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: each has a target type of its own
+export const primitives: readonly Primitive<any>[] = [ssm, command, automation]

@@ -13,7 +13,7 @@ export function documentOf(target: Target, use: Use): string | undefined {
 
 /** Whether a forward goes to the instance itself. */
 export function isInstance(host: string): boolean {
-  return host === 'localhost' || host === '127.0.0.1' || host === '::1'
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
 
 /** What an account's preferences for shells are called; StartSession takes them where no document is named. */

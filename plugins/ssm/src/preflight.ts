@@ -28,7 +28,7 @@ export const causes = {
   oldAgent: {what: 'the agent of {instance} is {version}, and this needs {needed}', mend: 'update it: the document AWS-UpdateSSMAgent'},
   document: {what: 'there is no document {document} in {region} of this account', mend: 'make it: docs/aws-sessions.md, "Documents"'},
   denied: {what: 'AWS does not allow {action}: {said}', mend: 'add it to the role of the target: docs/aws-sessions.md, "Permissions"'},
-  expired: {what: 'the credential of this use has ended: {said}', mend: 'ask again with the same command'},
+  expired: {what: 'AWS does not take the credential of this use, or no longer: {said}', mend: 'ask again with the same command'},
   upgrade: {
     what: 'the data channel of {instance} was refused: {said}',
     mend: 'the role of the target needs ssmmessages:OpenDataChannel on its own sessions: docs/aws-sessions.md, "Permissions"',

@@ -73,10 +73,15 @@ export function wayOf(access: Access, region: string, signal?: AbortSignal): Way
   }
 }
 
-const jsonTargets = {ssm: 'AmazonSSM', kms: 'TrentService'} as const
+const jsonTargets = {
+  ssm: 'AmazonSSM',
+  kms: 'TrentService',
+  ecs: 'AmazonEC2ContainerServiceV20141113',
+  'ec2-instance-connect': 'AWSEC2InstanceConnectService',
+} as const
 
 /** One call by JSON 1.1. Throws {@link AwsRefused}, TARGET_UNREACHABLE. `once`: a call that would act twice if it were sent twice. */
-export async function json<A>(service: 'ssm' | 'kms', way: Way, action: string, input: object, {once = false} = {}): Promise<A> {
+export async function json<A>(service: keyof typeof jsonTargets, way: Way, action: string, input: object, {once = false} = {}): Promise<A> {
   const headers = {'content-type': 'application/x-amz-json-1.1', 'x-amz-target': `${jsonTargets[service]}.${action}`}
   return JSON.parse((await send(service, way, action, JSON.stringify(input), headers, once)) || '{}') as A
 }
