@@ -14,7 +14,12 @@ export interface Faults {
 }
 
 /** Lets frames through as the faults say. The same seed makes the same choices in the same order. */
-export function troubled(faults: Faults, seed: number, on: (bytes: Buffer) => void): {pass(bytes: Buffer): void; stop(): void} {
+export function troubled(
+  faults: Faults,
+  seed: number,
+  towards: 'client' | 'agent',
+  on: (bytes: Buffer) => void,
+): {pass(bytes: Buffer): void; stop(): void} {
   const draw = chance(seed)
   const {loss = 0, duplicates = 0, reordering = 0, delayMs = 0, malformed = 0} = faults
   if (loss + duplicates + reordering + delayMs + malformed === 0) return {pass: on, stop() {}}
@@ -42,7 +47,7 @@ export function troubled(faults: Faults, seed: number, on: (bytes: Buffer) => vo
   }
   return {
     pass(bytes) {
-      if (malformed > 0 && draw() < malformed) send(rubbish(bytes, draw))
+      if (malformed > 0 && draw() < malformed) send(rubbish(bytes, draw, towards))
       if (loss > 0 && draw() < loss) return
       const twice = duplicates > 0 && draw() < duplicates
       if (reordering > 0 && draw() < reordering) {
@@ -64,8 +69,11 @@ export function troubled(faults: Faults, seed: number, on: (bytes: Buffer) => vo
   }
 }
 
-/** Something that a reader must throw away: made from a frame that passes by, or from nothing. */
-export function rubbish(bytes: Buffer, draw: () => number): Buffer {
+/**
+ * Something that a reader must throw away: made from a frame that passes by, or from nothing. An agent does not look at the digest, so
+ * what goes to it with a wrong one has the right payload.
+ */
+export function rubbish(bytes: Buffer, draw: () => number, towards: 'client' | 'agent'): Buffer {
   const at = (below: number): number => Math.floor(draw() * below)
   const copy = Buffer.from(bytes)
   switch (at(8)) {
@@ -85,7 +93,7 @@ export function rubbish(bytes: Buffer, draw: () => number): Buffer {
     case 5: {
       // the payload is another than the digest is of
       if (copy.length <= 120) return copy.subarray(0, 119)
-      const where = 120 + at(copy.length - 120)
+      const where = towards === 'agent' ? 80 + at(32) : 120 + at(copy.length - 120)
       copy[where] = (copy[where] as number) ^ (1 + at(255))
       return copy
     }

@@ -136,11 +136,11 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: Ga
       if (client?.readyState === 1) client.send(bytes)
     }
     const own_ = (messageType: string, body: Buffer | object = Buffer.alloc(0)): Buffer => encode(frame(messageType, payload.none, body))
-    const down = troubled(trouble.down ?? {}, seed + 1, bytes => {
+    const down = troubled(trouble.down ?? {}, seed + 1, 'client', bytes => {
       it.counts.down += 1
       toClientRaw(bytes)
     })
-    const up = troubled(trouble.up ?? {}, seed + 2, bytes => {
+    const up = troubled(trouble.up ?? {}, seed + 2, 'agent', bytes => {
       if (!agentThere) return
       it.counts.up += 1
       agent.receive(bytes)
@@ -314,7 +314,8 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: Ga
         if (now() - activeAt >= own.idleMs) agent.end('the session was idle for too long')
       })
     if (own.maxMs > 0) after(scaled(own.maxMs), () => agent.end('the session has reached its longest duration'))
-    if ((trouble.down?.malformed ?? 0) > 0) every(1000, () => toClientRaw(rubbish(own_('output_stream_data', Buffer.from('x')), draw)))
+    if ((trouble.down?.malformed ?? 0) > 0)
+      every(1000, () => toClientRaw(rubbish(own_('output_stream_data', Buffer.from('x')), draw, 'client')))
     sessions.set(id, it)
     return it
   }
