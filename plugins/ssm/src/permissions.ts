@@ -41,7 +41,17 @@ export function permissions(target: Target, use: Use): Permission[] {
         ...(tagged.length > 0 ? {StringEquals: Object.fromEntries(tagged)} : {}),
       },
     },
-    {kind: 'aws', actions: ['ssm:StartSession', 'ssm:GetDocument'], resources: [documentArn]},
+    {kind: 'aws', actions: ['ssm:StartSession'], resources: [documentArn]},
+    // what is pinned, or says whether the account logs sessions; AWS's own documents leave that to the preferences
+    ...(use.kind === 'forward'
+      ? []
+      : [
+          {
+            kind: 'aws',
+            actions: ['ssm:GetDocument'],
+            resources: [document.startsWith('AWS-') ? arn('ssm', `document/${preferences}`) : documentArn],
+          },
+        ]),
     {
       kind: 'aws',
       actions: ['ssmmessages:OpenDataChannel', 'ssm:ResumeSession', 'ssm:TerminateSession'],
