@@ -284,7 +284,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
     closing.abort()
     link.close()
     for (const done of [...unflagged.values()]) done()
-    view.over(refusal !== undefined && end.kind === 'closed' ? {kind: 'lost', why: refusal} : end)
+    view.over(refusal !== undefined && end.kind !== 'ended' ? {kind: 'lost', why: refusal} : end)
     doneResolve()
   }
   let doneResolve = () => {}
