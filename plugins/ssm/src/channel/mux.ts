@@ -119,8 +119,8 @@ export function createMux(version: SmuxVersion, wake: () => void, hold: (on: boo
       connection.received += bytes.length
       connection.output.push(bytes)
       if (!isHeld && connection.output.unreadBytes > bounds.stuckBytes) {
-        connection.output.stream.destroy()
         leave(connection, {unknown: 'its reader fell too far behind the others'})
+        connection.output.stream.destroy()
       }
     },
     window(id, consumed, window) {

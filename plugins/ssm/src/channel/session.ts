@@ -332,6 +332,8 @@ export async function startSession(options: ChannelOptions, view: View): Promise
     },
     sendFlag(number) {
       if (phase !== 'running') return Promise.resolve()
+      // what was written before goes before
+      pump()
       const payload = Buffer.alloc(4)
       payload.writeUInt32BE(number)
       const at = outgoing.addPayload(payloadTypes.flag, payload)
