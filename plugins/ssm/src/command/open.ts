@@ -22,6 +22,8 @@ interface Invocation {
 
 /** up to so many instances are asked after one by one, which needs one right less and tells the exit status at once */
 const oneByOne = 5
+/** so long an instance may be missing among those of a command that is over */
+const lateMs = 20_000
 /** how much AWS keeps of each stream, in characters. Source: GetCommandInvocation */
 const keptOut = 24_000
 const keptErr = 8_000
@@ -130,6 +132,8 @@ async function follow(way: Way, id: string, instances: readonly string[], voice:
   const told = new Map<string, string>()
   const done = new Map<string, Invocation>()
   const expected = instances.length
+  let news = 0
+  let silentSince = Date.now()
   if (many) await voice.err(`command ${id} on ${expected} instances\n`)
   for await (const _ of rounds(signal)) {
     const seen = expected <= oneByOne ? await eachOf(way, id, instances) : await listed(way, id)
@@ -148,8 +152,10 @@ async function follow(way: Way, id: string, instances: readonly string[], voice:
       await tell(whole, one.InstanceName, many, voice)
     }
     if (done.size >= expected) break
-    // the far side counts too: an instance that never got it has no invocation
-    if (told.size < expected && (await isOver(way, id)) && done.size === told.size) break
+    // the far side counts too: an instance that never got it has no invocation, but one that got it may be told of late
+    if (done.size > news) silentSince = Date.now()
+    news = done.size
+    if (Date.now() - silentSince > lateMs && (await isOver(way, id))) break
   }
   const never = expected - done.size
   if (many) await voice.err(`${summary([...done.values()], never)}\n`)
@@ -226,20 +232,35 @@ function statusWords(one: Invocation): string {
   return `${one.StatusDetails || one.Status}${status}`
 }
 
-function summary(done: Invocation[], never: number): string {
+function summary(done: Invocation[], missing: number): string {
   const good = done.filter(({Status}) => Status === 'Success').length
-  const parts = [`${good} succeeded`, `${done.length - good} did not`, ...(never > 0 ? [`${never} never began`] : [])]
+  const idle = done.filter(neverBegan).length
+  const parts = [
+    `${good} succeeded`,
+    `${done.length - good - idle} did not`,
+    ...(idle + missing > 0 ? [`${idle + missing} never began`] : []),
+  ]
   return parts.join(', ')
 }
 
 const ran = ({ResponseCode = -1}: Invocation): boolean => ResponseCode >= 0
 
-/** 0 where all succeeded; the highest status where all that failed have one; else nobody knows. */
-export function exitOf(done: readonly Invocation[], never: number): Exit {
-  const failed = done.filter(({Status}) => Status !== 'Success')
-  if (failed.length === 0 && never === 0) return {status: 0}
+/** AWS's words for an instance on which nothing happened. Source: StatusDetails of GetCommandInvocation */
+const idle = /^(?:Terminated|Undeliverable|Delivery ?Timed ?Out|Invalid ?Platform|Access ?Denied|Rate ?Exceeded|No ?Instances ?In ?Tag)$/i
+const neverBegan = ({Status, StatusDetails}: Invocation): boolean => idle.test(StatusDetails || Status)
+
+/**
+ * 0 where all succeeded; the highest status where all that failed have one, whatever was not begun because of them; else nobody knows.
+ * @param missing instances that AWS never told of
+ */
+export function exitOf(done: readonly Invocation[], missing: number): Exit {
+  const began = done.filter(one => !neverBegan(one))
+  const failed = began.filter(({Status}) => Status !== 'Success')
+  const waiting = done.length - began.length + missing
   const silent = failed.find(one => !(one.Status === 'Failed' && ran(one)))
   if (silent) return {unknown: `${silent.InstanceId}: ${silent.StatusDetails || silent.Status}`}
-  if (failed.length === 0) return {unknown: `${never} of ${done.length + never} instances never began`}
-  return {status: Math.min(255, Math.max(1, ...failed.map(({ResponseCode = 1}) => ResponseCode)))}
+  if (failed.length > 0) return {status: Math.min(255, Math.max(1, ...failed.map(({ResponseCode = 1}) => ResponseCode)))}
+  if (waiting === 0) return {status: 0}
+  const why = done.find(neverBegan)
+  return {unknown: `${waiting} of ${done.length + missing} instances never began${why ? `: ${why.StatusDetails || why.Status}` : ''}`}
 }
