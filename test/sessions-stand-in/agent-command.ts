@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable} from 'node:stream'
 import type {Kind, Service, Voice} from './agent.ts'
+import {endTree, mark} from './end-tree.ts'
 import {payload} from './frame.ts'
 import {words} from './words.ts'
 
@@ -40,7 +41,7 @@ export function serveCommand(voice: Voice, kind: Extract<Kind, {type: 'NonIntera
     const status = await new Promise<number | Error>(resolve => {
       child = spawn(program, argv, {
         cwd: voice.folder,
-        env: {...voice.settings.environment, HOME: voice.folder},
+        env: {...voice.settings.environment, HOME: voice.folder, [mark]: voice.mark},
         stdio: ['ignore', both ?? 'pipe', both ?? 'pipe'],
         detached: true,
       })
@@ -73,7 +74,7 @@ export function serveCommand(voice: Voice, kind: Extract<Kind, {type: 'NonIntera
       return true
     },
     stop() {
-      kill('SIGKILL')
+      if (!over && child?.pid) endTree(child.pid, voice.mark)
       if (held) rmSync(held, {recursive: true, force: true})
     },
   }

@@ -2,6 +2,7 @@
 import {Readable} from 'node:stream'
 import {spawn} from '@lydell/node-pty'
 import type {Kind, Service, Voice} from './agent.ts'
+import {endTree, mark} from './end-tree.ts'
 import {payload} from './frame.ts'
 import {words} from './words.ts'
 
@@ -20,7 +21,7 @@ export function serveTerminal(voice: Voice, kind: Extract<Kind, {type: 'Standard
     cols: 80,
     rows: 24,
     cwd: voice.folder,
-    env: {...voice.settings.environment, HOME: voice.folder, TERM: 'xterm-256color'},
+    env: {...voice.settings.environment, HOME: voice.folder, TERM: 'xterm-256color', [mark]: voice.mark},
     encoding: null,
   })
   const output = new Readable({read: () => terminal.resume()})
@@ -64,10 +65,7 @@ export function serveTerminal(voice: Voice, kind: Extract<Kind, {type: 'Standard
       if (over) return
       over = true
       output.push(null)
-      try {
-        process.kill(-terminal.pid, 'SIGHUP')
-      } catch {}
-      terminal.kill('SIGKILL')
+      endTree(terminal.pid, voice.mark)
     },
   }
 }

@@ -33,6 +33,8 @@ export interface AgentSettings {
   handshakeTimeoutMs: number
   /** whether the handshake has a random challenge for KMS, and whether a client must use it */
   challenge: 'none' | 'offered' | 'required'
+  /** whether it knows of `separateOutputStream`; one that does not gives no status */
+  knowsStatus: boolean
   /** what versions of smux it speaks; the real one speaks 1 */
   smuxVersions: readonly number[]
   /** a text to show after the handshake */
@@ -49,6 +51,7 @@ export interface AgentParts {
   kind: Kind
   settings: AgentSettings
   folder: string
+  mark: string
   timeScale: number
   encryption: {keyId: string; targetId: string; open(ciphertext: Buffer, context: Record<string, string>): Buffer} | undefined
   /** towards the gateway */
@@ -74,6 +77,8 @@ export interface Service {
 export interface Voice {
   settings: AgentSettings
   folder: string
+  /** of what it starts */
+  mark: string
   timeScale: number
   clientVersion: string
   /** Sends one piece; resolves when the next may follow. */
@@ -97,7 +102,7 @@ export interface Agent {
   end(output: string): void
   stop(): void
   /** for looking at it */
-  readonly seen: {clientVersion: string; form: string; resumed: number}
+  readonly seen: {clientVersion: string; form: string; resumed: number; paused: boolean}
 }
 
 /** So many messages may lie unacknowledged before it stops reading its program. The real one has room for 100 000. */
@@ -106,7 +111,7 @@ const outstanding = 4096
 /** Makes the agent's side of one session. */
 export function startAgent(it: AgentParts): Agent {
   const {settings, kind} = it
-  const seen = {clientVersion: '', form: '', resumed: 0}
+  const seen = {clientVersion: '', form: '', resumed: 0, paused: false}
   let service: Service | undefined
   let state: 'new' | 'handshake' | 'challenge' | 'open' | 'over' = 'new'
   let keys: {seal: Buffer; open: Buffer} | undefined
@@ -142,6 +147,7 @@ export function startAgent(it: AgentParts): Agent {
   const voice: Voice = {
     settings,
     folder: it.folder,
+    mark: it.mark,
     timeScale: it.timeScale,
     clientVersion: '',
     async say(payloadType, bytes) {
@@ -192,7 +198,8 @@ export function startAgent(it: AgentParts): Agent {
         const form = portForm()
         seen.form = form
         service = servePort(voice, kind.properties, form)
-      } else if (kind.type === 'NonInteractiveCommands') service = serveCommand(voice, kind)
+      } else if (kind.type === 'NonInteractiveCommands')
+        service = serveCommand(voice, {...kind, separate: kind.separate && settings.knowsStatus})
       else service = serveTerminal(voice, kind)
     } catch (error) {
       void end((error as Error).message)
@@ -225,7 +232,13 @@ export function startAgent(it: AgentParts): Agent {
   const complete = (): void => {
     line.send(payload.handshakeComplete, {
       HandshakeTimeToComplete: Math.round((performance.now() - asked) * 1e6),
-      CustomerMessage: settings.customerMessage || (it.encryption ? 'This session is encrypted using AWS KMS.' : ''),
+      CustomerMessage:
+        settings.customerMessage ||
+        (kind.type === 'NonInteractiveCommands' &&
+          kind.separate &&
+          !isNewer(voice.clientVersion, '1.2.295') &&
+          'Please update session-manager-plugin to see both streams.') ||
+        (it.encryption ? 'This session is encrypted using AWS KMS.' : ''),
     })
     serve()
   }
@@ -324,6 +337,7 @@ export function startAgent(it: AgentParts): Agent {
     },
     pause(paused) {
       if (!paused) seen.resumed += 1
+      seen.paused = paused
       line.pause(paused)
     },
     get backlog() {

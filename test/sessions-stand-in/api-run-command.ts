@@ -6,6 +6,7 @@ import type {Api, Incoming, World} from './api.ts'
 import {ApiError} from './api-error.ts'
 import {documentArns, findDocument} from './api-ssm.ts'
 import {fillIn, replaced} from './documents.ts'
+import {mark} from './end-tree.ts'
 import {account, type Document, type Instance} from './world.ts'
 
 interface SendInput {
@@ -131,7 +132,7 @@ async function runOn(world: World, it: Invocation, steps: Step[], folder: string
     const code = await new Promise<number>(resolve => {
       const child = spawn('/bin/sh', ['-c', step.script.join('\n')], {
         cwd: step.folder.startsWith('/') ? step.folder : join(folder, step.folder),
-        env: {...world.agent.environment, ...it.instance.agent.environment, HOME: folder, AWS_SSM_INSTANCE_ID: it.instance.id},
+        env: {...world.agent.environment, ...it.instance.agent.environment, HOME: folder, [mark]: `${world.mark}/${it.instance.id}`},
         stdio: ['ignore', 'pipe', 'pipe'],
         detached: true,
       })

@@ -32,6 +32,8 @@ export interface World {
   timeScale: number
   /** the address that clients reach it at, `127.0.0.1:PORT` */
   host: string
+  /** what the marks of all that is started begin with */
+  mark: string
   /** the folder of a machine or container */
   folderOf(name: string): string
 }

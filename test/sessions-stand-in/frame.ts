@@ -2,7 +2,7 @@
  * The frames of the data channel, as a gateway and an agent read and write them. Written from the specification's sections 3 to 5,
  * and apart from the client of the plugin: the two share no line, so that a fault in one is seen by the other.
  */
-import {createHash, randomUUID} from 'node:crypto'
+import {hash, randomUUID} from 'node:crypto'
 
 /** PayloadType, section 5. */
 export const payload = {
@@ -69,7 +69,7 @@ export function encode(it: Frame): Buffer {
   const id = Buffer.from(it.messageId.replaceAll('-', ''), 'hex')
   id.copy(bytes, 64, 8, 16)
   id.copy(bytes, 72, 0, 8)
-  createHash('sha256').update(it.payload).digest().copy(bytes, 80)
+  hash('sha256', it.payload, 'buffer').copy(bytes, 80)
   bytes.writeUInt32BE(it.payloadType, 112)
   bytes.writeUInt32BE(it.payload.length, 116)
   it.payload.copy(bytes, 120)
@@ -97,7 +97,7 @@ export function decode(bytes: Buffer, checksDigest = true): Frame | string {
   }
   if (messageType === 'start_publication' || messageType === 'pause_publication') return it
   if (it.createdDate === 0) return 'CreatedDate is missing'
-  const digest = (): boolean => createHash('sha256').update(it.payload).digest().equals(bytes.subarray(80, 112))
+  const digest = (): boolean => hash('sha256', it.payload, 'buffer').equals(bytes.subarray(80, 112))
   if (checksDigest && bytes.readUInt32BE(length) !== 0 && !digest()) return 'payload digest is not valid'
   return it
 }

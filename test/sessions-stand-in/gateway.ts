@@ -3,6 +3,7 @@
  * frames on as the faults let them through, and adds the few of its own (sections 2, 4, 8 and 16).
  */
 import {randomBytes, randomUUID} from 'node:crypto'
+import type {Duplex} from 'node:stream'
 import type {WebSocket} from 'ws'
 import {type Agent, type AgentSettings, type Kind, startAgent} from './agent.ts'
 import {type Faults, rubbish, troubled} from './faults.ts'
@@ -73,7 +74,7 @@ interface Held extends Session {
   tokenFrom: number
   cell: string
   stale: number
-  connect(socket: WebSocket): void
+  connect(socket: WebSocket, wire: Duplex): void
 }
 
 export interface GatewayOptions {
@@ -82,6 +83,8 @@ export interface GatewayOptions {
   timeScale: number
   now(): number
   webSocketUrl(): string
+  /** what the marks of all that agents start begin with */
+  mark: string
 }
 
 export interface NewSession {
@@ -106,7 +109,7 @@ export interface Gateway {
   /** Whether an address is one that a client may connect to now. */
   admits(id: string, cell: string): boolean
   /** A client's socket, which has yet to show its token. */
-  accept(id: string, socket: WebSocket): void
+  accept(id: string, socket: WebSocket, wire: Duplex): void
   stop(): void
 }
 
@@ -114,7 +117,7 @@ export interface Gateway {
 const backlogLimit = 1024
 
 /** Makes a gateway. */
-export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: GatewayOptions): Gateway {
+export function startGateway({trouble, limits, timeScale, now, webSocketUrl, mark}: GatewayOptions): Gateway {
   const sessions = new Map<string, Held>()
   let made = 0
   const scaled = (ms: number): number => ms / timeScale
@@ -126,6 +129,8 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: Ga
     const seed = (trouble.seed ?? 1) * 1000 + made++ * 10
     const own = {...limits, ...wanted.limits}
     let client: WebSocket | undefined
+    let wire: Duplex | undefined
+    let corked = false
     let agentThere = false
     let clientPaused = false
     let activeAt = now()
@@ -133,7 +138,18 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: Ga
     const draw = chance(seed + 7)
 
     const toClientRaw = (bytes: Buffer): void => {
-      if (client?.readyState === 1) client.send(bytes)
+      if (client?.readyState !== 1) return
+      // what is sent in one turn leaves in one write
+      if (!corked && wire) {
+        const mine = wire
+        corked = true
+        mine.cork()
+        process.nextTick(() => {
+          corked = false
+          mine.uncork()
+        })
+      }
+      client.send(bytes)
     }
     const own_ = (messageType: string, body: Buffer | object = Buffer.alloc(0)): Buffer => encode(frame(messageType, payload.none, body))
     const down = troubled(trouble.down ?? {}, seed + 1, 'client', bytes => {
@@ -181,6 +197,7 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: Ga
       kind: wanted.kind,
       settings: wanted.settings,
       folder: wanted.folder,
+      mark: `${mark}/${id}`,
       timeScale,
       encryption: wanted.encryption,
       out: fromAgent,
@@ -277,12 +294,13 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: Ga
       },
       inject: toClientRaw,
       end: output => agent.end(output ?? ''),
-      connect(socket) {
+      connect(socket, wire_) {
         client?.terminate()
         client = socket
+        wire = wire_
         it.counts.connections += 1
-        socket.on('message', (data: Buffer, isBinary) => {
-          if (client === socket && isBinary) fromClient(data)
+        socket.on('message', (data: Buffer) => {
+          if (client === socket) fromClient(data)
         })
         socket.on('close', () => loseClient(socket))
         socket.on('error', () => {})
@@ -343,7 +361,7 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: Ga
       it.stale -= 1
       return it.stale < 0
     },
-    accept(id, socket) {
+    accept(id, socket, wire) {
       const it = sessions.get(id) as Held
       const late = setTimeout(() => socket.close(1008, 'no token'), 10_000)
       socket.on('error', () => {})
@@ -352,7 +370,7 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl}: Ga
         clearTimeout(late)
         const fault = isBinary ? 'the token message is text' : tokenFault(data.toString(), it, now(), limits.tokenMs)
         if (fault) socket.close(1008, fault)
-        else it.connect(socket)
+        else it.connect(socket, wire)
       })
     },
     stop() {

@@ -313,3 +313,76 @@ test('all that a network does to frames is mended by both ends, the same each ti
     await rough.close()
   }
 })
+
+test('an agent that is told to end takes along what its shell started, in the background too', async () => {
+  const shell = await start(standIn, {Target: target})
+  shell.send(payload.output, Buffer.from('sleep 7531 & echo "job $!"; (setsid sleep 7532 &)\r'))
+  await shell.until(() => /job \d+/.test(shell.text()))
+  const pid = Number(/job (\d+)/.exec(shell.text())?.[1])
+  await call(standIn, 'ssm', 'TerminateSession', {SessionId: shell.id})
+  await shell.closed
+  await expect.poll(() => isAlive(pid), {timeout: 30_000}).toBe(false)
+})
+
+test('with an old agent both keep smux alive, and one that hears nothing ends the session', async () => {
+  const quick = await startStandIn({timeScale: 200, limits: {idleMs: 0}, agent: {version: '3.1.1511.0'}})
+  try {
+    const session = await start(quick, document('AWS-StartPortForwardingSession', {portNumber: echoPort}))
+    await session.until(() => Buffer.concat(session.output).includes(Buffer.from([1, 3, 0, 0, 0, 0, 0, 0])))
+    expect(await session.closed).toBe('')
+  } finally {
+    await quick.close()
+  }
+})
+
+test('an address may be stale before its time, the service may say goodbye, and a socket may fall silent', async () => {
+  const moody = await startStandIn({trouble: {staleUpgrades: 1, byeEveryMs: 300}})
+  const silent = await startStandIn({trouble: {deafAfterMs: 0}})
+  try {
+    const {StreamUrl = '', TokenValue = ''} = await call(moody, 'ssm', 'StartSession', {Target: target})
+    await expect(connect(moody, StreamUrl, TokenValue)).rejects.toThrow('403')
+    const client = await connect(moody, StreamUrl, TokenValue)
+    const [code, reason] = (await once(client.socket, 'close')) as [number, Buffer]
+    expect([code, reason.toString()]).toEqual([1000, 'Bye'])
+    client.close()
+    const unheard = await start(silent, {Target: target})
+    await expect.poll(() => silent.sessions.get(unheard.id)?.agent.seen.paused, {timeout: 30_000}).toBe(true)
+    let heard = false
+    unheard.socket.on('pong', () => {
+      heard = true
+    })
+    unheard.socket.ping()
+    const {StreamUrl: url, TokenValue: token} = await call(silent, 'ssm', 'ResumeSession', {SessionId: unheard.id})
+    await unheard.reconnect(url ?? '', token ?? '')
+    unheard.send(payload.output, Buffer.from('echo heard-$((1 + 1))\r'))
+    await unheard.until('heard-2')
+    expect(heard).toBe(false)
+    unheard.close()
+  } finally {
+    await moody.close()
+    await silent.close()
+  }
+})
+
+test('an agent that knows of no status gives none, and a late handshake still opens', async () => {
+  const plain = await startStandIn({agent: {knowsStatus: false, handshakeDelayMs: 60}})
+  const never = await startStandIn({agent: {handshakeTimeoutMs: 60}})
+  try {
+    const command = await start(plain, document('Prod-RunCommand', {command: `sh -c 'echo out; exit 3'`}))
+    expect([await command.closed, command.text(), command.exitText]).toEqual(['', 'out\n', ''])
+    const mute = await start(never, document('Prod-RunCommand', {command: 'true'}), {answer: () => ({}), mute: true})
+    expect(await mute.closed).toMatch('the handshake was not answered in time')
+  } finally {
+    await plain.close()
+    await never.close()
+  }
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -2,7 +2,7 @@
  * What AWS is for sessions, on a free port of this machine: the APIs that lead to a session, the message gateway, and agents that
  * really run what they are told to. Written from the specification and the API references, apart from the client.
  */
-import {randomBytes} from 'node:crypto'
+import {randomBytes, randomUUID} from 'node:crypto'
 import {mkdirSync, mkdtempSync, rmSync} from 'node:fs'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
@@ -14,6 +14,7 @@ import {answerCall, type Serving} from './answer.ts'
 import type {World} from './api.ts'
 import {cancel} from './api-run-command.ts'
 import {someDocuments} from './documents.ts'
+import {endTree} from './end-tree.ts'
 import {type Limits, type Session, startGateway, type Trouble} from './gateway.ts'
 import {knowIdentities, type NewIdentity} from './identities.ts'
 import {startKeys} from './kms.ts'
@@ -90,6 +91,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const startedAt = Date.now()
   const now = (): number => startedAt + (Date.now() - startedAt) * timeScale
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'prod-sessions-'))
+  const marked = randomUUID()
   const known = new Map<string, Identity>()
   const identities = knowIdentities(known, now)
   const sockets = new WebSocketServer({noServer: true, perMessageDeflate: false, maxPayload: 1024 * 1024})
@@ -104,6 +106,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     timeScale,
     now,
     webSocketUrl: () => `ws://${host}`,
+    mark: marked,
   })
   const world: World = {
     instances: (options.instances ?? someInstances()).map(one => makeInstance({region, ...one})),
@@ -127,6 +130,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
       handshakeDelayMs: 0,
       handshakeTimeoutMs: 15_000,
       challenge: 'offered',
+      knowsStatus: true,
       smuxVersions: [1],
       customerMessage: '',
       shell: ['/bin/bash', '--norc', '--noprofile'],
@@ -137,6 +141,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     now,
     timeScale,
     host,
+    mark: marked,
     folderOf(name) {
       const path = join(folder, name)
       mkdirSync(path, {recursive: true})
@@ -184,6 +189,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
       gateway.stop()
       for (const command of world.commands.values()) cancel(command)
       for (const client of sockets.clients) client.terminate()
+      endTree(undefined, marked)
       server.closeAllConnections()
       await new Promise(resolve => server.close(resolve))
       if (!options.folder) rmSync(folder, {recursive: true, force: true, maxRetries: 3})

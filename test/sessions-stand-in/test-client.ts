@@ -83,6 +83,8 @@ export interface ClientOptions {
   clientVersion?: string
   /** gives the actions' answers besides that of SessionType */
   answer?(type: string, parameters: Record<string, unknown>): object | Promise<object>
+  /** leaves the handshake unanswered */
+  mute?: boolean
   seal?(bytes: Buffer): Buffer
   open?(bytes: Buffer): Buffer
 }
@@ -114,6 +116,7 @@ export async function connect(standIn: StandIn, streamUrl: string, token: string
     out(bytes)
   }
   const answerHandshake = async (it: Frame): Promise<void> => {
+    if (options.mute) return
     client.requested = JSON.parse(it.payload.toString()) as NonNullable<TestClient['requested']>
     const processed = await Promise.all(
       client.requested.RequestedClientActions.map(async ({ActionType, ActionParameters}) => ({

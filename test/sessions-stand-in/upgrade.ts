@@ -38,7 +38,7 @@ export function answerUpgrade(serving: Serving, sockets: WebSocketServer, reques
     authorize('ssmmessages:OpenDataChannel', sessionArns(session))
     if (!world.gateway.admits(id, url.searchParams.get('cell-number') ?? ''))
       throw new ApiError('Forbidden', 'the address is no longer valid', 403)
-    sockets.handleUpgrade(request, socket, head, client => world.gateway.accept(id, client))
+    sockets.handleUpgrade(request, socket, head, client => world.gateway.accept(id, client, socket))
   } catch (error) {
     const {code, status, message} =
       error instanceof ApiError ? error : new ApiError('InternalServerError', String((error as Error).stack), 500)
