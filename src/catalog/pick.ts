@@ -2,6 +2,7 @@
 import {api} from '@prod/sdk/api'
 import {pick} from '@prod/sdk/cli/ask'
 import type {BrokerClient} from '@prod/sdk/client'
+import type {ForwardRule} from '@prod/sdk/forward'
 
 type Calls = Pick<BrokerClient, 'call'>
 
@@ -26,6 +27,27 @@ export async function pickTarget(broker: Calls): Promise<string> {
     })),
     instead: 'prod shell TARGET',
   })
+}
+
+/** A target's name, of those whose ports may be forwarded. */
+export async function pickForward(broker: Calls): Promise<string> {
+  const {targets} = await broker.call(api.catalog)
+  return pick({
+    what: 'target',
+    choices: targets
+      .filter(({forward = 'no'}) => forward !== 'no')
+      .map(({name, environment, summary, forward = 'no', forwards = []}) => ({
+        name,
+        note: `${environment}  ${summary}  ${usableWords[forward]}  ${forwardWords(forwards)}`,
+        value: name,
+      })),
+    instead: 'prod forward TARGET -L PORT:HOST:PORT',
+  })
+}
+
+/** Where forwards of a target may lead, in a line. Pure. */
+export function forwardWords(rules: readonly ForwardRule[]): string {
+  return rules.map(({host, ports}) => `${host}:${ports.join(',')}`).join(' ')
 }
 
 /** A role's name. */

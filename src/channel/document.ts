@@ -1,6 +1,7 @@
 /** An approval document as an approver sees it: rendered from its exact bytes alone, complete, nothing cut (TM-W6). */
 import type {ApprovalDocument, Needs} from '@prod/sdk'
 import {sha256} from '@prod/sdk/document'
+import {showHostPort} from '@prod/sdk/forward'
 import {showDuration} from '@prod/sdk/grammar/duration'
 import {showArgument, showArgv, showLine, showName} from '@prod/sdk/text'
 
@@ -17,12 +18,10 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
   const field = (name: string, value: string | null | undefined) =>
     value === null || value === undefined ? [] : [`${`${name}:`.padEnd(13)} ${showLine(value)}`]
   const lines = [
-    ...field(
-      document.class === 'read' ? 'runs' : `${document.class}`,
-      argv ? `${showArgv(argv)}${count}` : document.kind === 'role' && role ? `the role ${showName(role.name)}` : 'a shell',
-    ),
+    ...field(document.class === 'read' ? 'runs' : `${document.class}`, whatOf(document, count)),
     ...(argv ? argv.map((argument, index) => `  argument ${index}: ${showArgument(argument)}`) : []),
     ...(where.length > 0 ? where.map(one => `where:        ${one}`) : []),
+    ...(document.to ?? []).flatMap(place => field('leads to', showHostPort(place))),
     ...field('targets', rollout ? rolloutWords(rollout, targets.length) : null),
     ...field('chosen by', rollout ? rollout.on.join(' · ') : null),
     ...field('program', program ? `${program.path} sha256:${program.sha256 ?? 'not known'}` : null),
@@ -55,6 +54,12 @@ export function showDocument(text: string): {lines: string[]; digest: string; do
     ...field('digest', sha256(text)),
   ]
   return {lines, digest: sha256(text), document}
+}
+
+function whatOf({kind, argv, role}: ApprovalDocument, count: string): string {
+  if (argv) return `${showArgv(argv)}${count}`
+  if (kind === 'role' && role) return `the role ${showName(role.name)}`
+  return kind === 'forward' ? 'connections through the target, as many as are opened' : 'a shell'
 }
 
 /** How it goes from target to target. */

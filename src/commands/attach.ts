@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {Session} from '@prod/sdk'
+import {api} from '@prod/sdk/api'
 import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {ProdError} from '@prod/sdk/errors'
@@ -27,6 +28,7 @@ export default class Attach extends ProdCommand {
   async run(): Promise<object> {
     const {args, flags} = await this.parse(Attach)
     const id = await takeAttachable(this.broker(), args.id, async () => (await (await this.connect()).session()).principal)
+    await this.#refuseForward(id)
     const streams = await openStreams(this.brokerFlag)
     const onInterrupt = (act: ((times: number) => void) | undefined) => this.onInterrupt(act)
     if (id.startsWith('ses_')) {
@@ -59,6 +61,19 @@ export default class Attach extends ProdCommand {
     this.say(wordsOfEnd(outcome))
     await afterFailure(outcome, {packages: explainerPackages(this.config.pjson), speaks: !this.jsonEnabled()})
     return shown
+  }
+
+  /** A forward has ports on the machine that opened it: what waits is taken up by `prod forward`, what is open by nobody else. */
+  async #refuseForward(id: string): Promise<void> {
+    const broker = this.broker()
+    const kind = id.startsWith('ses_')
+      ? (await broker.call(api.showSession, {id})).kind
+      : id.startsWith('req_')
+        ? (await broker.call(api.showRequest, {id})).kind
+        : undefined
+    if (kind !== 'forward') return
+    const next = id.startsWith('req_') ? `prod forward ${id}` : `prod sessions end ${id}`
+    throw new ProdError('USAGE', `${id} is a forward: it is held by the command that opens it`, next)
   }
 }
 

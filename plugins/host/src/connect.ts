@@ -143,7 +143,9 @@ function channelOf(socket: Socket, stdout: Output): Channel {
     async end(why) {
       if (!socket.destroyed) {
         failed ??= why
-        socket.resetAndDestroy()
+        // after the end of our half a reset is refused, and the socket would stay
+        if (socket.writableEnded) socket.destroy()
+        else socket.resetAndDestroy()
       }
       return ended
     },

@@ -1,4 +1,5 @@
 import type {ToolClass} from './domain.ts'
+import type {ForwardRule} from './forward.ts'
 import type {Grammar} from './grammar/grammar.ts'
 
 /** What the caller may do with a thing: at once, after asking, or not at all. */
@@ -16,7 +17,16 @@ export interface CatalogView {
     grammar: Grammar
     commands: {path: string[]; class: ToolClass; usable: Usable}[]
   }[]
-  targets: {name: string; address: string; environment: string; summary: string; shell: Usable | 'breakGlass'}[]
+  targets: {
+    name: string
+    address: string
+    environment: string
+    summary: string
+    shell: Usable | 'breakGlass'
+    /** whether its ports may be forwarded, and where to; absent from an older broker */
+    forward?: Usable
+    forwards?: ForwardRule[]
+  }[]
   roles: {
     name: string
     summary: string

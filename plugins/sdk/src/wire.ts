@@ -2,7 +2,7 @@
  * One WebSocket is one stream (`/v1/stream`). The first text message is the request; then binary frames (first byte the
  * kind, after Kubernetes' v5.channel.k8s.io) and text messages both ways. `protocol: prod.stream.v1`.
  */
-import type {Exit, Receipt, SignalName, TerminalSize} from './domain.ts'
+import type {Exit, HostPort, Receipt, SignalName, TerminalSize} from './domain.ts'
 import type {ErrorDescription} from './errors.ts'
 
 export const streamPath = '/v1/stream'
@@ -64,7 +64,26 @@ export type FirstMessage =
       wait: boolean
       client: ClientInfo
     }
-  /** Takes up a run or session, or an approved request. Byte counts already had, so that none comes twice. */
+  /**
+   * Opens a forward. The stream stays as long as the forward does: its `stdin-end` closes it in order, its loss ends it after a
+   * while. No bytes go through it: each connection is a stream of its own (`connect`).
+   */
+  | {
+      type: 'forward'
+      key: string
+      target: string
+      /** all that its connections may lead to: what is approved */
+      to: HostPort[]
+      reason: string
+      incident?: string
+      /** as of `exec` */
+      breakGlass?: {confirmed: string | null}
+      wait: boolean
+      client: ClientInfo
+    }
+  /** One connection through an open forward: stdin and stdout are its directions; a `close` frame of stdout says that the far side sends no more. */
+  | {type: 'connect'; session: string; to: HostPort; client: ClientInfo}
+  /** Takes up a run, a session, a connection of a forward (`con_`), or an approved request. Byte counts already had, so that none comes twice. */
   | {type: 'attach'; id: string; have: {stdout: number; stderr: number}; size?: TerminalSize; stdin?: boolean; client: ClientInfo}
   | {type: 'watch'; session: string; client: ClientInfo}
   /** Waits until a request is decided: `prod request create`, `request ls --watch`. Without an id: every change the caller may see. */

@@ -4,7 +4,7 @@ import {ProdCommand} from '@prod/sdk/cli/command'
 import {showWhen} from '@prod/sdk/cli/durations'
 import {table} from '@prod/sdk/cli/table'
 
-/** Shells, open and closed. */
+/** Shells and forwards, open and closed. */
 export default class SessionsLs extends ProdCommand {
   static override summary = 'list the sessions I may see'
   static override examples = ['<%= config.bin %> <%= command.id %>']
@@ -18,7 +18,7 @@ export default class SessionsLs extends ProdCommand {
       one.state,
       one.principal.name,
       one.target.name,
-      one.breakGlass ? 'BREAK-GLASS' : 'shell',
+      [...(one.breakGlass ? ['BREAK-GLASS'] : []), ...(one.kind === 'forward' ? ['forward'] : one.breakGlass ? [] : ['shell'])].join(' '),
       showWhen(one.openedAt, now),
       one.review ?? '',
       one.reason,

@@ -1,5 +1,6 @@
 /** What exists, from `catalog/{services,targets,roles,tools}/*.yaml`: schema-checked, cross-checked, frozen. */
 import type {Limits, Needs, ToolClass} from '@prod/sdk'
+import type {ForwardRule} from '@prod/sdk/forward'
 import type {Grammar, RunLimit} from '@prod/sdk/grammar/grammar'
 
 export interface ServiceEntry {
@@ -24,6 +25,8 @@ export interface TargetEntry {
   data: 'personal' | null
   /** OS account for shells; null: where `--dev` allows, the broker's own */
   shellAs: string | null
+  /** where forwards may lead from it; none: nowhere */
+  forwards: ForwardRule[]
   /** by whose credential it is reached; null: by none */
   role: string | null
 }

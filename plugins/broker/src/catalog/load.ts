@@ -1,6 +1,7 @@
 /** From files to the catalog: schema-checked, cross-checked, numbers merged by the stricter value, frozen. */
 import type {GrantProvider, Limits, Needs, Primitive, ToolClass} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {findRuleFault} from '@prod/sdk/forward'
 import {cedarTypeName} from '@prod/sdk/grammar/cedar'
 import {checkGrammar, findGrammarFaults} from '@prod/sdk/grammar/check'
 import {findExampleFaults} from '@prod/sdk/grammar/examples'
@@ -113,6 +114,12 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
     if (known.primitives && !primitive) refuse(file, ['address'], `no primitive answers to ${address}`, names(known.primitives))
     const fault = primitive && faultOf(() => primitive.parse(address.slice(address.indexOf(':') + 1)))
     if (fault) refuse(file, ['address'], fault.message, fault.hint)
+    if (data.forwards && primitive && !primitive.uses.includes('forward'))
+      refuse(file, ['forwards'], `${primitive.id} forwards no ports`, 'take it out')
+    for (const [index, rule] of (data.forwards ?? []).entries()) {
+      const wrong = findRuleFault(rule)
+      if (wrong) refuse(file, ['forwards', index, wrong.field], wrong.message, wrong.mend)
+    }
     catalog.targets.set(name, {
       name,
       address,
@@ -122,6 +129,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       labels: data.labels ?? {},
       data: data.data ?? null,
       shellAs: data.shellAs ?? null,
+      forwards: data.forwards ?? [],
       role: data.role ?? null,
     })
   }

@@ -42,7 +42,9 @@ async function viewCatalog(parts: Parts, caller: Caller): Promise<CatalogView> {
         bundle.ask({...asked, action: 'breakGlass', resource, context: {...asked.context, use: 'shell', incident: true}}).decision ===
         'allow'
       const shell: Usable | 'breakGlass' = decided !== 'deny' ? usableOf(decided) : broken ? 'breakGlass' : 'no'
-      return {name: target.name, address: target.address, environment: target.environment, summary: target.summary, shell}
+      const {name, address, environment, summary, forwards} = target
+      const forward = forwards.length === 0 ? 'no' : usableOf(decideUse(bundle, {...asked, resource}, 'forward').decision)
+      return {name, address, environment, summary, shell, forward, forwards: forward === 'no' ? [] : forwards}
     }),
     roles: [...roles.values()]
       .map(role => ({

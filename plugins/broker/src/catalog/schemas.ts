@@ -59,6 +59,25 @@ export const targetSchema = {
     },
     data: {enum: ['personal']},
     shellAs: {type: 'string', pattern: '^[a-z_][a-z0-9_-]{0,31}$'},
+    forwards: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 200,
+      items: {
+        type: 'object',
+        required: ['host', 'ports'],
+        additionalProperties: false,
+        properties: {
+          host: {type: 'string', minLength: 1, maxLength: 253},
+          ports: {
+            type: 'array',
+            minItems: 1,
+            maxItems: 100,
+            items: {anyOf: [{type: 'integer'}, {type: 'string', pattern: '^[1-9][0-9]{0,4}-[1-9][0-9]{0,4}$'}]},
+          },
+        },
+      },
+    },
     role: name,
   },
 } as const

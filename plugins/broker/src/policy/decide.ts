@@ -92,9 +92,11 @@ export function explainDenial(bundle: Bundle, asked: UseQuestion, use: UseAction
   const loud =
     resource.kind === 'target' && use === 'shell'
       ? `prod shell ${resource.target.name} --reason … --incident …`
-      : resource.kind === 'command'
-        ? `prod exec --break-glass --reason … --incident … ${resource.tool.name} …`
-        : undefined
+      : resource.kind === 'target' && use === 'forward'
+        ? `prod forward ${resource.target.name} --break-glass --reason … --incident …`
+        : resource.kind === 'command'
+          ? `prod exec --break-glass --reason … --incident … ${resource.tool.name} …`
+          : undefined
   if (
     loud !== undefined &&
     decided.why !== 'forbidden' &&

@@ -35,13 +35,13 @@ export interface Change {
 export function findAsked({type, time, by, data = {}, personal}: OpenedEntry): Asked[] {
   if ((type !== 'request.created' && type !== 'request.refused') || by === undefined || data.breakGlass === true) return []
   const {argv, groups, role, target, address} = personal as Record<string, unknown>
-  if (!texts(groups) || (data.kind !== 'exec' && data.kind !== 'shell' && data.kind !== 'role')) return []
+  if (!texts(groups) || (data.kind !== 'exec' && data.kind !== 'shell' && data.kind !== 'forward' && data.kind !== 'role')) return []
   const scene =
     data.kind === 'exec'
       ? texts(argv) && argv.length > 0 && {argv, ...(typeof target === 'string' ? {target} : {})}
       : data.kind === 'role'
         ? typeof role === 'string' && {role}
-        : typeof target === 'string' && {target}
+        : typeof target === 'string' && {target, ...(data.kind === 'forward' ? {action: 'forward' as const} : {})}
   if (!scene) return []
   const refused = type === 'request.refused'
   const decision = refused ? 'deny' : data.decision === 'allow' ? 'allow' : 'request'

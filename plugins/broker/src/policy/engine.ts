@@ -148,7 +148,7 @@ export class Engine {
       principal: person.uid,
       action: {type: 'Action', id: action},
       resource: entity.uid,
-      context: contextOf(context, use, classOf(resource), address),
+      context: contextOf(context, use, classOf(resource, use), address),
       preparsedSchemaName: this.#name('schema'),
       validateRequest: true,
       preparsedPolicySetId: this.#set(servicesOf(resource)),
@@ -232,10 +232,11 @@ export function useOf(resource: Resource): 'run' | 'shell' | 'assume' {
 }
 
 /** The class of a use of it: policy never takes the asker's word for it. Pure. */
-export function classOf(resource: Resource): string {
+export function classOf(resource: Resource, use?: string): string {
   if (resource.kind === 'command') return resource.structure.class
   if (resource.kind === 'role') return resource.role.class
-  return resource.kind === 'target' ? 'shell' : 'read'
+  if (resource.kind !== 'target') return 'read'
+  return use === 'forward' ? 'change' : 'shell'
 }
 
 /** The services whose rules apply: the tool's and the target's. Sorted. Pure. */

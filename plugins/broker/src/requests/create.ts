@@ -1,6 +1,7 @@
 import type {PersonId} from '@prod/sdk'
 import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
+import {showHostPort} from '@prod/sdk/forward'
 import {takesSecrets} from '@prod/sdk/grammar/operands'
 import {checkReason, maxReasonCharacters} from '@prod/sdk/reason'
 import {about, detailOf} from '../audit/refusals.ts'
@@ -87,6 +88,7 @@ export async function asRefused<T>(parts: Pick<Parts, 'bundle'>, draft: Draft, w
       personal: {
         ...(draft.kind === 'exec' ? {argv: withoutSecrets(parts.bundle(), draft.argv)} : {}),
         ...(draft.kind === 'role' ? {role: draft.role.toWellFormed()} : {target: draft.target?.toWellFormed() ?? null}),
+        ...(draft.kind === 'forward' ? {to: draft.to.map(place => showHostPort(place).toWellFormed())} : {}),
         reason: draft.reason.slice(0, maxReasonCharacters).toWellFormed(),
         ...detail?.personal,
       },
@@ -119,7 +121,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
   const owner = `${caller.principal.iss}#${caller.principal.sub}`
   const keyId = sha256(canonical([owner, draft.kind, submission.key]))
   // what a break-glass and a plain request of the same words become differs: they are no repeat of one another
-  const body = sha256(canonical(draft.kind === 'exec' && breakGlass ? {...draft, breakGlass: true} : draft))
+  const body = sha256(canonical(draft.kind !== 'shell' && breakGlass ? {...draft, breakGlass: true} : draft))
   const known = await findByKey(parts, keyId, body)
   if (known.request) return known.request
 
@@ -131,7 +133,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
   const now = parts.store.now()
   const id = parts.newId('req')
   const keptUntil = new Date(now.getTime() + idempotencyHours * 3_600_000).toISOString()
-  const startAt = draft.kind === 'shell' ? null : draft.startAt
+  const startAt = 'startAt' in draft ? draft.startAt : null
   const base = Math.max(now.getTime(), startAt ? Date.parse(startAt) : 0)
   const until = (seconds: number) => new Date(base + seconds * 1000).toISOString()
   const createdAt = now.toISOString()
@@ -200,6 +202,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
           service: serviceOf(plan),
           ...(draft.incident === null ? {} : {incident: true, incidentId: draft.incident}),
           ...(startAt === null ? {} : {startAt}),
+          ...(draft.kind === 'forward' ? {to: draft.to.map(showHostPort)} : {}),
           ...(plan.each ? {targets: plan.each.map(({target}) => target?.name), rollout: plan.rollout} : {}),
           digest,
           bundle: bundle.digest,
@@ -236,8 +239,6 @@ async function findByKey(parts: Parts, keyId: string, body: string): Promise<{re
   return {request: (await parts.store.find<RequestRecord>('request', known.value.request))?.value, version: known.version}
 }
 
-/** Approvers are not flooded: open requests of one person are bounded (TM-B9). */
-async function refuseFlood(parts: Parts, owner: string): Promise<void> {
 /** The service that is reached: of the target, else of the tool or the role; of many targets, where it is the same for all. Pure. */
 function serviceOf({target, tool, resource, each}: Plan): string | null {
   const [first, ...others] = each ?? []
@@ -245,6 +246,8 @@ function serviceOf({target, tool, resource, each}: Plan): string | null {
   return target?.service ?? tool?.service ?? (resource.kind === 'role' ? resource.role.service : null)
 }
 
+/** Approvers are not flooded: open requests of one person are bounded (TM-B9). */
+async function refuseFlood(parts: Parts, owner: string): Promise<void> {
   const open = await parts.store.list<RequestRecord>({kind: 'request', state: 'pending', owner, limit: maxOpenRequests})
   if (open.length >= maxOpenRequests)
     throw new ProdError('LIMIT_REACHED', `${maxOpenRequests} of your requests are waiting already`, 'prod request ls')

@@ -3,6 +3,7 @@ import {dirname} from 'node:path'
 import type {ApprovalDocument, ConferredRole, Principal, TargetRef, ToolClass} from '@prod/sdk'
 import {sealDocument} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
+import {isAllowed, readHost, showHostPort, sortPlaces} from '@prod/sdk/forward'
 import {parseDuration, showDuration} from '@prod/sdk/grammar/duration'
 import type {Structure} from '@prod/sdk/grammar/grammar'
 import {hasSecret, layersOf, strongestClass} from '@prod/sdk/grammar/operands'
@@ -11,6 +12,7 @@ import {addArguments, print} from '@prod/sdk/grammar/print'
 import {needsCredential} from '@prod/sdk/primitive'
 import {showArgv} from '@prod/sdk/text'
 import type {RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
+import {limitsOf} from '../catalog/limits.ts'
 import type {Parts} from '../parts.ts'
 import type {Bundle, Question, Resource} from '../policy/policy.ts'
 import {inspectProgram, reach} from '../runs/program.ts'
@@ -21,7 +23,7 @@ import {canonicalName, type Draft} from './state.ts'
 export interface Plan {
   draft: Draft
   resource: Resource
-  action: 'run' | 'shell' | 'assume'
+  action: 'run' | 'shell' | 'forward' | 'assume'
   class: ToolClass
   environment: string
   summary: string
@@ -42,12 +44,13 @@ export function eachOf(plan: Plan): Plan[] {
   return plan.each ?? [plan]
 }
 
-/** Finds and checks what a draft names. Throws TOOL_NOT_FOUND, ARGV_INVALID, ARGV_REFUSED, TARGET_NOT_FOUND, ROLE_NOT_FOUND. */
+/** Finds and checks what a draft names. Throws TOOL_NOT_FOUND, ARGV_INVALID, ARGV_REFUSED, TARGET_NOT_FOUND, FORWARD_REFUSED, ROLE_NOT_FOUND. */
 export function makePlan(bundle: Bundle, draft: Draft): Plan {
   if (draft.kind === 'exec') return planExec(bundle, draft)
-  if (draft.kind === 'shell') {
+  if (draft.kind === 'shell' || draft.kind === 'forward') {
     const target = bundle.catalog.targets.get(draft.target) ?? findByAddress(bundle, draft.target)
     if (!target) throw new ProdError('TARGET_NOT_FOUND', `there is no target ${draft.target}`, 'prod targets')
+    if (draft.kind === 'forward') return planForward(bundle, draft, target)
     return {
       draft: {...draft, target: target.name},
       resource: {kind: 'target', target},
@@ -82,6 +85,47 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
     target: null,
     access: null,
   }
+}
+
+/** A forward to places that the target's definition allows, in their one spelling and order. Throws FORWARD_REFUSED. */
+function planForward(bundle: Bundle, draft: Draft & {kind: 'forward'}, target: TargetEntry): Plan {
+  const allowed = target.forwards.map(({host, ports}) => `${host} ${ports.join(', ')}`)
+  const to = draft.to.map(({host: text, port}) => {
+    const host = readHost(text)
+    if (host !== undefined && isAllowed(target.forwards, {host, port})) return {host, port}
+    const offered = allowed.length > 0 ? `; allowed: ${allowed.slice(0, 8).join(' · ')}` : '; it forwards nowhere'
+    throw new ProdError(
+      'FORWARD_REFUSED',
+      `${target.name} does not forward to ${showHostPort({host: text, port})}${offered}`,
+      'prod targets',
+    )
+  })
+  const places = sortPlaces(to)
+  return {
+    draft: {...draft, target: target.name, to: places},
+    resource: {kind: 'target', target},
+    action: 'forward',
+    class: 'change',
+    environment: target.environment,
+    summary: `a forward through ${target.name} (${target.environment}) to ${places.map(showHostPort).join(', ')}`,
+    lock: null,
+    tool: null,
+    target,
+    access: roleFor(bundle, target, null),
+  }
+}
+
+/** How long a forward may last: what the broker, the owners of the service and break-glass allow. */
+export function forwardSeconds(
+  {config, bundle}: Pick<Parts, 'config' | 'bundle'>,
+  {target}: Pick<Plan, 'target'>,
+  breakGlass: boolean,
+): number {
+  return Math.min(
+    config.forward.maxSeconds,
+    limitsOf(bundle().catalog, [target?.service]).maxSeconds,
+    breakGlass ? config.breakGlass.maxSeconds : Number.POSITIVE_INFINITY,
+  )
 }
 
 function findByAddress(bundle: Bundle, address: string): TargetEntry | undefined {
@@ -344,17 +388,24 @@ export async function makeDocument(
     stdin: draft.kind === 'exec' ? draft.stdin : null,
     tool: tool?.name ?? null,
     class: plan.class,
-    runAs: tool ? tool.runAs : (target?.shellAs ?? null),
+    runAs: tool ? tool.runAs : draft.kind === 'shell' ? (target?.shellAs ?? null) : null,
     ...(behind.length > 0 ? {behind} : {}),
     targets,
+    ...(draft.kind === 'forward' ? {to: draft.to} : {}),
     ...(plan.rollout ? {rollout: plan.rollout} : {}),
     role: roles.length === 1 ? (roles[0] as ConferredRole) : null,
     ...(roles.length > 1 ? {roles} : {}),
-    durationSeconds: draft.kind === 'role' ? draft.durationSeconds : (limits?.wallSeconds ?? fixed.maxSeconds),
-    startAt: draft.kind === 'shell' ? null : draft.startAt,
+    durationSeconds:
+      draft.kind === 'role'
+        ? draft.durationSeconds
+        : draft.kind === 'forward'
+          ? forwardSeconds(parts, plan, fixed.breakGlass)
+          : (limits?.wallSeconds ?? fixed.maxSeconds),
+    startAt: 'startAt' in draft ? draft.startAt : null,
     maxUses: 1,
     // a break-glass is recorded, whatever is usual for the tool
-    retention: tool === null || (fixed.breakGlass && tool.retention === 'none') ? 'full' : tool.retention,
+    retention:
+      draft.kind === 'forward' ? 'none' : tool === null || (fixed.breakGlass && tool.retention === 'none') ? 'full' : tool.retention,
     ...(tool?.redact ? {redact: tool.redact} : {}),
     limits: limits ?? null,
     approvalsNeeded: fixed.approvalsNeeded,

@@ -1,5 +1,5 @@
 /** The life of a request, pure: what is kept of it, and which moves are lawful. Time comes in from the store. */
-import type {Approval, Digest, PersonId, Principal, Request, RequestState} from '@prod/sdk'
+import type {Approval, Digest, HostPort, PersonId, Principal, Request, RequestState} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 
 /** What somebody wants, in canonical form: all that a document is made from besides catalog, policy and person. */
@@ -16,6 +16,7 @@ export type Draft =
       stdin: Digest | null
     }
   | {kind: 'shell'; target: string; reason: string; incident: string | null}
+  | {kind: 'forward'; target: string; to: HostPort[]; reason: string; incident: string | null}
   | {kind: 'role'; role: string; durationSeconds: number; reason: string; incident: string | null; startAt: string | null}
 
 /** A request as the store keeps it. */

@@ -136,6 +136,7 @@ export async function runRequest(
       return attachTo(serving, record.result, options.have)
     }
     if (record.draft.kind === 'shell') return serving.openShell(stored)
+    if (record.draft.kind === 'forward') return serving.openForward(stored)
     if (record.draft.kind !== 'exec') throw new ProdError('USAGE', `request ${id} asks for a role; nothing to attach to`, 'prod grant ls')
     const wanted = record.draft.stdin
     if (wanted && (!options.stdin || sha256(options.stdin) !== wanted.sha256)) {
@@ -226,7 +227,7 @@ function mine(a: {iss: string; sub: string}, b: {iss: string; sub: string}): boo
 }
 
 async function attachTo(serving: Serving, id: string, have: {stdout: number; stderr: number}): Promise<void> {
-  if (id.startsWith('ses_')) return serving.attachSession(id, have)
+  if (id.startsWith('ses_') || id.startsWith('con_')) return serving.attachSession(id, have)
   const {parts, set, link, caller} = serving
   const stored = await parts.store.find<RunRecord>('run', id)
   if (!stored || !mine(stored.value.principal, caller().principal))

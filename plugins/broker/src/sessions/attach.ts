@@ -17,7 +17,7 @@ export function startedMessage(session: SessionRecord, offsets: {stdout: number;
     environment: session.target.environment,
     correlation: session.correlation,
     ...offsets,
-    banner: session.breakGlass ? banner(session.target, 'shell') : [],
+    banner: session.breakGlass ? banner(session.target, session.kind ?? 'shell') : [],
     expiresAt: session.expiresAt,
   }
 }

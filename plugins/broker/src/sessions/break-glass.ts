@@ -53,6 +53,7 @@ export async function checkBreakGlass(parts: Parts, caller: Caller, plan: Plan):
 
 /** What to type for it again. Pure. */
 export function commandFor({action, target}: Plan): string {
+  if (action === 'forward') return `prod forward ${target?.name ?? 'TARGET'} --break-glass`
   return action === 'shell' ? `prod shell ${target?.name ?? 'TARGET'}` : 'prod exec --break-glass'
 }
 
@@ -87,15 +88,19 @@ export interface Loud {
   target: TargetRef
   reason: string
   incident: string | null
+  /** of a session: absent: a shell */
+  kind?: 'shell' | 'forward'
   /** of a run */
   tool?: string
   class?: ToolClass
 }
 
+const inWords = ({kind}: Loud): string => (kind === 'forward' ? 'a forward' : 'a shell')
 const titles = {
-  'break-glass.started': ({tool}: Loud) =>
-    `BREAK-GLASS: ${tool === undefined ? 'a shell is being opened' : `${showName(tool)} is being run`}`,
-  'break-glass.goes-on': ({tool}: Loud) => `BREAK-GLASS: ${tool === undefined ? 'a shell is still open' : `${showName(tool)} still runs`}`,
+  'break-glass.started': (loud: Loud) =>
+    `BREAK-GLASS: ${loud.tool === undefined ? `${inWords(loud)} is being opened` : `${showName(loud.tool)} is being run`}`,
+  'break-glass.goes-on': (loud: Loud) =>
+    `BREAK-GLASS: ${loud.tool === undefined ? `${inWords(loud)} is still open` : `${showName(loud.tool)} still runs`}`,
   'break-glass.ended': () => 'break-glass ended; its review waits',
 }
 const reasonColumns = 2000
@@ -111,12 +116,16 @@ export function breakGlassNotice(parts: Pick<Parts, 'newId' | 'store'>, loud: Lo
     title: titles[type](loud),
     principal: showName(principal.name),
     target: `${target.name} (${target.environment})`,
-    risk: loud.class ?? 'shell',
+    risk: loud.class ?? (loud.kind === 'forward' ? 'change' : 'shell'),
     digest: null,
     subject: id,
     reason: bounded(showLine(`${incident ?? ''}: ${reason}`), {columns: reasonColumns}),
     next:
-      type === 'break-glass.ended' ? 'prod review ls' : loud.tool === undefined ? `prod sessions watch ${id}` : `prod sessions end ${id}`,
+      type === 'break-glass.ended'
+        ? 'prod review ls'
+        : loud.tool === undefined && loud.kind !== 'forward'
+          ? `prod sessions watch ${id}`
+          : `prod sessions end ${id}`,
   }
 }
 

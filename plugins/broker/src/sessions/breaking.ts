@@ -8,11 +8,18 @@ import type {RequestRecord} from '../requests/state.ts'
 import type {Serving} from '../streams/serving.ts'
 import {aboutBreakGlass, breakGlassNotice, checkBreakGlass, commandFor, fromPlace, type Loud, raiseAlerts} from './break-glass.ts'
 
+const recorded: Record<Plan['action'], string> = {
+  shell: 'Everything you type and see is recorded',
+  run: 'All that goes in and comes out is recorded',
+  forward: 'Each connection is written down with its times and bytes',
+  assume: 'Each use is written down',
+}
+
 /** The lines that stand above a break-glass, at each beginning of it at a terminal. */
 export function banner(target: TargetRef, action: Plan['action']): string[] {
   return [
     `BREAK-GLASS on ${target.name} (${target.environment})`,
-    `${action === 'shell' ? 'Everything you type and see' : 'All that goes in and comes out'} is recorded, security is told, and somebody else will review it.`,
+    `${recorded[action]}, security is told, and somebody else will review it.`,
   ]
 }
 

@@ -1,4 +1,4 @@
-import type {Exit} from '@prod/sdk'
+import type {Exit, Traffic} from '@prod/sdk'
 import type {Parts} from '../parts.ts'
 import {putRequest} from '../requests/create.ts'
 import type {RequestRecord} from '../requests/state.ts'
@@ -6,11 +6,11 @@ import type {Put} from '../stores/store.ts'
 import {loudly} from './breaking.ts'
 import {listChunks, putSession, type SessionRecord} from './record.ts'
 
-/** Writes that a session is over, with its event and notices: one change, tried until it holds. Safe to repeat. `stdoutBytes`: where it is known. */
+/** Writes that a session is over, with its event and notices: one change, tried until it holds. Safe to repeat. `stdoutBytes`, `traffic`: where they are known. */
 export async function endSession(
   parts: Parts,
   {id}: Pick<SessionRecord, 'id'>,
-  {exit, endedBy, stdoutBytes = 0}: {exit: Exit; endedBy: string | null; stdoutBytes?: number},
+  {exit, endedBy, stdoutBytes = 0, traffic}: {exit: Exit; endedBy: string | null; stdoutBytes?: number; traffic?: Traffic},
 ): Promise<void> {
   for (;;) {
     const stored = await parts.store.find<SessionRecord>('session', id)
@@ -25,6 +25,7 @@ export async function endSession(
       endedBy,
       stdoutBytes,
       chunks: chunks.length,
+      ...(traffic ? {traffic} : {}),
     }
     const put: Put[] = [putSession(closed, stored.version)]
     const request = await parts.store.find<RequestRecord>('request', closed.request)
@@ -33,7 +34,7 @@ export async function endSession(
       put,
       events: [
         {
-          type: 'session.closed',
+          type: closed.kind === 'forward' ? 'forward.closed' : 'session.closed',
           by: 'broker',
           subject: id,
           correlation: closed.correlation,
@@ -44,8 +45,7 @@ export async function endSession(
             breakGlass: closed.breakGlass,
             exit,
             endedBy,
-            chunks: chunks.length,
-            lastChunk: chunks.at(-1) ?? null,
+            ...(closed.kind === 'forward' ? {traffic: traffic ?? null} : {chunks: chunks.length, lastChunk: chunks.at(-1) ?? null}),
             durationMs: Math.max(0, now.getTime() - Date.parse(closed.openedAt)),
           },
           personal: {person: closed.principal.person, name: closed.principal.name},

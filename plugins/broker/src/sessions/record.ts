@@ -6,8 +6,9 @@ import type {Put} from '../stores/store.ts'
 export interface SessionRecord extends Session {
   instance: string
   correlation: string
-  columns: number
-  rows: number
+  /** of a shell */
+  columns?: number
+  rows?: number
   /** what it put out, once it is over; sessions of older brokers do not say */
   stdoutBytes?: number
   /** its recording has been deleted: its time was over */
@@ -51,7 +52,7 @@ export function showSession({
   stdoutBytes: ______,
   ...session
 }: SessionRecord): Session {
-  return session
+  return {kind: 'shell', ...session}
 }
 
 const pageEntries = 1000

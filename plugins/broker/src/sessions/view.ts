@@ -29,6 +29,7 @@ export function maySee(
     labels: {},
     data: null,
     shellAs: null,
+    forwards: [],
     role: null,
   }
   return (

@@ -21,6 +21,8 @@ export async function serveWatch({parts, set, link, caller}: Serving, first: Fir
     })
   }
   const session = stored.value
+  if (session.kind === 'forward')
+    throw new ProdError('BAD_REQUEST', `${session.id} is a forward: there is nothing to see`, `prod sessions end ${session.id}`)
   const entry = set.find(session.id)
   if (!entry) throw new ProdError('SESSION_NOT_FOUND', `session ${session.id} is over`, `prod sessions play ${session.id}`)
   await parts.store.commit({

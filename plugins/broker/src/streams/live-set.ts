@@ -1,6 +1,7 @@
 /** All that runs on this broker now, and the ending of what has lost its right (TM-N4). */
 import type {Parts} from '../parts.ts'
 import type {RequestRecord} from '../requests/state.ts'
+import type {Forward} from '../sessions/connections.ts'
 import type {Live} from './live.ts'
 
 /** One live run or session. */
@@ -10,6 +11,8 @@ export interface LiveEntry {
   request: RequestRecord
   /** where the person called from: policy may ask */
   address: string
+  /** of a session that is a forward: its connections */
+  forward?: Forward
   /** resolves when the end record is durable */
   ended: Promise<unknown>
 }

@@ -25,6 +25,10 @@ export interface LiveHooks {
   maxOutputLines?: number
   /** Seconds that a cut link keeps the channel. */
   detachSeconds: number
+  /** Whether the client is told of the end of stdout while stdin may go on. */
+  halfCloses?: boolean
+  /** Why it is ended where its output breaks off; absent: the recording was lost. */
+  broken?: string
 }
 
 export interface Live {
@@ -62,6 +66,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   let stdinTotal = 0
   let stdinWork: Promise<void> = Promise.resolve()
   let stdinQueued = 0
+  let outputOver = false
   let announceOver: () => void = () => {}
   const over = new Promise<void>(resolve => {
     announceOver = resolve
@@ -117,6 +122,11 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     link?.close()
     announceOver()
   }
+  const sayOutputOver = (): void => {
+    outputOver = true
+    flush()
+    link?.sendFrame(frame.close, Uint8Array.of(frame.stdout))
+  }
   const sayEnd = (): void => {
     if (!link || !finished) return
     flush()
@@ -156,8 +166,9 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     try {
       if (source.lend) await source.lend(bytes => take(name, bytes))
       else for await (const chunk of source) await take(name, chunk as Uint8Array)
+      if (name === 'stdout' && hooks.halfCloses) sayOutputOver()
     } catch {
-      endLater('recording lost')
+      endLater(hooks.broken ?? 'recording lost')
     }
   }
   void channel.ended.then(() => {
@@ -228,6 +239,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
         if (one.sent > one.acked) acknowledge(one, one.sent)
       }
       flush()
+      if (outputOver) sayOutputOver()
       sayEnd()
       settle()
       next.onFrame = (kind, bytes) => {

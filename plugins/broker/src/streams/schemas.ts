@@ -18,6 +18,12 @@ const client = {
 const key = {type: 'string', pattern: '^[A-Za-z0-9_-]{16,64}$'}
 const reason = {type: 'string', maxLength: 65536}
 const incident = {type: 'string', maxLength: 128}
+const place = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['host', 'port'],
+  properties: {host: {type: 'string', minLength: 1, maxLength: 253}, port: {type: 'integer', minimum: 1, maximum: 65_535}},
+}
 const count = {type: 'integer', minimum: 0}
 
 function message(type: string, properties: Record<string, object>, optional: string[] = []) {
@@ -72,9 +78,29 @@ export const firstMessageSchema = {
       ['incident'],
     ),
     message(
+      'forward',
+      {
+        key,
+        target: {type: 'string', maxLength: 256},
+        to: {type: 'array', items: place, minItems: 1, maxItems: 50},
+        reason,
+        incident,
+        breakGlass: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['confirmed'],
+          properties: {confirmed: {type: ['string', 'null'], maxLength: 256}},
+        },
+        wait: {type: 'boolean'},
+        client,
+      },
+      ['incident', 'breakGlass'],
+    ),
+    message('connect', {session: {type: 'string', pattern: '^ses_[0-9a-z]{8,40}$'}, to: place, client}),
+    message(
       'attach',
       {
-        id: {type: 'string', pattern: '^(req|run|ses)_[0-9a-z]{8,40}$'},
+        id: {type: 'string', pattern: '^(req|run|ses|con)_[0-9a-z]{8,40}$'},
         have: {type: 'object', additionalProperties: false, required: ['stdout', 'stderr'], properties: {stdout: count, stderr: count}},
         size,
         stdin: {type: 'boolean'},

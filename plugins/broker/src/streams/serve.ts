@@ -9,6 +9,7 @@ import {refuseDraining} from '../requests/create.ts'
 import {serveFollow} from '../requests/follow.ts'
 import {serveAttach, serveExec} from '../runs/serve.ts'
 import {attachSession} from '../sessions/attach.ts'
+import {attachConnection, openForward, serveConnect, serveForward} from '../sessions/forward.ts'
 import {openShell, serveShell} from '../sessions/serve.ts'
 import {serveWatch} from '../sessions/watch.ts'
 import {type Link, openLink} from './link.ts'
@@ -29,7 +30,8 @@ export async function serveStream(parts: Parts, set: LiveSet, socket: WebSocket,
     caller: () => caller,
     challenge: () => hello.challenge(),
     openShell: stored => openShell(serving, stored),
-    attachSession: (id, have) => attachSession(serving, id, have),
+    openForward: stored => openForward(serving, stored),
+    attachSession: async (id, have) => (id.startsWith('con_') ? attachConnection(serving, id, have) : attachSession(serving, id, have)),
   }
   let expiry: NodeJS.Timeout | undefined
   const arm = () => {
@@ -86,6 +88,10 @@ function dispatch(serving: Serving, first: FirstMessage): Promise<void> {
       return serveAttach(serving, first)
     case 'shell':
       return serveShell(serving, first)
+    case 'forward':
+      return serveForward(serving, first)
+    case 'connect':
+      return serveConnect(serving, first)
     case 'watch':
       return serveWatch(serving, first)
     case 'follow':

@@ -14,6 +14,8 @@ export interface Serving {
   challenge(): Promise<void>
   /** Opens the shell of an approved request. */
   openShell(stored: Stored<RequestRecord>): Promise<void>
-  /** Takes up a live session again. */
+  /** Opens the forward of an approved request. */
+  openForward(stored: Stored<RequestRecord>): Promise<void>
+  /** Takes up a live session, or a connection of a forward, again. */
   attachSession(id: string, have: {stdout: number; stderr: number}): Promise<void>
 }

@@ -21,6 +21,7 @@ export async function serveForwarded(host = '127.0.0.1'): Promise<ForwardedServe
   let got = Promise.withResolvers<string>()
   const greeter = await serve(socket => {
     got = Promise.withResolvers()
+    got.promise.catch(() => {})
     socket.end('hello')
     text(socket).then(got.resolve, got.reject)
   })

@@ -355,6 +355,16 @@ function forwardContract(
       expect([second, await channel.ended]).toEqual([first, first])
     })
 
+    test('it can be ended while its own half ends', {timeout: unhurried}, async () => {
+      const channel = await open(to(server.echo))
+      for (const stream of [channel.stdin, channel.stdout, channel.stderr]) stream.on('error', () => {})
+      channel.stdin.write(randomBytes(1024 ** 2))
+      channel.stdin.end()
+      await once(channel.stdout, 'readable')
+      await channel.end('a test')
+      expect(await channel.ended).toEqual(await channel.end('again'))
+    })
+
     test('where nobody listens, a failure we foresaw', {timeout: unhurried}, async () => {
       if (lacks('refusal')) expect((await run(await open(to(server.nobody)))).exit).toEqual({unknown: expect.any(String)})
       else await expect(open(to(server.nobody))).rejects.toMatchObject({code: 'TARGET_UNREACHABLE'})

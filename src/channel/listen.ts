@@ -1,0 +1,121 @@
+/** Local ports that lead through a forward. */
+import {createServer, type Server, type Socket} from 'node:net'
+import type {HostPort} from '@prod/sdk'
+import {say} from '@prod/sdk/cli/output'
+import {ProdError} from '@prod/sdk/errors'
+import {showHostPort} from '@prod/sdk/forward'
+import {carry, type Streams} from './connection.ts'
+import type {Listen} from './listen-spec.ts'
+
+/** most connections that are being opened at a time: others wait for their turn */
+const openingAtOnce = 16
+
+/** Ports that are taken, and not yet open. */
+export interface Listening {
+  /** what was asked for, with the ports that were found free */
+  readonly listens: readonly Listen[]
+  /** Lets connections in. */
+  open(streams: Streams, forward: string): void
+  /** No more connections; those there are break off. */
+  close(): void
+}
+
+/** Takes the ports, so that a port in use is known before anything is asked for. Who comes before `open` is turned away. Throws PORT_IN_USE, USAGE. */
+export async function listen(wanted: readonly Listen[]): Promise<Listening> {
+  const servers: Server[] = []
+  const sockets = new Set<Socket>()
+  let through: {streams: Streams; forward: string} | undefined
+  const turn = turns(openingAtOnce)
+  const close = (): void => {
+    through = undefined
+    for (const server of servers) server.close()
+    for (const socket of sockets) socket.destroy()
+  }
+  try {
+    const listens: Listen[] = []
+    for (const {listen: at, to} of wanted) {
+      const server = createServer({allowHalfOpen: true, noDelay: true, keepAlive: true}, socket => {
+        sockets.add(socket)
+        socket.once('close', () => sockets.delete(socket)).on('error', () => {})
+        if (through) void serve(socket, through.streams, through.forward, to, turn)
+        else breakOff(socket)
+      })
+      servers.push(server)
+      listens.push({listen: {host: at.host, port: await bind(server, at)}, to})
+    }
+    return {
+      listens,
+      open(streams, forward) {
+        through = {streams, forward}
+      },
+      close,
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+async function bind(server: Server, {host, port}: HostPort): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({host, port}, () => {
+      server.off('error', reject)
+      server.on('error', () => {})
+      resolve()
+    })
+  }).catch((cause: NodeJS.ErrnoException) => {
+    const where = showHostPort({host, port})
+    if (cause.code === 'EADDRINUSE') throw new ProdError('PORT_IN_USE', `${where} is taken`, '-L 0:HOST:PORT takes a free port', {cause})
+    if (cause.code === 'EACCES') throw new ProdError('USAGE', `${where} may not be opened by you`, 'a port above 1023', {cause})
+    if (cause.code === 'EADDRNOTAVAIL')
+      throw new ProdError('USAGE', `${host} is no address of this machine`, '-L 127.0.0.1:PORT:HOST:PORT', {cause})
+    throw cause
+  })
+  return (server.address() as {port: number}).port
+}
+
+async function serve(socket: Socket, streams: Streams, forward: string, to: HostPort, turn: Turn): Promise<void> {
+  const done = await turn()
+  try {
+    if (socket.destroyed) return
+    const carried = carry({input: socket, output: socket}, streams, forward, to)
+    const gone = (): void => carried.breakOff()
+    socket.once('error', gone)
+    void carried.opened.then(done)
+    const {exit, endedBy} = await carried.ended
+    socket.off('error', gone)
+    if ('status' in exit && endedBy === null) socket.end()
+    else breakOff(socket)
+  } catch (error) {
+    breakOff(socket)
+    if (error instanceof ProdError) say(error.message)
+    else throw error
+  } finally {
+    done()
+  }
+}
+
+/** After the end of our half a reset is refused, and the socket would stay. */
+function breakOff(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
+type Turn = () => Promise<() => void>
+
+function turns(most: number): Turn {
+  let taken = 0
+  const waiting: (() => void)[] = []
+  return async () => {
+    if (taken >= most) await new Promise<void>(resolve => waiting.push(resolve))
+    taken++
+    let given = false
+    return () => {
+      if (given) return
+      given = true
+      taken--
+      waiting.shift()?.()
+    }
+  }
+}
