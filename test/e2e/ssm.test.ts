@@ -1,0 +1,133 @@
+/** Instances of AWS through the built CLI and a real broker: the way in is the stand-in of AWS, by roles that the broker mints. */
+import {mkdirSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {afterAll, beforeAll, expect, test} from 'vitest'
+import {type StandIn, startStandIn} from '../sessions-stand-in/stand-in.ts'
+import {type RealBroker, type RealPerson, startRealBroker} from './broker.ts'
+import {openScreen} from './screen.ts'
+
+const ends: (() => Promise<void> | void)[] = []
+let aws: StandIn
+let broker: RealBroker
+let alice: RealPerson
+
+const target = (name: string, address: string) => `kind: Target
+name: ${name}
+address: ${address}
+environment: production
+role: operator
+labels: { fleet: web }
+`
+const tool = (name: string, run: string, more: string) => `kind: Tool
+name: ${name}
+summary: a tool of the test
+${more}
+class: read
+run: ${run}
+`
+const files: Record<string, string> = {
+  'catalog/roles/operator.yaml': `kind: Role
+name: operator
+summary: sessions on instances
+provider: aws-sts
+parameters: { account: '111122223333', role: operator, regions: [us-east-1] }
+class: change
+maxSeconds: 3600
+`,
+  'catalog/targets/web-1.yaml': target('web-1', 'ssm:us-east-1/i-0a1b2c3d4e5f60001?exec=Prod-RunCommand&tag:Name=web-1'),
+  'catalog/targets/web-2.yaml': target('web-2', 'ssm:us-east-1/i-0a1b2c3d4e5f60002'),
+  'catalog/targets/fleet.yaml': target('fleet', 'ssm-command:us-east-1/*?tag:Service=web'),
+  'catalog/targets/naps.yaml': target('naps', 'ssm-automation:us-east-1/Say'),
+  'catalog/tools/script.yaml': tool(
+    'script',
+    '{ primitive: ssm, targets: [web-1, web-2] }',
+    `program: /bin/sh
+commands:
+  - { path: [], options: { -c: { value: { type: text, lines: true, maxLength: 2000 } } } }`,
+  ),
+  'catalog/tools/where.yaml': tool('where', '{ primitive: ssm-command, target: fleet }', 'program: /bin/pwd\ncommands: [{ path: [] }]'),
+  'catalog/tools/say.yaml': tool(
+    'say',
+    '{ primitive: ssm-automation, target: naps }',
+    'program: /automation/start\ncommands: [{ path: [] }]',
+  ),
+  'policy/global/ssm.cedar': `@id("ssm-run")
+permit (principal in Group::"engineers", action == Action::"run", resource) when { resource in Tool::"script" || resource in Tool::"where" || resource in Tool::"say" };
+@id("ssm-shell")
+permit (principal in Group::"engineers", action == Action::"shell", resource == Target::"web-1");
+`,
+}
+
+beforeAll(async () => {
+  aws = await startStandIn({
+    region: 'us-east-1',
+    agent: {outputDelayMs: 0, pieceDelayMs: 0},
+    roles: {operator: {allows: {Statement: {Effect: 'Allow', Action: '*', Resource: '*'}}}},
+    documents: [
+      {
+        name: 'Say',
+        type: 'Automation',
+        owner: 'self',
+        version: '1',
+        content: {schemaVersion: '0.3', mainSteps: [{name: 'rest', action: 'aws:sleep', inputs: {Duration: 'PT0S'}}]},
+      },
+    ],
+  })
+  ends.push(() => aws.close())
+  broker = await startRealBroker(end => void ends.push(end), {env: aws.env})
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(broker.dir, name, '..'), {recursive: true})
+    writeFileSync(join(broker.dir, name), text)
+  }
+  alice = broker.as('alice')
+  let last = ''
+  for (let tries = 0; tries < 100; tries++) {
+    last = (await alice.run(['tools', '--json'])).stdout
+    if (last.includes('"script"')) return
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  throw new Error(`the catalog did not load: ${last}`)
+})
+afterAll(async () => {
+  for (const end of ends.reverse()) await end()
+})
+
+const reason = ['--reason', 'looking at the web servers']
+
+test('a tool on an instance: its own status, output and errors apart, under a role for this run alone', async () => {
+  const done = await alice.run(['exec', ...reason, '--on', 'web-1', 'script', '-c', 'echo out; echo err >&2; exit 7'])
+  expect(done).toMatchObject({status: 7, stdout: 'out\n', stderr: expect.stringContaining('err\n')})
+  const started = aws.calls.findLast(({action}) => action === 'StartSession')
+  const by = [...aws.world.identities.values()].find(({accessKeyId}) => accessKeyId === started?.accessKeyId)
+  expect(by?.arn).toMatch(/assumed-role\/operator\//)
+  expect(JSON.stringify(by?.policy)).toContain('SessionDocumentAccessCheck')
+  expect(started?.input.Reason).toMatch(/^prod run_/)
+})
+
+test('where the document cannot give a status: 248, and what to change', async () => {
+  const done = await alice.run(['exec', ...reason, '--on', 'web-2', 'script', '-c', 'echo out; exit 7'])
+  expect(done).toMatchObject({status: 248, stdout: 'out\n', stderr: expect.stringContaining('separateOutputStream')})
+})
+
+test('a shell on an instance has the size of the terminal, follows it, and is over when it is left', async ({onTestFinished}) => {
+  const screen = await openScreen(onTestFinished, alice, ['shell', 'web-1', ...reason], {columns: 90, rows: 24})
+  await screen.until(/bash.*[#$] ?$/m)
+  screen.type('stty size; echo ünï-$((40+2))\r')
+  await screen.until(/24 90/)
+  await screen.until(/^ünï-42$/m)
+  screen.type('exit\r')
+  expect(await screen.ended).toBe(0)
+})
+
+test('Run Command goes to all with the tag, and each output stands under its instance', async () => {
+  const done = await alice.run(['exec', ...reason, 'where'])
+  expect(done.status, done.stderr).toBe(0)
+  expect(done.stdout).toMatch(/^\[i-0a1b2c3d4e5f6000[12]\] \//m)
+  expect(done.stderr).toContain('2 succeeded, 0 did not')
+})
+
+test('an Automation is a tool too', async () => {
+  const done = await alice.run(['exec', ...reason, 'say'])
+  expect(done.status, done.stderr).toBe(0)
+  expect(done.stderr).toMatch(/rest +aws:sleep +Success/)
+})
