@@ -1,5 +1,6 @@
 import {findPin} from '@prod/sdk/cli/broker-pins'
 import {connectBroker} from '@prod/sdk/cli/credentials'
+import {sendUsageBeside} from '@prod/sdk/cli/usage-send'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker, Session} from '@prod/sdk/session'
 import type {Pins} from './proof.ts'
@@ -9,5 +10,7 @@ export async function openStreams(named: string | undefined): Promise<{broker: B
   const {broker, session} = await connectBroker(named === undefined ? {} : {broker: named})
   const pins = findPin(broker)
   if (!pins) throw new ProdError('NOT_LOGGED_IN', `not logged in to ${broker.name}`, `prod login --broker ${broker.url}`)
-  return {broker, session: await session(), pins}
+  const opened = await session()
+  sendUsageBeside(session)
+  return {broker, session: opened, pins}
 }

@@ -12,6 +12,7 @@ import {ownSize} from '../channel/terminal.ts'
 
 /** A shell, the last resort. */
 export default class Shell extends ProdCommand {
+import {askHowItWent} from '../metrics/question.ts'
   static override summary = 'open a shell on a target: the last resort'
   static override description =
     'Where policy gives no shell, this is break-glass: it needs an incident, a fresh login and the target’s name typed by hand; two alerts must be accepted before it opens; all is recorded, and somebody else reviews it.'
@@ -22,6 +23,16 @@ export default class Shell extends ProdCommand {
     nowait: Flags.boolean({description: 'do not wait for a second person: print the request id and end with 245'}),
   }
   static override examples = ['<%= config.bin %> <%= command.id %> local --reason "the agent is wedged" --incident INC-1234']
+    explain: Flags.boolean({
+      default: true,
+      allowNo: true,
+      description: 'say at the end why access was denied, where the last command failed of that (setting explainAfterFailure)',
+    }),
+    question: Flags.boolean({
+      default: true,
+      allowNo: true,
+      description: 'ask at the end how it went: one key, or none (setting askAfterSession)',
+    }),
 
   async run(): Promise<ShellOutcome> {
     const {args, flags} = await this.parse(Shell)
@@ -51,3 +62,6 @@ export default class Shell extends ProdCommand {
     return ended
   }
 }
+    if (ended.exit !== null && 'status' in ended.exit && ended.exit.status !== 0)
+      await afterFailure(tail ?? '', {packages: explainerPackages(this.config.pjson), speaks: flags.explain})
+    if (ended.exit !== null) this.usageAnswer = await askHowItWent(flags.question)

@@ -128,9 +128,7 @@ function dateMarks(at: readonly string[]): string[] {
   return at.flatMap((day, step) => {
     if (step % every !== 0) return []
     const {from, width: room} = slot(step, at.length)
-    return [
-      `<text class="mark" x="${px(from + room / 2)}" y="${height - 8}" text-anchor="${step === 0 ? 'start' : 'middle'}">${day.slice(0, 10)}</text>`,
-    ]
+    return [`<text class="mark" x="${px(from + room / 2)}" y="${height - 8}" text-anchor="middle">${day.slice(0, 10)}</text>`]
   })
 }
 

@@ -13,7 +13,7 @@ h3 { font-size: 15px; margin: 0; }
 p { margin: 4px 0; color: var(--quiet); }
 .headline { display: grid; grid-template-columns: minmax(260px, 2fr) 3fr; gap: 24px; background: var(--panel); border: 1px solid var(--line); border-radius: 10px; padding: 20px; margin-top: 20px; }
 .big { font-size: 56px; line-height: 1; font-weight: 650; color: var(--c1); margin: 0 0 8px; }
-.headline ul { list-style: none; margin: 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 14px; }
+.headline ul { list-style: none; margin: 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 14px; }
 .headline li b { display: block; font-size: 24px; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .headline li span { color: var(--quiet); font-size: 13px; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 16px; }
@@ -21,7 +21,7 @@ figure { margin: 0; background: var(--panel); border: 1px solid var(--line); bor
 figcaption p { font-size: 13px; }
 svg { display: block; width: 100%; height: auto; }
 .grid { stroke: var(--line); stroke-width: 1; }
-.mark { fill: var(--quiet); font: 11px system-ui, sans-serif; }
+.mark { fill: var(--quiet); font: 12px system-ui, sans-serif; }
 rect.c1, circle.c1 { fill: var(--c1); } rect.c2, circle.c2 { fill: var(--c2); } rect.c3, circle.c3 { fill: var(--c3); }
 rect.rest { fill: var(--line); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }

@@ -136,6 +136,9 @@ function openPerson(name: string, home: string, broker: string | undefined): Rea
   let loggedIn: Promise<void> | undefined
   const login = async () => {
     if (broker === undefined) return
+    // a test that wants the question after a shell turns it on again
+    mkdirSync(join(home, '.config/prod'), {recursive: true, mode: 0o700})
+    writeFileSync(join(home, '.config/prod/config.json'), '{"askAfterSession":"off"}', {mode: 0o600, flag: 'wx'})
     const {status, stderr} = await collect(spawnCli(['login', '--broker', broker, '--as', name], env))
     if (status !== 0) throw new Error(`${name} cannot log in: ${stderr}`)
   }

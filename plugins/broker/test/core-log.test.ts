@@ -137,6 +137,13 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
   auditEntries: {records: 'audit.read', act: async () => async () => (await core.as('carol')).client.call(api.auditEntries, {})},
   logCheckpoint: {records: null, act: async () => () => alice.client.call(api.logCheckpoint)},
   metrics: {records: null, act: async () => () => alice.client.call(api.metrics, {})},
+  importMetrics: {
+    records: 'incident.imported',
+    act: async () => {
+      const carol = await core.as('carol')
+      return () => carol.client.call(api.importMetrics, {kind: 'incident', rows: [{id: 'INC-1', from: '2026-11-22T09:00:00Z'}]})
+    },
+  },
   usage: {
     records: 'usage.reported',
     act: async () => () =>

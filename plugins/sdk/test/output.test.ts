@@ -1,7 +1,6 @@
 import {execFileSync} from 'node:child_process'
 import {
   chmodSync,
-  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -21,7 +20,6 @@ import {parseDuration, parseMoment, showWhen} from '../src/cli/durations.ts'
 import {cut, hasColour, paint, unpaint} from '../src/cli/output.ts'
 import {appendPrivate, places, privateFolder, readPrivate, writePrivate} from '../src/cli/places.ts'
 import {table} from '../src/cli/table.ts'
-import {sendUsage, spoolUsage, takeSpool, type UsageEvent} from '../src/cli/usage.ts'
 import {showDuration} from '../src/grammar/duration.ts'
 
 const refused = (why: RegExp): unknown => expect.objectContaining({code: 'CONFIG_INVALID', message: expect.stringMatching(why)})
@@ -192,56 +190,6 @@ describe('settings', () => {
       expect(() => chooseBroker(some, named, {})).toThrow(expect.objectContaining({code: 'USAGE'}))
     expect(() => chooseBroker(config, 'http://prod.example', {})).toThrow(expect.objectContaining({code: 'INSECURE_URL'}))
   })
-})
-
-test('usage events are bounded, taken once, and none is kept where telemetry is off', () => {
-  const saved = process.env.HOME
-  process.env.HOME = home
-  try {
-    const event: UsageEvent = {command: 'exec', durationMs: 5, exit: 0, at: '2026-11-22T00:00:00.000Z', tool: 'unit'}
-    spoolUsage(event)
-    spoolUsage({...event, exit: 1})
-    expect(takeSpool()).toEqual([event, {...event, exit: 1}])
-    expect(takeSpool()).toEqual([])
-    for (let i = 0; i < 3000; i += 1) spoolUsage(event)
-    const path = join(home, '.local/state/prod/usage.jsonl')
-    expect(statSync(path).size).toBeLessThanOrEqual(128 * 1024)
-    writeConfig({telemetry: 'off'})
-    rmSync(path)
-    spoolUsage(event)
-    expect(existsSync(path)).toBe(false)
-  } finally {
-    process.env.HOME = saved
-  }
-})
-
-test('usage events go in one call once there are enough, and stay where that fails', async () => {
-  const saved = process.env.HOME
-  process.env.HOME = home
-  const sent: unknown[] = []
-  const answers = (answer: () => void): Parameters<typeof sendUsage>[0] => ({
-    call: (async (_: unknown, input: unknown) => {
-      sent.push(input)
-      answer()
-    }) as Parameters<typeof sendUsage>[0]['call'],
-  })
-  try {
-    const event: UsageEvent = {command: 'exec', durationMs: 5, exit: 0, at: '2026-11-22T00:00:00.000Z'}
-    spoolUsage(event)
-    await sendUsage(answers(() => {}))
-    expect(sent).toEqual([])
-    for (let i = 1; i < 40; i += 1) spoolUsage(event)
-    await sendUsage(
-      answers(() => {
-        throw new Error('down')
-      }),
-    )
-    await sendUsage(answers(() => {}))
-    expect(sent).toEqual([{events: Array(40).fill(event)}, {events: Array(40).fill(event)}])
-    expect(takeSpool()).toEqual([])
-  } finally {
-    process.env.HOME = saved
-  }
 })
 
 test('colour needs a terminal or the wish, and never comes against NO_COLOR', () => {

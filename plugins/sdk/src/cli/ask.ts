@@ -7,7 +7,7 @@ import {ProdError} from '../errors.ts'
 import {checkReason} from '../reason.ts'
 import {showLine, showName} from '../text.ts'
 import {Interrupted} from './failure.ts'
-import {cut, terminalWidth} from './output.ts'
+import {cut, say, terminalWidth} from './output.ts'
 
 let forbidden = false
 
@@ -152,6 +152,41 @@ function closeness(text: string, word: string): number {
     at = next
   }
   return 10 + gaps
+}
+
+/**
+ * A question that may stay without an answer: one key of `keys`, within so many seconds. Undefined: another key, none in time, or nobody to ask.
+ * Never throws, and asks nobody who is not at a terminal.
+ */
+export async function askKey({what, keys, seconds}: {what: string; keys: string; seconds: number}): Promise<string | undefined> {
+  const {stdin} = process
+  if (!canAsk() || typeof stdin.setRawMode !== 'function') return undefined
+  say(what)
+  try {
+    stdin.setRawMode(true)
+    stdin.resume()
+    const pressed = await new Promise<string>(resolve => {
+      const timer = setTimeout(resolve, seconds * 1000, '')
+      const end = (text: unknown): void => {
+        clearTimeout(timer)
+        resolve(String(text ?? ''))
+      }
+      stdin.once('data', end)
+      stdin.once('close', end)
+      stdin.once('error', () => end(''))
+    })
+    return pressed !== '' && keys.includes(pressed[0] as string) ? pressed[0] : undefined
+  } catch {
+    return undefined // the terminal went meanwhile
+  } finally {
+    stdin.removeAllListeners('data')
+    try {
+      stdin.setRawMode(false)
+    } catch {
+      // it is gone
+    }
+    stdin.pause()
+  }
 }
 
 /** A yes or no. `flag` is what says yes where nobody can ask. */

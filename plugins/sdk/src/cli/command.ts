@@ -7,7 +7,8 @@ import {neverAsk} from './ask.ts'
 import {keepForCompletion} from './catalog-cache.ts'
 import {Interrupted, reportFailure} from './failure.ts'
 import {guardStreams, say, writeJson, writeResult} from './output.ts'
-import {sendUsage, spoolUsage} from './usage.ts'
+import {spoolUsage} from './usage.ts'
+import {sendUsageBeside} from './usage-send.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: as the framework types what it parsed
 type Output = Record<string, any>
@@ -35,9 +36,10 @@ export abstract class ProdCommand extends Command {
   protected answered = false
   /** name of the tool, for the usage events of `exec` */
   protected usageTool: string | undefined
+  /** how it went, 1 to 5, for the usage events of `shell` */
+  protected usageAnswer: number | undefined
   #brokerFlag: string | undefined
   #client: Promise<Connected> | undefined
-  #usageSent: Promise<void> | undefined
   #onInterrupt: ((times: number) => void) | undefined
 
   /** Writes the result to stdout; nothing under `--json`. Several lines are best given as such: then no text in one can begin another. */
@@ -69,9 +71,10 @@ export abstract class ProdCommand extends Command {
       call: async (endpoint, ...input) => {
         const client = await this.connect()
         if (endpoint.method !== 'GET') (await import('./whoami-cache.ts')).dropWhoami()
-        const answer = await client.call(endpoint, ...input)
+        const answering = client.call(endpoint, ...input)
+        if (endpoint.caller === 'person') sendUsageBeside(client.session)
+        const answer = await answering
         if (this.#brokerFlag === undefined) keepForCompletion(endpoint, answer, client.broker.url)
-        if (endpoint.caller === 'person') this.#usageSent ??= sendUsage(client)
         return answer
       },
     }
@@ -108,19 +111,11 @@ export abstract class ProdCommand extends Command {
     try {
       await this.init()
       result = (await this.run()) as T
-      await this.#usageSettled()
     } catch (error) {
-      await this.#usageSettled()
       return this.#fail(error)
     }
     if (this.jsonEnabled() && !this.answered) writeJson(result ?? {})
     return result
-  }
-
-  /** Usage events on their way may still arrive, but nobody waits for them long. */
-  async #usageSettled(): Promise<void> {
-    if (!this.#usageSent) return
-    await Promise.race([this.#usageSent, new Promise(resolve => setTimeout(resolve, 1000).unref())])
   }
 
   /** Shows what went wrong and ends with its status: never 0. An end that a command or `--help` asked for is passed on. */
@@ -153,6 +148,7 @@ export abstract class ProdCommand extends Command {
         version: this.config.version.slice(0, 32),
         platform: process.platform,
         ...(this.usageTool === undefined ? {} : {tool: this.usageTool.slice(0, 64)}),
+        ...(this.usageAnswer === undefined ? {} : {answer: this.usageAnswer}),
       })
     })
   }

@@ -13,9 +13,10 @@ export interface Config {
   telemetry?: 'on' | 'off'
   credentialStore?: 'keychain' | 'file'
   explainAfterFailure?: 'on' | 'off'
+  askAfterSession?: 'on' | 'off'
 }
 
-type Setting = 'broker' | 'telemetry' | 'credentialStore' | 'explainAfterFailure'
+type Setting = 'broker' | 'telemetry' | 'credentialStore' | 'explainAfterFailure' | 'askAfterSession'
 
 /** Each setting that has one value: what it means, what it may be, what holds where nothing is set. Brokers are `brokers.NAME.url`, `brokers.NAME.caFile`. */
 export const settings: Record<Setting, {means: string; values?: readonly string[]; otherwise: string | undefined}> = {
@@ -26,7 +27,8 @@ export const settings: Record<Setting, {means: string; values?: readonly string[
     otherwise: 'on',
   },
   credentialStore: {means: 'where logins are kept; file: plain, 0600', values: ['keychain', 'file'], otherwise: undefined},
-  explainAfterFailure: {means: 'explain a denial after a failed exec', values: ['on', 'off'], otherwise: 'on'},
+  explainAfterFailure: {means: 'explain a denial after a failed exec, assume or shell', values: ['on', 'off'], otherwise: 'on'},
+  askAfterSession: {means: 'ask after a shell how it went: one key, or none', values: ['on', 'off'], otherwise: 'on'},
 }
 
 /** A name a broker may have. */

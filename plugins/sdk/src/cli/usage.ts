@@ -1,11 +1,10 @@
 /**
  * The CLI's own usage events: which command, how long, how it ended. Never an argument. Kept in a bounded file of the state folder and
- * sent in one call by a later command that talks to the broker anyhow. `prod config set telemetry off` ends it.
+ * sent in one call beside a later command's own (usage-send.ts). `prod config set telemetry off` ends it.
  */
-import {renameSync, statSync} from 'node:fs'
+import {randomBytes} from 'node:crypto'
+import {readdirSync, renameSync, statSync} from 'node:fs'
 import {join} from 'node:path'
-import {api} from '../api.ts'
-import type {BrokerClient} from '../client.ts'
 import {readConfig} from './config.ts'
 import {appendPrivate, places, readPrivate, removePrivate} from './places.ts'
 
@@ -22,66 +21,95 @@ export interface UsageEvent {
   platform?: string
   /** of `exec` */
   tool?: string
+  /** of `shell`: how it went, 1 to 5, where the person said so */
+  answer?: number
 }
 
-const maxSpoolBytes = 128 * 1024
-const maxEventsInOneCall = 500
+/** What collects, and as much again while it is being sent. */
+const maxSpoolBytes = 64 * 1024
+const maxEvents = 1000
 /** A call is worth its time once there is something to say. */
-const sendFromBytes = 2048
-const sendAfterMs = 3_600_000
+const sendFromBytes = 512
+const sendAfterMs = 600_000
+const batchName = /^usage-([0-9a-f]{16})\.jsonl$/
 
 function spoolPath(): string {
   return join(places().state, 'usage.jsonl')
 }
 
+/** Whether this machine tells anything at all. */
+export function tellsUsage(): boolean {
+  try {
+    return readConfig().telemetry !== 'off'
+  } catch {
+    return false
+  }
+}
+
 /** Keeps one event. Never throws: an event lost is no reason to fail. */
 export function spoolUsage(event: UsageEvent): void {
   try {
-    if (readConfig().telemetry !== 'off') appendPrivate(spoolPath(), JSON.stringify(event), {maxBytes: maxSpoolBytes})
+    if (tellsUsage()) appendPrivate(spoolPath(), JSON.stringify(event), {maxBytes: maxSpoolBytes})
   } catch {
     // a full disk or a folder that is not ours: `prod doctor` says so
   }
 }
 
-/** Takes what is kept, so that no other process sends it too. What is not sent goes back by {@link spoolUsage}. */
-export function takeSpool(): UsageEvent[] {
-  const taken = `${spoolPath()}.${process.pid}`
-  try {
-    renameSync(spoolPath(), taken)
-    const text = readPrivate(taken) ?? ''
-    return text.split('\n').slice(0, maxEventsInOneCall).flatMap(parseEvent)
-  } catch {
-    return []
-  } finally {
-    try {
-      removePrivate(taken)
-    } catch {
-      // nothing was taken
-    }
-  }
+/** Events on their way. Under the same `id` they count once, however often they arrive. */
+export interface UsageBatch {
+  id: string
+  events: UsageEvent[]
+  /** they have arrived, or never will */
+  done(): void
 }
 
-function parseEvent(line: string): UsageEvent[] {
-  try {
-    return line === '' ? [] : [JSON.parse(line) as UsageEvent]
-  } catch {
-    return []
+/**
+ * What is due: a batch that was sent and not heard of, else what has collected, once it is enough or ten minutes old. It stays on disk under its id until
+ * `done`. Throws where the folder is not ours.
+ */
+export function takeUsage(now: number = Date.now()): UsageBatch | undefined {
+  const folder = places().state
+  const waiting = readdirSync(folder).find(name => batchName.test(name))
+  if (!tellsUsage()) {
+    removePrivate(spoolPath())
+    if (waiting !== undefined) removePrivate(join(folder, waiting))
+    return undefined
   }
+  let name = waiting
+  if (name === undefined) {
+    const collected = statSync(spoolPath(), {throwIfNoEntry: false})
+    if (!collected) return undefined
+    const {size, birthtimeMs} = collected
+    if (size < sendFromBytes && now - birthtimeMs < sendAfterMs) return undefined
+    name = `usage-${randomBytes(8).toString('hex')}.jsonl`
+    renameSync(spoolPath(), join(folder, name))
+  }
+  const path = join(folder, name)
+  const events = (readPrivate(path) ?? '').split('\n').flatMap(readEvent).slice(0, maxEvents)
+  if (events.length > 0) return {id: batchName.exec(name)?.[1] ?? '', events, done: () => removePrivate(path)}
+  removePrivate(path)
+  return undefined
 }
 
-/** Sends what is kept when there is enough of it, or it is an hour old. Never throws; what could not be sent stays. */
-export async function sendUsage(client: Pick<BrokerClient, 'call'>): Promise<void> {
+const forms: Record<keyof UsageEvent, (value: unknown) => boolean> = {
+  command: value => typeof value === 'string' && value.length <= 64,
+  durationMs: value => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 1_000_000_000,
+  exit: value => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255,
+  at: value => typeof value === 'string' && value.length <= 40,
+  version: value => typeof value === 'string' && value.length <= 32,
+  platform: value => typeof value === 'string' && value.length <= 32,
+  tool: value => typeof value === 'string' && value.length <= 64,
+  answer: value => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 5,
+}
+
+/** A line that a broker would refuse is none: it would keep all others from being heard. */
+function readEvent(line: string): UsageEvent[] {
   try {
-    const {size, birthtimeMs} = statSync(spoolPath())
-    if (size < sendFromBytes && Date.now() - birthtimeMs < sendAfterMs) return
+    const event = JSON.parse(line) as UsageEvent
+    const known = Object.entries(event).every(([name, value]) => Object.hasOwn(forms, name) && forms[name as keyof UsageEvent](value))
+    const whole = (['command', 'durationMs', 'exit', 'at'] as const).every(name => Object.hasOwn(event, name))
+    return known && whole ? [event] : []
   } catch {
-    return
-  }
-  const events = takeSpool()
-  if (events.length === 0) return
-  try {
-    await client.call(api.usage, {events})
-  } catch {
-    for (const event of events) spoolUsage(event)
+    return []
   }
 }
