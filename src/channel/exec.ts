@@ -246,7 +246,7 @@ class TerminalEnd {
     this.#many ??= new Many<RunOutcome>(
       async (target, run, progress) => {
         const outlet = (name: 'stdout' | 'stderr') =>
-          json ? openOutlet(name, {keep: true, raw}) : openPrefixed(name, target, {raw, progress})
+          json ? openOutlet(name, {keep: true, raw, tail: name === 'stderr'}) : openPrefixed(name, target, {raw, progress})
         const outcome = await followRun({
           ...rest,
           json,

@@ -2,13 +2,11 @@
 import {createHash} from 'node:crypto'
 import type {Digest} from '@prod/sdk'
 import {passBytes} from '@prod/sdk/cli/output'
+import {openTail} from '@prod/sdk/cli/tail'
 import {createStreamSanitiser} from '@prod/sdk/text'
 
 /** most bytes that `--json` gives back of each output */
 export const maxKeptBytes = 10 * 1024 * 1024
-
-/** what is remembered of a failure's stderr */
-export const tailBytes = 64 * 1024
 
 export interface Outlet {
   /** Resolves when the bytes are taken; false: nobody reads any more. */
@@ -18,7 +16,7 @@ export interface Outlet {
   digest(): Digest
   /** for `--json`: text where it is UTF-8, else base64; cut at {@link maxKeptBytes} */
   kept(): {text: string} | {base64: string}
-  /** the end of what went through, {@link tailBytes} at most; only where it was asked for */
+  /** the end of what went through, 64 KiB at most; only where it was asked for */
   tail?(): string
   readonly cut: () => boolean
 }
@@ -63,24 +61,5 @@ export function openOutlet(name: 'stdout' | 'stderr', {keep, raw, tail = false}:
     },
     cut: () => total > keptBytes && keep,
     ...(end && {tail: end.text}),
-  }
-}
-
-/** Remembers the last bytes: whole chunks are dropped from the front while enough is left. */
-function openTail(): {push(bytes: Uint8Array): void; text(): string} {
-  let chunks: Buffer[] = []
-  let size = 0
-  return {
-    push(bytes) {
-      const last = Buffer.from(bytes.subarray(Math.max(0, bytes.byteLength - tailBytes)))
-      chunks.push(last)
-      size += last.length
-      // now and then, so that many small writes stay cheap
-      if (size > 2 * tailBytes || chunks.length > 4096) {
-        chunks = [Buffer.concat(chunks).subarray(-tailBytes)]
-        size = chunks[0]?.length ?? 0
-      }
-    },
-    text: () => Buffer.concat(chunks).subarray(-tailBytes).toString('utf8'),
   }
 }

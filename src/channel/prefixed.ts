@@ -1,5 +1,6 @@
 /** A program's output as lines, each with the name of its target before it. */
 import {createHash} from 'node:crypto'
+import {openTail} from '@prod/sdk/cli/tail'
 import {showName, showText} from '@prod/sdk/text'
 import type {Outlet} from './outlet.ts'
 import type {Progress} from './progress.ts'
@@ -10,6 +11,7 @@ const longestLine = 65_536
 /** Lines go out whole, so that targets do not mix within one. At a terminal they are made harmless, unless `raw`. */
 export function openPrefixed(name: 'stdout' | 'stderr', target: string, {raw, progress}: {raw: boolean; progress: Progress}): Outlet {
   const hash = createHash('sha256')
+  const tail = openTail()
   const prefix = Buffer.from(`${showName(target)}: `)
   const harmless = process[name].isTTY === true && !raw
   let total = 0
@@ -38,6 +40,7 @@ export function openPrefixed(name: 'stdout' | 'stderr', target: string, {raw, pr
   return {
     write(bytes) {
       hash.update(bytes)
+      tail.push(bytes)
       total += bytes.byteLength
       return out(rest.length > 0 ? Buffer.concat([rest, bytes]) : Buffer.from(bytes))
     },
@@ -49,5 +52,6 @@ export function openPrefixed(name: 'stdout' | 'stderr', target: string, {raw, pr
     digest: () => ({bytes: total, sha256: hash.copy().digest('hex')}),
     kept: () => ({text: ''}),
     cut: () => false,
+    tail: tail.text,
   }
 }

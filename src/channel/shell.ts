@@ -4,6 +4,7 @@ import {confirmTyped} from '@prod/sdk/cli/ask'
 import {clientInfo} from '@prod/sdk/cli/client-info'
 import {paint, passBytes, say} from '@prod/sdk/cli/output'
 import {type Spinner, startSpinner} from '@prod/sdk/cli/spinner'
+import {openTail} from '@prod/sdk/cli/tail'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker, Session} from '@prod/sdk/session'
 import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-client'
@@ -35,6 +36,8 @@ export interface ShellOutcome {
   exit: Exit | null
   endedBy: string | null
   breakGlass: boolean
+  /** the end of what was shown, for an explanation; of one's own shell alone, and no part of what is printed */
+  tail?: string
 }
 
 /** The last line of a shell. */
@@ -58,6 +61,7 @@ class ShellEnd {
   readonly #options: ShellOptions
   readonly #watching: boolean
   readonly #plain: StreamSanitiser | undefined
+  readonly #tail = openTail()
   #connection: StreamConnection | undefined
   #spinner: Spinner | undefined
   #warned = false
@@ -93,7 +97,8 @@ class ShellEnd {
     const breakGlass = (this.#started?.banner ?? []).length > 0 && !this.#watching
     if (!this.#end) return {status: 0, session: this.#started?.id ?? '', exit: null, endedBy: null, breakGlass}
     const {id, exit, endedBy} = this.#end
-    return {status: statusOf(this.#end), session: id, exit, endedBy, breakGlass}
+    // what somebody else's terminal shows is none of ours to keep
+    return {status: statusOf(this.#end), session: id, exit, endedBy, breakGlass, ...(this.#watching ? {} : {tail: this.#tail.text()})}
   }
 
   close(): void {
@@ -136,6 +141,7 @@ class ShellEnd {
     for await (const event of connection) {
       if (event.type === 'output') {
         if (event.stream !== 'stdout') continue
+        this.#tail.push(event.bytes)
         await passBytes('stdout', this.#plain ? this.#plain.push(event.bytes) : event.bytes)
         connection.wrote('stdout', event.bytes.byteLength)
       } else if (event.type === 'end') {

@@ -11,8 +11,7 @@ import {openStreams} from '../channel/login.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
 import {followShell, sayEnded} from '../channel/shell.ts'
 import {ownSize} from '../channel/terminal.ts'
-import {afterFailure} from '../explain/after-failure.ts'
-import {explainerPackages} from '../explain/explainers.ts'
+import {explainFailure} from '../explain/explain-failure.ts'
 import {receiptsOf, showMany, showOutcome} from './exec.ts'
 
 /** Takes up a run, a session or an approved request again. */
@@ -33,7 +32,7 @@ export default class Attach extends ProdCommand {
     const onInterrupt = (act: ((times: number) => void) | undefined) => this.onInterrupt(act)
     if (id.startsWith('ses_')) {
       if (!process.stdin.isTTY || !process.stdout.isTTY) throw new ProdError('NO_TERMINAL', 'a shell needs a terminal', 'prod exec --help')
-      const ended = await followShell({
+      const {tail: _, ...ended} = await followShell({
         ...streams,
         first: {type: 'attach', id, have: {stdout: 0, stderr: 0}, size: ownSize(), client: clientInfo()},
         onInterrupt,
@@ -53,13 +52,18 @@ export default class Attach extends ProdCommand {
     if ('many' in outcome) {
       if (flags.receipt !== undefined) writeReceipt(flags.receipt, receiptsOf(outcome))
       this.endWith(outcome.many.status)
+      await explainFailure(
+        outcome.many.targets.flatMap(one => one.outcome ?? []),
+        this.config.pjson,
+        !this.jsonEnabled(),
+      )
       return showMany(outcome)
     }
     if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
     this.endWith(outcome.status)
     const shown = showOutcome(outcome)
     this.say(wordsOfEnd(outcome))
-    await afterFailure(outcome, {packages: explainerPackages(this.config.pjson), speaks: !this.jsonEnabled()})
+    await explainFailure([outcome], this.config.pjson, !this.jsonEnabled())
     return shown
   }
 

@@ -6,6 +6,7 @@ import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseMoment} from '@prod/sdk/cli/durations'
 import {newKey} from '@prod/sdk/cli/key'
+import {keepingRefusal} from '@prod/sdk/cli/last-failure'
 import {say} from '@prod/sdk/cli/output'
 import {takeReason} from '@prod/sdk/cli/reason'
 import {type ErrorDescription, ProdError} from '@prod/sdk/errors'
@@ -13,8 +14,7 @@ import {pickTool} from '../catalog/pick.ts'
 import {followRun, type OnMany, type RunOutcome} from '../channel/exec.ts'
 import {openStreams} from '../channel/login.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
-import {afterFailure} from '../explain/after-failure.ts'
-import {explainerPackages} from '../explain/explainers.ts'
+import {explainFailure} from '../explain/explain-failure.ts'
 
 /** What `exec --json` prints. */
 interface ExecResult {
@@ -86,26 +86,28 @@ export default class Exec extends ProdCommand {
     this.usageTool = words[0]
     if (flags['break-glass']) this.#needTerminal(flags.reason)
     const {reason, reused} = await takeReason(flags.reason)
-    const outcome = await followRun({
-      ...(await openStreams(this.brokerFlag)),
-      first: {
-        type: 'exec',
-        key: newKey(),
-        argv: words,
-        targets: flags.on ?? [],
-        reason,
-        ...(reused ? {reasonReused: true} : {}),
-        ...(flags.incident === undefined ? {} : {incident: flags.incident}),
-        ...(flags['break-glass'] ? {breakGlass: {confirmed: null}} : {}),
-        wait: !flags.nowait,
-        ...(flags.at === undefined ? {} : {startAt: parseMoment(flags.at, new Date())}),
-        stdin: !isatty(0),
-        client: clientInfo(),
-      },
-      json: this.jsonEnabled(),
-      raw: flags.raw,
-      onInterrupt: act => this.onInterrupt(act),
-    })
+    const outcome = await keepingRefusal({argv: words, targets: flags.on ?? []}, async () =>
+      followRun({
+        ...(await openStreams(this.brokerFlag)),
+        first: {
+          type: 'exec',
+          key: newKey(),
+          argv: words,
+          targets: flags.on ?? [],
+          reason,
+          ...(reused ? {reasonReused: true} : {}),
+          ...(flags.incident === undefined ? {} : {incident: flags.incident}),
+          ...(flags['break-glass'] ? {breakGlass: {confirmed: null}} : {}),
+          wait: !flags.nowait,
+          ...(flags.at === undefined ? {} : {startAt: parseMoment(flags.at, new Date())}),
+          stdin: !isatty(0),
+          client: clientInfo(),
+        },
+        json: this.jsonEnabled(),
+        raw: flags.raw,
+        onInterrupt: act => this.onInterrupt(act),
+      }),
+    )
     if ('pending' in outcome) {
       this.log(outcome.pending)
       if (process.stderr.isTTY) this.say(`prod attach ${outcome.pending} waits for it`)
@@ -115,12 +117,17 @@ export default class Exec extends ProdCommand {
     if ('many' in outcome) {
       if (flags.receipt !== undefined) writeReceipt(flags.receipt, receiptsOf(outcome))
       this.endWith(outcome.many.status)
+      await explainFailure(
+        outcome.many.targets.flatMap(one => one.outcome ?? []),
+        this.config.pjson,
+        flags.explain && !this.jsonEnabled(),
+      )
       return showMany(outcome)
     }
     if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
     this.endWith(outcome.status)
     const shown = showOutcome(outcome)
-    await afterFailure(outcome, {packages: explainerPackages(this.config.pjson), speaks: flags.explain && !this.jsonEnabled()})
+    await explainFailure([outcome], this.config.pjson, flags.explain && !this.jsonEnabled())
     return shown
   }
 

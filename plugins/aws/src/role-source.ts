@@ -6,5 +6,6 @@ import {listRoles} from './roles.ts'
 export const roleSource: RoleSource = {
   id: 'aws',
   list: async () => listRoles(),
+  decodeMessage: async (encoded, role) => (await import('./iam/decode.ts')).decodeMessage(encoded, role),
   refresh: async progress => (await import('./identity-center/refresh.ts')).refreshAll(progress),
 }

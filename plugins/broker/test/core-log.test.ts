@@ -56,6 +56,8 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
   },
   whoami: {records: null, act: async () => () => alice.client.call(api.whoami)},
   catalog: {records: null, act: async () => () => alice.client.call(api.catalog)},
+  explainUse: {records: null, act: async () => () => alice.client.call(api.explainUse, {role: 'operator'})},
+  whoHelps: {records: null, act: async () => () => alice.client.call(api.whoHelps, {action: 's3:GetObject'})},
   createRequest: {records: 'request.created', act: async () => () => asked()},
   listRequests: {records: null, act: async () => () => alice.client.call(api.listRequests, {})},
   showRequest: {

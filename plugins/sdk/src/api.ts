@@ -5,6 +5,7 @@
 import type {JSONSchema} from 'json-schema-to-ts'
 import type {CatalogView} from './catalog-view.ts'
 import type {Freeze, Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
+import type {Help, Ruling} from './ruling.ts'
 
 /** `A` is what it answers; the input is path parameters, query and body in one object. */
 export interface Endpoint<A = unknown, S extends JSONSchema = JSONSchema> {
@@ -112,7 +113,6 @@ export interface LogEntry {
   openings: Record<string, {salt: string; value: string}>
 }
 
-export interface MetricsReport {
 /** The figures of one team or service. `shells` and `others` (commands and forwards) go by the same steps as the series. */
 export interface MetricsPart {
   name: string
@@ -138,14 +138,15 @@ export interface MetricsIncident {
 }
 
 /** What `prod metrics` shows. The figures are those of `@prod/sdk/figures`; docs/metrics.md says what counts. Nobody is named. */
+export interface MetricsReport {
   since: string
   until: string
-  values: Record<string, number | null>
   /** whose figures these are; null: everybody's, every service's */
   team: string | null
   service: string | null
   /** who asked for anything in this time */
   people: number
+  values: Record<string, number | null>
   /** by days, beyond two weeks by weeks from Monday on; null where there was nothing to divide by */
   series: {name: string; unit: string; points: {at: string; value: number | null}[]}[]
   /** those that used most, first */
@@ -204,6 +205,38 @@ export const api = {
     summary: 'tools, targets and roles, with what the caller may do',
     caller: 'person',
     input: none,
+  }),
+
+  explainUse: endpoint<Ruling>()({
+    method: 'POST',
+    path: '/v1/explain',
+    summary: 'why a run or request of mine was refused, or what policy says of a use now; nothing is asked for by it',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        id: {type: 'string', pattern: '^(?:run|req)_[0-9a-z]{8,40}$'},
+        argv: {type: 'array', minItems: 1, maxItems: 1024, items: {type: 'string', maxLength: 65536}},
+        targets: {type: 'array', maxItems: 64, items: {type: 'string', maxLength: 256}},
+        role: {type: 'string', maxLength: 128},
+        target: {type: 'string', maxLength: 256},
+        use: {type: 'string', enum: ['shell', 'forward']},
+        incident: {type: 'string', maxLength: 128},
+      },
+    },
+  }),
+  whoHelps: endpoint<Help>()({
+    method: 'GET',
+    path: '/v1/help',
+    summary: 'roles that allow an action, who approves them and how fast, and who owns the resource',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['action'],
+      properties: {action: {type: 'string', maxLength: 256}, resource: {type: 'string', maxLength: 2048}},
+    },
   }),
 
   createRequest: endpoint<Request>()({
@@ -483,6 +516,7 @@ export const api = {
       additionalProperties: false,
       required: ['events'],
       properties: {
+        batch: {type: 'string', pattern: '^[0-9a-z]{8,40}$'},
         events: {
           type: 'array',
           maxItems: 1000 as number,
@@ -498,6 +532,7 @@ export const api = {
               version: {type: 'string', maxLength: 32},
               platform: {type: 'string', maxLength: 32},
               tool: {type: 'string', maxLength: 64},
+              answer: {type: 'integer', minimum: 1, maximum: 5},
             },
           },
         },
@@ -515,5 +550,3 @@ export const api = {
 
 export type Api = typeof api
 export type {ToolClass}
-        batch: {type: 'string', pattern: '^[0-9a-z]{8,40}$'},
-              answer: {type: 'integer', minimum: 1, maximum: 5},

@@ -6,6 +6,7 @@ import {ProdCommand} from '@prod/sdk/cli/command'
 import {parseDuration, parseMoment} from '@prod/sdk/cli/durations'
 import {followRequest} from '@prod/sdk/cli/follow'
 import {newKey} from '@prod/sdk/cli/key'
+import {keepingRefusal} from '@prod/sdk/cli/last-failure'
 import {takeReason} from '@prod/sdk/cli/reason'
 import {showDuration} from '@prod/sdk/grammar/duration'
 import {pickRole} from '../../catalog/pick.ts'
@@ -30,14 +31,16 @@ export default class RequestCreate extends ProdCommand {
     const durationSeconds = parseDuration(flags.duration)
     const role = args.role ?? (await pickRole(this.broker()))
     const {reason} = await takeReason(flags.reason)
-    const request = await this.broker().call(api.createRequest, {
-      key: newKey(),
-      role,
-      reason,
-      durationSeconds,
-      ...(flags.incident === undefined ? {} : {incident: flags.incident}),
-      ...(flags.at === undefined ? {} : {startAt: parseMoment(flags.at, new Date())}),
-    })
+    const request = await keepingRefusal({role}, () =>
+      this.broker().call(api.createRequest, {
+        key: newKey(),
+        role,
+        reason,
+        durationSeconds,
+        ...(flags.incident === undefined ? {} : {incident: flags.incident}),
+        ...(flags.at === undefined ? {} : {startAt: parseMoment(flags.at, new Date())}),
+      }),
+    )
     if (request.state === 'pending' && flags.nowait) {
       this.log(request.id)
       this.endWith(245)

@@ -7,6 +7,8 @@ import {runChild} from './run.ts'
 /** What a child gets, and how more of it is had. */
 export interface Serving {
   name: string
+  /** a denial in the stderr of a program that failed is explained; absent: yes */
+  explain?: boolean
   credentials: ProcessCredentials
   /** when they were had, in milliseconds of this machine's clock */
   from: number
@@ -19,7 +21,7 @@ export interface Serving {
 export async function serveChild(command: readonly string[], serving: Serving, env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const endpoint = await openEndpoint(provider(serving))
   try {
-    return await runChild(command, childEnvironment(env, serving.name, serving.child, endpoint))
+    return await runChild(command, childEnvironment(env, serving.name, serving.child, endpoint), serving.explain ?? true)
   } finally {
     endpoint.close()
   }
@@ -28,10 +30,10 @@ export async function serveChild(command: readonly string[], serving: Serving, e
 /** Runs a command with the credentials in plain variables; answers its status. What it begins with is all it gets. Throws TOOL_UNAVAILABLE. */
 export function runPlain(
   command: readonly string[],
-  {name, credentials, child}: Pick<Serving, 'name' | 'credentials' | 'child'>,
+  {name, credentials, child, explain}: Pick<Serving, 'name' | 'credentials' | 'child' | 'explain'>,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<number> {
-  return runChild(command, childEnvironment(env, name, child, {credentials}))
+  return runChild(command, childEnvironment(env, name, child, {credentials}), explain ?? true)
 }
 
 /**

@@ -37,6 +37,11 @@ export default class Assume extends ProdCommand {
     }),
   }
   static override flags = {
+    explain: Flags.boolean({
+      default: true,
+      allowNo: true,
+      description: 'say on stderr why access was denied, where the command failed of that (setting explainAfterFailure)',
+    }),
     env: Flags.boolean({description: 'plain variables, for a program that asks no endpoint; they end and are not renewed'}),
     'min-remaining': Flags.string({description: 'how long the credentials must live at least', helpValue: '30m'}),
     fresh: Flags.boolean({description: 'fetch credentials anew, whatever was kept'}),
@@ -117,11 +122,11 @@ export default class Assume extends ProdCommand {
     if (flags.env) {
       const end = credentials.Expiration === undefined ? 'never end' : `end at ${credentials.Expiration} and are not renewed`
       this.say(`the credentials of ${name} stand in plain variables: whoever reads the environment has them, and they ${end}`)
-      this.endWith(await aws.runPlain(words, {name, credentials, child}, env))
+      this.endWith(await aws.runPlain(words, {name, credentials, child, explain: flags.explain}, env))
     } else {
       const renew = async (mayLogIn: boolean) =>
         (await (source === 'local' ? aws.obtain(name, {asking: mayLogIn ? 'browser' : 'nobody'}) : source.obtain(mayLogIn))).credentials
-      this.endWith(await aws.serveChild(words, {name, credentials, from: Date.now(), child, renew}, env))
+      this.endWith(await aws.serveChild(words, {name, credentials, from: Date.now(), child, renew, explain: flags.explain}, env))
     }
     // stdout is the command's
     this.answered = true

@@ -92,6 +92,7 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
       layersOf(catalog, resource)
         .map(one => engine.approverGroups(one))
         .reduce((groups, others) => groups.filter(group => others.includes(group))),
+    why: (asked, use, decided) => layersOf(catalog, asked.resource).flatMap(resource => engine.why({...asked, resource}, use, decided)),
     couldUse({tool, command, ...asked}) {
       const places = tool.targets.map(name => ({tool, command, target: catalog.targets.get(name) as TargetEntry}))
       const could = (action: PolicyAction): boolean => places.some(place => engine.couldBe(action, asked, place))

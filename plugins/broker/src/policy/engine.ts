@@ -9,8 +9,9 @@ import {
   statefulIsAuthorized,
   validate,
 } from '@cedar-policy/cedar-wasm/nodejs'
-import type {PolicyAction} from '@prod/sdk'
+import type {PolicyAction, UseAction} from '@prod/sdk'
 import {cedarAttributes, cedarTypeName, cedarValues} from '@prod/sdk/grammar/cedar'
+import type {RuleView} from '@prod/sdk/ruling'
 import ipaddr from 'ipaddr.js'
 import type {Catalog, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 import type {Finding} from '../catalog/finding.ts'
@@ -19,6 +20,7 @@ import {fold, oddName, twinOf} from './names.ts'
 import type {Answer, Question, Resource} from './policy.ts'
 import {lineOf, offsetIn, placeIn, type Rule} from './rules.ts'
 import {literals, reachesAction, reachesEntity} from './scope.ts'
+import {type Asked, decidingForbids, nearPermits} from './why.ts'
 
 /** Every validation finding of the rules, Cedar's warnings (a rule that can never apply) and unknown names among them. */
 export function validateRules(
@@ -171,6 +173,23 @@ export class Engine {
       .flatMap(({json}) => literals(json.principal))
       .filter(({type}) => type === 'Group')
     return [...new Set(groups.map(({id}) => id))].sort()
+  }
+
+  /** Of a use that is denied: the forbids that decided, else the permits that would have held but for some part, on the use or on asking for it. */
+  why({principal, groups, resource, context}: Omit<Question, 'action'>, use: UseAction, decided: readonly string[]): RuleView[] {
+    const entity = entityOf(resource)
+    const address = context.address === undefined ? undefined : plainAddress(context.address)
+    const asked = (action: PolicyAction): Asked => ({
+      person: personOf(principal, groups),
+      entity,
+      action,
+      context: contextOf(context, use, classOf(resource, use), address),
+    })
+    const forbids = this.#rules.filter(({id, json}) => json.effect === 'forbid' && decided.includes(id))
+    if (forbids.length > 0) return decidingForbids(forbids, asked(use))
+    const services = servicesOf(resource)
+    const near = ([use, 'request'] as const).flatMap(action => nearPermits(this.#reaching(action, entity, services), asked(action)))
+    return near.filter(({rule}, index) => near.findIndex(one => one.rule === rule) === index).slice(0, 3)
   }
 
   /** Whether some arguments of a command would be allowed this action: its attributes are left open. Shown only, never relied on. */

@@ -1,7 +1,8 @@
 /** Who may: the port of the policy engine, and the one question everybody asks (TM-K1). */
-import type {PolicyAction, Principal, ToolClass} from '@prod/sdk'
+import type {PolicyAction, Principal, ToolClass, UseAction} from '@prod/sdk'
 import type {Usable} from '@prod/sdk/catalog-view'
 import type {Structure} from '@prod/sdk/grammar/grammar'
+import type {RuleView} from '@prod/sdk/ruling'
 import type {Catalog, RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
 
 /** What is acted upon. A command comes with its parsed structure, so that policy sees what runs. */
@@ -51,6 +52,8 @@ export interface Bundle {
   ask(question: Question): Answer
   /** Group names that some permit on `approve` names for this resource: shown when no known person may. */
   approverGroups(resource: Resource): string[]
+  /** Of a use that is denied: the rules that decided (`decided`) or lacked least to permit it, and which part of them did. For explanations alone. */
+  why(asked: Omit<Question, 'action'>, use: UseAction, decided: readonly string[]): RuleView[]
   /** What the caller could do with some arguments of a command on some of its targets: for lists; a run asks again. */
   couldUse(asked: Omit<Question, 'action' | 'resource'> & {tool: ToolEntry; command: number}): Usable
 }

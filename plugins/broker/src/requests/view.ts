@@ -1,5 +1,5 @@
 /** Who sees which request (TM-A6): the requester, those who may decide it, those who read the audit log. */
-import type {Request} from '@prod/sdk'
+import type {Principal, Request} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Caller, Parts} from '../parts.ts'
 import type {Stored} from '../stores/store.ts'
@@ -59,13 +59,17 @@ function tryPlan(parts: Parts, record: RequestRecord): Plan | undefined {
 /** Names of people seen in the last 30 days whom policy lets approve, else the groups' names. */
 export async function approversOf(parts: Parts, record: RequestRecord): Promise<string[]> {
   const plan = tryPlan(parts, record)
-  if (!plan) return []
+  return plan ? approversOfPlan(parts, plan, record.principal) : []
+}
+
+/** The same for what nobody has asked for yet; `asker` approves nothing of their own. */
+export async function approversOfPlan(parts: Parts, plan: Plan, asker: Principal): Promise<string[]> {
   const bundle = parts.bundle()
   const since = new Date(parts.store.now().getTime() - seenDays * 86_400_000).toISOString()
   const people = await parts.store.list<PersonRecord>({kind: 'person', newest: true, limit: maxPeople})
   const names = people
     .map(one => one.value)
-    .filter(one => one.lastSeenAt >= since && one.person !== '' && !samePerson(one, record.principal))
+    .filter(one => one.lastSeenAt >= since && one.person !== '' && !samePerson(one, asker))
     .filter(one => mayApprovePlan(bundle, plan, {principal: one, groups: one.groups}))
     .map(one => one.name)
   return names.length > 0 ? [...new Set(names)].sort() : approverGroupsOf(bundle, plan)

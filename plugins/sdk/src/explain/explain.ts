@@ -25,6 +25,20 @@ export function explain(text: string, explainers: readonly Explainer[]): Explana
   }
 }
 
+/** The encoded authorization message in a text, whole, or null: lines that hold nothing else go on with it. Pure; linear. */
+export function encodedIn(text: string): string | null {
+  for (const {plain, low} of peel(text)) {
+    for (const form of encodedForms) {
+      const words = form.slice(0, form.indexOf('{')).trimEnd()
+      const at = low.indexOf(words)
+      const whole =
+        at < 0 ? null : /^[\s"'`]*([\w-]{12,10240}(?:\n[\w-]+(?=\n|$))*)/.exec(plain.slice(at + words.length, at + words.length + 12_288))
+      if (whole) return (whole[1] as string).replaceAll('\n', '')
+    }
+  }
+  return null
+}
+
 interface Hit {
   rule: Rule
   match: Match

@@ -102,7 +102,10 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
   throttled: [{command: 'aws configure set retry_mode adaptive', why: 'let the AWS tools slow down by themselves', by: ['aws']}],
   not_a_denial: [],
   unknown_denial: [
-    {command: 'aws sts decode-authorization-message --encoded-message {encoded}', why: 'read the reason, with a role that may decode it'},
+    {
+      command: 'aws sts decode-authorization-message --encoded-message {encoded}',
+      why: 'read the reason, with a role that may decode it; prod explain --decode does both',
+    },
     {command: whoIsIt.command, why: 'see which identity was refused', by: ['aws', 'registry']},
     {command: 'prod roles', why: 'see the roles that you may use or ask for'},
   ],

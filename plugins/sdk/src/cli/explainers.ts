@@ -1,6 +1,9 @@
 /** Which explainers there are: the packages that package.json lists under `oclif.explainers`, found by name when they are needed. */
-import type {Explainer} from '@prod/sdk/explainer'
-import type {Plugin} from '@prod/sdk/plugin'
+import type {Explainer} from '../explainer.ts'
+import type {Plugin} from '../plugin.ts'
+
+/** What comes with the CLI, for whoever has no package.json of it at hand. */
+export const shipped: readonly string[] = ['@prod/explain']
 
 /** The names in a package.json of the CLI. */
 export function explainerPackages(pjson: {oclif?: object}): readonly string[] {

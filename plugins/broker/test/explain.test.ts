@@ -1,0 +1,93 @@
+/** `POST /v1/explain` and `GET /v1/help`: what the broker says of its own refusals, and who can help with others'. */
+import {api} from '@prod/sdk/api'
+import {afterAll, beforeAll, expect, test} from 'vitest'
+import {type Core, codeOf, newKey, type Person, reason, startCore} from './core.ts'
+
+const ends: (() => Promise<void> | void)[] = []
+let core: Core
+let alice: Person
+let bob: Person
+let carol: Person
+let erin: Person
+
+const role = (name: string, allows: string, account: string) =>
+  `kind: Role\nname: ${name}\nsummary: for tests\nprovider: group\nparameters: { group: ${name}s }\nclass: ${name === 'reader' ? 'read' : 'change'}\nservice: jobs\nmaxSeconds: 3600\nallows: [${allows}]\n# ${account}\n`
+
+beforeAll(async () => {
+  core = await startCore(end => ends.push(end))
+  await core.change('catalog/roles/reader.yaml', role('reader', '"s3:Get*"', ''))
+  await core.change(
+    'policy/global/reader.cedar',
+    '@id("reader") permit (principal in Group::"engineers", action == Action::"request", resource in Role::"reader");\n@id("reader-yes") permit (principal in Group::"sre-leads", action == Action::"approve", resource in Role::"reader");\n',
+  )
+  ;[alice, bob, carol, erin] = (await Promise.all(['alice', 'bob', 'carol', 'erin'].map(name => core.as(name)))) as [
+    Person,
+    Person,
+    Person,
+    Person,
+  ]
+})
+afterAll(async () => {
+  for (const end of ends.reverse()) await end()
+})
+
+test('a use that policy denies is explained by the rule that lacked least, and nothing is asked for by it', async () => {
+  const before = (await core.events('request.created')).length
+  const ruling = await carol.client.call(api.explainUse, {argv: ['job', 'fail', '3'], targets: ['local']})
+  expect(ruling).toMatchObject({id: null, decision: 'deny', message: expect.stringContaining('no rule permits it')})
+  expect(ruling.rules.length).toBeGreaterThan(0)
+  expect(ruling.rules.flatMap(({parts}) => parts).filter(({holds}) => holds)).toEqual([])
+  expect(ruling.rules.flatMap(({parts}) => parts.map(({change}) => change))).toContain('be in the group engineers')
+  expect((await core.events('request.created')).length).toBe(before)
+})
+
+test('what the grammar refuses, and what is allowed, is said too', async () => {
+  expect(await alice.client.call(api.explainUse, {argv: ['job', 'nothing']})).toMatchObject({decision: 'deny', rules: []})
+  expect(await alice.client.call(api.explainUse, {argv: ['job', 'say', 'x'], targets: ['local']})).toMatchObject({decision: 'allow'})
+  expect(await codeOf(alice.client.call(api.explainUse, {}))).toBe('BAD_REQUEST')
+})
+
+test('a request says what became of it, to whoever may see it', async () => {
+  const request = await alice.client.call(api.createRequest, {key: newKey(), role: 'reader', reason, durationSeconds: 60})
+  expect(await alice.client.call(api.explainUse, {id: request.id})).toMatchObject({
+    decision: 'request',
+    message: expect.stringContaining('waits for 1'),
+  })
+  await bob.client.call(api.denyRequest, {id: request.id, note: 'say which bucket'})
+  const told = await alice.client.call(api.explainUse, {id: request.id})
+  expect(told.message).toMatch(/denied it: say which bucket/)
+  expect(await codeOf(erin.client.call(api.explainUse, {id: request.id}))).toBe('REQUEST_NOT_FOUND')
+})
+
+test('a run says what ended it; of somebody else’s nobody hears but who reads the log', async () => {
+  const run = alice.exec(['job', 'frames'], {targets: ['local']})
+  const {id} = await run.message('started')
+  await run.done
+  expect(await alice.client.call(api.explainUse, {id})).toMatchObject({id, message: expect.stringContaining('the program itself failed')})
+  expect(await codeOf(erin.client.call(api.explainUse, {id}))).toBe('RUN_NOT_FOUND')
+  // carol reads the log: the facts, and no judgement of another's rights
+  expect(await carol.client.call(api.explainUse, {id})).toMatchObject({decision: null, rules: []})
+})
+
+test('help names the roles that allow an action, who approves them and how fast lately, and the owner of what it is about', async () => {
+  const request = await erin.client.call(api.createRequest, {key: newKey(), role: 'reader', reason, durationSeconds: 60})
+  core.forward(90_000)
+  await bob.approve(request.id)
+  const help = await alice.client.call(api.whoHelps, {action: 's3:GetObject', resource: 'arn:aws:s3:::shop-jobs-reports/a.csv'})
+  expect(help.roles).toEqual([
+    {
+      name: 'reader',
+      usable: 'request',
+      class: 'read',
+      active: null,
+      approvals: 1,
+      approvers: expect.arrayContaining(['bob']),
+      medianSeconds: expect.any(Number),
+    },
+  ])
+  expect(help.roles[0]?.medianSeconds).toBeGreaterThanOrEqual(90)
+  expect(help.owners).toEqual([{service: 'jobs', owner: 'sre-leads', contacts: [], channel: null}])
+  expect((await alice.client.call(api.whoHelps, {action: 'ec2:RunInstances'})).roles).toEqual([])
+  // carol may not ask for it: it is not shown to her
+  expect((await carol.client.call(api.whoHelps, {action: 's3:GetObject'})).roles).toEqual([])
+})
