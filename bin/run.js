@@ -11,6 +11,27 @@ else start()
 function start() {
   delete process.env.PROD_REEXEC
   var argv = process.argv.slice(2)
+  var assumed = argv[0] === 'assume' && argv.length > 2 ? assume(argv.slice(1)) : undefined
+  if (!assumed) goFast(argv)
+  else
+    assumed.then(function (done) {
+      // all is written, and to leave at once is cheaper than to tidy up
+      if (done) process.exit()
+      else goFast(argv)
+    })
+}
+
+/** By plugins/aws, which lies beside us as a bundle of its own: from credentials that were kept. */
+function assume(words) {
+  try {
+    return require('../node_modules/@prod/aws/dist/bundle/fast.js').answered(words)
+  } catch (error) {
+    if (error.code !== 'MODULE_NOT_FOUND') throw error
+    return undefined
+  }
+}
+
+function goFast(argv) {
   var fast
   try {
     fast = require('../dist/fast.js')
@@ -19,13 +40,7 @@ function start() {
     fail('prod is not built; type: npm run build')
     return
   }
-  var answered = fast.answered(argv, root)
-  if (answered === true) return
-  if (answered === false) goOn(argv, fast)
-  else
-    answered.then(function (done) {
-      if (!done) goOn(argv, fast)
-    })
+  if (!fast.answered(argv, root)) goOn(argv, fast)
 }
 
 function goOn(argv, fast) {

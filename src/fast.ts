@@ -7,16 +7,14 @@ import type {Manifest} from './completion/complete.ts'
 
 /**
  * Answers the few command lines that need neither oclif nor the network: `--version`, `whoami [--json]` from what the login
- * left, `assume` from credentials that were kept, and the shell's completion. False: somebody else must answer, and nothing was written.
+ * left, and the shell's completion. False: somebody else must answer, and nothing was written. (`assume`: bin/run.js.)
  */
-export function answered(argv: readonly string[], root: string): boolean | Promise<boolean> {
+export function answered(argv: readonly string[], root: string): boolean {
   switch (argv[0]) {
     case '--version':
       return argv.length === 1 && writeWhole(version(root))
     case 'whoami':
       return whoami(argv)
-    case 'assume':
-      return assume(argv.slice(1), root)
     case '--complete':
       return complete(argv.slice(1), root)
     default:
@@ -45,21 +43,6 @@ function whoami(argv: readonly string[]): boolean {
 /** JSON that parses to the same value, in ASCII alone: nothing in a name acts on a terminal (TM-R1). Pure. */
 export function inertJson(value: unknown): string {
   return JSON.stringify(value, null, 2).replace(/[\u007f-\uffff]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-}
-
-/** By plugins/aws, which lies beside us as a bundle of its own. */
-function assume(words: readonly string[], root: string): boolean | Promise<boolean> {
-  if (words.length < 2) return false
-  const path = join(root, 'node_modules/@prod/aws/dist/bundle/fast.js')
-  try {
-    const {answered} = process.getBuiltinModule('node:module').createRequire(path)(path) as {
-      answered(words: readonly string[]): Promise<boolean>
-    }
-    return answered(words)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return false
-    throw error
-  }
 }
 
 /** Loaded only now; so this answer comes a tick later. */
