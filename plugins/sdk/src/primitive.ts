@@ -132,8 +132,13 @@ export interface Primitive<T = unknown> {
    * Absent where the far side cannot say. Throws TOOL_UNAVAILABLE.
    */
   inspect?(target: T, program: {path: string; sha256?: string}): Promise<{path: string; sha256: string}>
-  /** Looks for targets whose name or labels hold `text`, as far as `access` may see. */
-  discover?(query: {text: string}, access: Access): AsyncIterable<FoundTarget>
+  /**
+   * Looks for the targets that `within` stands for (its address has a `*`), as far as `access` may see: those whose id, name, labels or
+   * network names hold each word of `text`, or its letters in this order. An empty text finds all.
+   */
+  discover?(query: {text: string; within: T}, access: Access): AsyncIterable<FoundTarget>
+  /** The least that looking takes. Pure. Where `discover` is. */
+  discoverPermissions?(within: T): Permission[]
   /** What this platform gives, for `prod doctor`: one line each. */
   checks?(): Promise<{name: string; ok: boolean; detail: string}[]>
 }

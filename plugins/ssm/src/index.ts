@@ -1,7 +1,7 @@
 import {definePrimitive, type Primitive} from '@prod/sdk/primitive'
 import {type AutomationTarget, permissions as automationPermissions, parse as parseAutomation} from './automation/target.ts'
 import {type CommandTarget, permissions as commandPermissions, parse as parseCommand} from './command/target.ts'
-import {permissions} from './permissions.ts'
+import {discoverPermissions, permissions} from './permissions.ts'
 import {parse, type Target} from './target.ts'
 
 /**
@@ -20,6 +20,10 @@ const ssm = definePrimitive<Target>({
     if (use.kind === 'forward') return (await import('./forward.ts')).open(target, use, access, signal, strict)
     return (await import('./open.ts')).open(target, use, access, signal, strict)
   },
+  async *discover(query, access) {
+    yield* (await import('./discover.ts')).discover(query, access)
+  },
+  discoverPermissions,
   release: async id => (await import('./forward.ts')).release(id),
   async start(options) {
     strict = !options?.development

@@ -46,6 +46,8 @@ export async function prepare(
 ): Promise<Awaited<ReturnType<typeof openSession>>> {
   const {document, access, signal} = wanted
   signal.throwIfAborted()
+  if (target.instanceId === '*')
+    throw new ProdError('TARGET_INVALID', 'this stands for many instances, and one is used at a time', 'prod targets --find TEXT')
   const way = wayOf(access, target.region)
   try {
     const pinned = use.kind === 'exec' ? target.exec : use.kind === 'shell' && use.runAs === undefined ? target.shell : undefined

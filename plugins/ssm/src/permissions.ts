@@ -82,3 +82,8 @@ export function permissions(target: Target, use: Use): Permission[] {
     },
   ]
 }
+
+/** What looking takes: AWS bounds none of it by resource. Pure. */
+export function discoverPermissions(): Permission[] {
+  return [{kind: 'aws', actions: ['ec2:DescribeInstances', 'ssm:DescribeInstanceInformation'], resources: ['*']}]
+}

@@ -111,27 +111,33 @@ export interface Instance {
   names: string[]
 }
 
-/** One page of instances; all pages where no id is asked for. */
+/** All that are asked for. */
 export async function describeInstances(way: Way, parameters: Record<string, string>): Promise<Instance[]> {
   const found: Instance[] = []
+  for await (const one of eachInstance(way, parameters)) found.push(one)
+  return found
+}
+
+/** All that are asked for, page by page. */
+export async function* eachInstance(way: Way, parameters: Record<string, string>): AsyncGenerator<Instance> {
   for (let token: string | undefined; ; ) {
     const xml = await query(way, 'DescribeInstances', {...parameters, ...(token ? {NextToken: token} : {})})
     const answer = node(node(parseXML(xml)).DescribeInstancesResponse)
     for (const reservation of list(node(answer.reservationSet).item)) {
       for (const one of list(node(reservation.instancesSet).item)) {
         const text = (name: string): string => (typeof one[name] === 'string' ? one[name] : '')
-        found.push({
+        yield {
           id: text('instanceId'),
           account: typeof reservation.ownerId === 'string' ? reservation.ownerId : '',
           state: String(node(one.instanceState).name ?? ''),
           hasProfile: Boolean(node(one.iamInstanceProfile).arn),
           tags: Object.fromEntries(list(node(one.tagSet).item).map(({key, value}) => [String(key), String(value ?? '')])),
           names: [text('privateIpAddress'), text('privateDnsName'), text('ipAddress'), text('dnsName')].filter(name => name !== ''),
-        })
+        }
       }
     }
     token = typeof answer.nextToken === 'string' && answer.nextToken !== '' ? answer.nextToken : undefined
-    if (!token) return found
+    if (!token) return
   }
 }
 

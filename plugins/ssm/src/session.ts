@@ -87,12 +87,20 @@ export async function openSession({
   signal,
 }: SessionOptions): Promise<ChannelOptions> {
   const session = await startSession(way, {instanceId, document, ...(parameters ? {parameters} : {}), access})
+  return channelOf(session, {way, region, targetId: instanceId, signal})
+}
+
+/** What the data channel of a session is opened with, whoever started that. */
+export function channelOf(
+  session: Session,
+  {way, region, targetId, signal}: {way: Way; region: string; targetId: string; signal: AbortSignal},
+): ChannelOptions {
   const {id} = session
   return {
     streamUrl: session.streamUrl,
     token: session.token,
     sessionId: id,
-    targetId: instanceId,
+    targetId,
     sign: async streamUrl => signUpgrade(streamUrl, region, await way.keys(), new Date()),
     renew: async () => resumeSession(way, id),
     terminate: async bound => {

@@ -9,11 +9,12 @@ export interface PinnedDocument {
 
 /**
  * One managed instance, written `region/instance-id[?pins]`. Source: `Target` of AWS Systems Manager's StartSession.
- * The pins say what must be so when it is used; they stand in the address, so in what people approve.
+ * The pins say what must be so when it is used; they stand in the address, so in what people approve. `region/*?tag:…` stands for all
+ * instances with these tags: it is looked among, and one of them is used.
  */
 export interface Target {
   readonly region: string
-  /** `i-…` of EC2, `mi-…` of any other machine */
+  /** `i-…` of EC2, `mi-…` of any other machine; `*`: any with the tags */
   readonly instanceId: string
   /** `account=111122223333`: the account that it must belong to */
   readonly account?: string
@@ -28,7 +29,7 @@ export interface Target {
 }
 
 const regionName = '[a-z]{2}(?:-[a-z]+)+-\\d'
-const form = new RegExp(`^(${regionName})/(m?i-[0-9a-f]{8,17})(?:\\?(.+))?$`)
+const form = new RegExp(`^(${regionName})/(\\*|m?i-[0-9a-f]{8,17})(?:\\?(.+))?$`)
 const documentForm = /^([a-zA-Z0-9_.-]{3,128})(?:@([0-9a-f]{64}))?$/
 const example = 'prod shell ssm:eu-west-1/i-0a1b2c3d4e5f67890'
 
@@ -45,6 +46,8 @@ export function parse(text: string): Target {
       throw new ProdError('TARGET_INVALID', `an instance has no ${JSON.stringify(key)}: account, tag:NAME, exec, shell, logging`, example)
   }
   const {account, exec, shell, logging} = pins
+  if (instanceId === '*' && Object.keys(tags).length === 0)
+    throw new ProdError('TARGET_INVALID', 'all instances of an account are no target: name a tag', 'ssm:eu-west-1/*?tag:Role=web')
   if (account !== undefined) checkAccount(account)
   if (logging !== undefined && logging !== 'broker')
     throw new ProdError('TARGET_INVALID', 'logging is broker, or is left out', `${example}?logging=broker`)

@@ -134,8 +134,8 @@ export function createLink(options: LinkOptions): Link {
     const isUpgrade = error instanceof NoConnection
     const isRefused = (isUpgrade && (status === 401 || status === 403)) || /AccessDenied|NotAuthorized/.test(`${name} ${code}`)
     refusals = isRefused ? refusals + 1 : 0
-    // the credential may have been renewed meanwhile: once more with a fresh one
-    if (refusals > (connections === 0 ? 0 : 1)) {
+    // the URL may be stale, the credential renewed meanwhile: again with fresh ones, a time or two
+    if (refusals > (isUpgrade ? 2 : 1)) {
       const action = isUpgrade ? 'ssmmessages:OpenDataChannel' : 'ssm:ResumeSession'
       throw new ProdError('TARGET_UNREACHABLE', `AWS refused ${action} on session/${sessionId}`, hint)
     }
