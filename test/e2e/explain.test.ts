@@ -19,6 +19,7 @@ commands:
   - { path: [refused], class: change }
   - { path: [fault], class: change }
   - { path: [fine], class: change }
+  - { path: [locked], class: change }
 `
 const program = `#!/bin/sh
 case $1 in
@@ -35,7 +36,15 @@ beforeAll(async () => {
   writeFileSync(join(broker.dir, 'catalog/tools/job.yaml'), tool(broker.dir))
   writeFileSync(
     join(broker.dir, 'policy/global/job.cedar'),
-    '@id("job") permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"job");\n',
+    `@id("job") permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"job");
+@id("locked") forbid (principal, action == Action::"run", resource is job::locked) unless { context.incident };
+@id("reader") permit (principal in Group::"engineers", action == Action::"request", resource == Role::"reports-reader");
+`,
+  )
+  writeFileSync(join(broker.dir, 'catalog/services/reports.yaml'), 'kind: Service\nname: reports\nowner: data-team\n')
+  writeFileSync(
+    join(broker.dir, 'catalog/roles/reports-reader.yaml'),
+    'kind: Role\nname: reports-reader\nsummary: read reports\nprovider: group\nparameters: { group: readers }\nclass: read\nservice: reports\nmaxSeconds: 3600\nallows: ["s3:Get*"]\n',
   )
   alice = broker.as('alice')
   while ((await alice.run(['tools', 'show', 'job'])).status !== 0);
@@ -113,7 +122,7 @@ test('TM-R1: nothing in a message acts on the terminal, in words, JSON or lines'
 
 test('without a text, or with a text too many, explain says how it is used', async () => {
   expect(await prod(['explain', '--last', denial])).toMatchObject({status: 241, stdout: ''})
-  expect((await prod(['explain', '--last'])).stderr).toContain('no exec failed within the last hour')
+  expect((await prod(['explain', '--last'])).stderr).toContain('failed within the last hour')
 })
 
 test('a failed exec explains a denial in three lines at most, keeps its status and its stderr', async () => {
@@ -151,4 +160,33 @@ test('explain --last reads the stderr of the last failure, kept for an hour in a
   await exec('job', 'refused')
   chmodSync(kept(), 0o644)
   expect((await alice.run(['explain', '--last'])).stderr).toContain('can be read by others')
+})
+
+test('what the broker refuses is explained by its rule, its part, and what would change it', async () => {
+  const refused = await exec('job', 'locked')
+  expect(refused.status).toBe(243)
+  const {status, stdout} = await alice.run(['explain', '--last'])
+  expect(status).toBe(0)
+  expect(stdout).toContain('rule    global/job.cedar#locked forbids it')
+  expect(stdout).toMatch(/and not unless context\.incident {3}→ give --incident ID/)
+  const json = JSON.parse((await alice.run(['explain', '--last', '--json'])).stdout)
+  expect(json).toMatchObject({id: null, decision: 'deny', rules: [{rule: 'global/job.cedar#locked', effect: 'forbid'}]})
+})
+
+test('a run is explained by its id', async () => {
+  const {run} = JSON.parse((await exec('--json', 'job', 'refused')).stdout) as {run: string}
+  const {stdout} = await alice.run(['explain', run])
+  expect(stdout).toContain('the program itself failed')
+  expect((await alice.run(['explain', 'run_00000000000000000000000000'])).status).toBe(241)
+})
+
+test('with a broker, the roles that allow the action are named, and the owner where no role helps', async () => {
+  const read = await alice.run(['explain', denial])
+  expect(read.stdout).toMatch(/roles: {2}reports-reader: prod request create reports-reader; /)
+  const asked = await alice.run(['explain', '--json', `${denial} with an explicit deny in a service control policy`])
+  expect(JSON.parse(asked.stdout)).toMatchObject({
+    category: 'scp_deny',
+    help: {roles: [], owners: [{service: 'reports', owner: 'data-team'}]},
+  })
+  expect(JSON.parse((await alice.run(['explain', '--offline', '--json', denial])).stdout)).not.toHaveProperty('help')
 })

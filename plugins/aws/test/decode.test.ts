@@ -6,7 +6,6 @@ import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test, vi} from 'vitest'
-import {decodeMessage} from '../src/iam/decode.ts'
 
 const clear = '{"allowed":false,"explicitDeny":true,"context":{"action":"ec2:RunInstances"}}'
 const calls: {body: string; authorization: string}[] = []
@@ -31,6 +30,12 @@ const server = createServer((request, response) => {
     )
   })
 })
+/** As a program of its own does: what holds credentials is loaded anew. */
+async function decodeMessage(encoded: string): Promise<string> {
+  vi.resetModules()
+  return (await import('../src/iam/decode.ts')).decodeMessage(encoded, undefined)
+}
+
 const home = mkdtempSync(join(tmpdir(), 'prod-decode-'))
 
 beforeAll(async () => {
@@ -61,22 +66,22 @@ afterEach(() => {
 })
 
 test('a message is read by the credentials of this shell, signed, and comes back in clear', async () => {
-  expect(await decodeMessage('whole-message_', undefined)).toBe(clear)
+  expect(await decodeMessage('whole-message_')).toBe(clear)
   expect(calls.at(-1)?.body).toContain('Action=DecodeAuthorizationMessage')
   expect(calls.at(-1)?.authorization).toContain('Credential=AKIASOME/')
 })
 
 test('who may not decode is told so, and which role could', async () => {
   vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIANONE')
-  await expect(decodeMessage('whole-message_', undefined)).rejects.toMatchObject({
+  await expect(decodeMessage('whole-message_')).rejects.toMatchObject({
     code: 'DENIED',
     hint: 'prod roles --for sts:DecodeAuthorizationMessage',
   })
 })
 
 test('a message that was cut short, and a machine without credentials, are said to be that', async () => {
-  await expect(decodeMessage('cut', undefined)).rejects.toMatchObject({code: 'BAD_REQUEST'})
+  await expect(decodeMessage('cut')).rejects.toMatchObject({code: 'BAD_REQUEST'})
   vi.stubEnv('AWS_ACCESS_KEY_ID', undefined)
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined)
-  await expect(decodeMessage('whole-message_', undefined)).rejects.toMatchObject({code: 'NOT_LOGGED_IN'})
+  await expect(decodeMessage('whole-message_')).rejects.toMatchObject({code: 'NOT_LOGGED_IN'})
 })

@@ -3,6 +3,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {leastRoles} from '@prod/sdk/least-role'
 import {obtain} from '../credentials/obtain.ts'
 import {AwsRefused, query, textOf, type Way} from '../providers/call.ts'
+import {ownKeys} from '../providers/own-keys.ts'
 import {listRoles} from '../roles.ts'
 
 const action = 'sts:DecodeAuthorizationMessage'
@@ -30,9 +31,7 @@ export async function decodeMessage(encoded: string, role: string | undefined): 
 
 async function* ways(): AsyncGenerator<Way> {
   const region = process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION || 'us-east-1'
-  const {fromNodeProviderChain} = await import('@aws-sdk/credential-providers')
-  // the machine's own service is not waited for: this is somebody's terminal
-  const keys = await fromNodeProviderChain({maxRetries: 0, timeout: 500})().catch(() => undefined)
+  const keys = await ownKeys().catch(() => undefined)
   if (keys) yield {keys, region}
   const known = listRoles().roles.filter(({fault}) => fault === null)
   const able = leastRoles(
