@@ -4,7 +4,7 @@ import {closeSync, createReadStream, mkdtempSync, openSync, rmSync} from 'node:f
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable} from 'node:stream'
-import type {Kind, Service, Voice} from './agent.ts'
+import type {Kind, Service, Voice} from './agent-parts.ts'
 import {endTree, mark} from './end-tree.ts'
 import {payload} from './frame.ts'
 import {words} from './words.ts'

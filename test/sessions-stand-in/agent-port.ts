@@ -1,8 +1,9 @@
 /** Port sessions of the agent, to real sockets: the standard stream, one connection at a time, and many through smux (section 13). */
 import {connect, isIP, type Socket} from 'node:net'
-import {keepAlive, type Service, type Voice} from './agent.ts'
+import type {Service, Voice} from './agent-parts.ts'
 import {flag, payload} from './frame.ts'
 import {type Stream, serveSmux} from './smux.ts'
+import {keepAlive} from './words.ts'
 
 const forbidden = /^(169\.254\.|fe80:|fd00:ec2:)/i
 

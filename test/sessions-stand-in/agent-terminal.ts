@@ -1,7 +1,7 @@
 /** Shells and interactive commands of the agent: a real program in a real pseudo-terminal (section 11). */
 import {Readable} from 'node:stream'
 import {spawn} from '@lydell/node-pty'
-import type {Kind, Service, Voice} from './agent.ts'
+import type {Kind, Service, Voice} from './agent-parts.ts'
 import {endTree, mark} from './end-tree.ts'
 import {payload} from './frame.ts'
 import {words} from './words.ts'

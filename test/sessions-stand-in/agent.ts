@@ -4,46 +4,12 @@
  */
 import {createCipheriv, createDecipheriv, randomBytes} from 'node:crypto'
 import {serveCommand} from './agent-command.ts'
+import type {AgentSettings, Kind, Service, Voice} from './agent-parts.ts'
 import {servePort} from './agent-port.ts'
 import {serveTerminal} from './agent-terminal.ts'
 import {decode, encode, type Frame, flag, frame, payload} from './frame.ts'
 import {numbered} from './numbered.ts'
-import {gates, isNewer} from './words.ts'
-
-/** What is wanted of a session: what its document said. */
-export type Kind =
-  | {type: 'Standard_Stream'; profile?: string}
-  | {type: 'InteractiveCommands'; command: string; container?: boolean}
-  | {type: 'NonInteractiveCommands'; command: string; separate: boolean; stdoutPrefix?: string; stderrPrefix?: string}
-  | {type: 'Port'; properties: Record<string, string>}
-
-/** How the agent of a target behaves. */
-export interface AgentSettings {
-  /** AgentVersion of the handshake */
-  version: string
-  /** how long it rests after each piece of 1024 bytes; the real one rests 1 ms */
-  pieceDelayMs: number
-  /** how long a terminal's output waits at the start; the real one waits 1000 ms */
-  outputDelayMs: number
-  /** how long the text of a program that could not be started waits; the real one waits 1000 ms */
-  errorDelayMs: number
-  /** how long it waits before it asks for the handshake: a late one */
-  handshakeDelayMs: number
-  /** how long it waits for an answer; the real one waits 15 s */
-  handshakeTimeoutMs: number
-  /** whether the handshake has a random challenge for KMS, and whether a client must use it */
-  challenge: 'none' | 'offered' | 'required'
-  /** whether it knows of `separateOutputStream`; one that does not gives no status */
-  knowsStatus: boolean
-  /** what versions of smux it speaks; the real one speaks 1 */
-  smuxVersions: readonly number[]
-  /** a text to show after the handshake */
-  customerMessage: string
-  shell: readonly string[]
-  /** other places of this machine that stand for ports of the target: `5432`, or `db.internal:5432`, to a port of 127.0.0.1 */
-  ports: Readonly<Record<string, number>>
-  environment: Readonly<Record<string, string>>
-}
+import {gates, isNewer, isOlder} from './words.ts'
 
 /** The parts an agent needs. */
 export interface AgentParts {
@@ -62,36 +28,7 @@ export interface AgentParts {
   onEnd(output: string): void
 }
 
-/** What serves a session once it is open. */
-export interface Service {
-  /** A payload of the client; false when it cannot be taken yet. */
-  input(bytes: Buffer): boolean
-  size?(size: {cols: number; rows: number}): void
-  flag?(flag: number): void
-  /** Whether what comes must wait, unread. */
-  readonly full?: boolean
-  stop(): void
-}
-
-/** What a service may do. */
-export interface Voice {
-  settings: AgentSettings
-  folder: string
-  /** of what it starts */
-  mark: string
-  timeScale: number
-  clientVersion: string
-  /** Sends one piece; resolves when the next may follow. */
-  say(payloadType: number, bytes: Buffer): Promise<void>
-  sendFlag(flag: number): void
-  /** The service is over. */
-  end(output?: string): void
-  /** What was refused can be taken now. */
-  ready(): void
-  /** There is room again for what waits unread. */
-  unblock(): void
-}
-
+/** The agent's side of one session. */
 export interface Agent {
   start(): void
   receive(bytes: Buffer): void
@@ -354,19 +291,4 @@ export function startAgent(it: AgentParts): Agent {
     },
     seen,
   }
-}
-
-/** Whether a ClientVersion of three parts or more is below another. */
-function isOlder(version: string, than: readonly number[]): boolean {
-  const parts = version.split('.').map(Number)
-  for (const [at, number] of than.entries()) {
-    const difference = (parts[at] ?? 0) - number
-    if (difference !== 0) return difference < 0
-  }
-  return false
-}
-
-/** Whether the agent's keep-alive is on: for both versions, section 9.3 and 14.3. */
-export function keepAlive(agentVersion: string, clientVersion: string): boolean {
-  return !(gates(agentVersion).smuxKeepAliveDisabled && isNewer(clientVersion, '1.2.331.0'))
 }

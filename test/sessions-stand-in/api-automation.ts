@@ -1,7 +1,7 @@
 /** Automation (section 21): documents of steps that are followed, approved, and ended. */
 import type {Api, Incoming, World} from './api.ts'
 import {ApiError} from './api-error.ts'
-import {type Command, cancel, startCommand} from './api-run-command.ts'
+import {type Command, cancel, startCommand} from './commands.ts'
 import {fillIn, replaced} from './documents.ts'
 import {account, type Document, type Identity} from './world.ts'
 

@@ -1,6 +1,6 @@
 /** Sessions of Systems Manager: start, resume, end, list, and what they need to be told first. */
 import {mkdirSync} from 'node:fs'
-import type {AgentSettings} from './agent.ts'
+import type {AgentSettings} from './agent-parts.ts'
 import type {Api, Incoming, Opened, World} from './api.ts'
 import {ApiError} from './api-error.ts'
 import {sessionKind} from './documents.ts'

@@ -37,7 +37,7 @@ function assumeRole({input, caller, world, authorize}: Incoming<AssumeInput>): o
     ...(Policy !== undefined && {policy: Policy}),
     tags: Object.fromEntries(Tags.map(({Key, Value}) => [Key, Value])),
     sourceIdentity: SourceIdentity || caller.sourceIdentity,
-    endsAt: world.now() + seconds * 1000,
+    endsAt: Date.now() + (seconds * 1000) / world.timeScale,
   })
   return {
     Credentials: {

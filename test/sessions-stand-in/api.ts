@@ -1,8 +1,8 @@
 /** What the functions of all services share. */
 
-import type {AgentSettings} from './agent.ts'
+import type {AgentSettings} from './agent-parts.ts'
 import type {Execution} from './api-automation.ts'
-import type {Command} from './api-run-command.ts'
+import type {Command} from './commands.ts'
 import type {Gateway, Session} from './gateway.ts'
 import type {NewIdentity} from './identities.ts'
 import type {KeyService} from './kms.ts'

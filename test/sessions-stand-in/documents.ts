@@ -1,5 +1,5 @@
 /** The documents that an account has, and what sessions they make (section 18). */
-import type {Kind} from './agent.ts'
+import type {Kind} from './agent-parts.ts'
 import {ApiError} from './api-error.ts'
 import type {Document} from './world.ts'
 

@@ -1,12 +1,11 @@
 import {createDecipheriv, createHash} from 'node:crypto'
 import {readFileSync} from 'node:fs'
 import {expect, test} from 'vitest'
-import {keepAlive} from './agent.ts'
 import {decode, encode} from './frame.ts'
 import {newTimeout} from './numbered.ts'
 import {signatureFault, signedHeaders} from './signature.ts'
 import {serveSmux} from './smux.ts'
-import {gates, words} from './words.ts'
+import {gates, keepAlive, words} from './words.ts'
 
 interface Vectors {
   frames: {

@@ -5,44 +5,14 @@
 import {randomBytes, randomUUID} from 'node:crypto'
 import type {Duplex} from 'node:stream'
 import type {WebSocket} from 'ws'
-import {type Agent, type AgentSettings, type Kind, startAgent} from './agent.ts'
-import {type Faults, rubbish, troubled} from './faults.ts'
+import {type Agent, startAgent} from './agent.ts'
+import type {AgentSettings, Kind} from './agent-parts.ts'
+import {rubbish, troubled} from './faults.ts'
 import {encode, frame, payload} from './frame.ts'
 import {chance} from './random.ts'
+import {tokenFault} from './token.ts'
+import type {Limits, Trouble} from './trouble.ts'
 import type {Identity} from './world.ts'
-
-/** What happens to a channel besides what its two ends do. Times are milliseconds of the stand-in's clock. */
-export interface Trouble {
-  seed?: number
-  /** frames from client to agent */
-  up?: Faults
-  /** frames from agent to client */
-  down?: Faults
-  /** the client's socket is cut so often, without a word */
-  cutClientEveryMs?: number
-  /** the client's socket is closed so often, with 1000 and "Bye" */
-  byeEveryMs?: number
-  /** the agent's socket is cut so often, and comes back after `agentAwayMs` */
-  cutAgentEveryMs?: number
-  agentAwayMs?: number
-  /** pause_publication is sent so often, and start_publication after `pauseMs`, or never where that is 0 */
-  pauseEveryMs?: number
-  pauseMs?: number
-  /** so many first upgrades of each address are answered 403: the address is stale before its time */
-  staleUpgrades?: number
-  /** the client's socket is kept open and nothing is read or answered any more, not even pings, from so many milliseconds on */
-  deafAfterMs?: number
-  /** `channel_closed` never comes */
-  losesClosing?: boolean
-}
-
-/** How long things last, in milliseconds of the stand-in's clock; 0 for without end. */
-export interface Limits {
-  idleMs: number
-  maxMs: number
-  /** how long a token may be used after it was given out */
-  tokenMs: number
-}
 
 /** One session, as the service knows it. */
 export interface Session {
@@ -380,23 +350,4 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl, mar
       }
     },
   }
-}
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
-
-/** What is wrong with a token message (section 2.4); the token may be used once. */
-function tokenFault(text: string, it: {token: string; tokenFrom: number}, now: number, tokenMs: number): string | undefined {
-  let message: Record<string, unknown>
-  try {
-    message = JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return 'the token message is not JSON'
-  }
-  if (message.MessageSchemaVersion !== '1.0') return 'MessageSchemaVersion is not 1.0'
-  for (const name of ['RequestId', 'ClientId']) if (!uuid.test(String(message[name]))) return `${name} is not a UUID`
-  if (!/^\d+(\.\d+)+$/.test(String(message.ClientVersion))) return 'ClientVersion is missing'
-  if (it.token === '' || message.TokenValue !== it.token) return 'the token is not valid'
-  if (tokenMs > 0 && now - it.tokenFrom > tokenMs) return 'the token has expired'
-  it.token = ''
-  return undefined
 }

@@ -23,7 +23,7 @@ export interface NewIdentity {
   policy?: Policy
   tags?: Record<string, string>
   sourceIdentity?: string
-  /** milliseconds since 1970, by the stand-in's clock */
+  /** milliseconds since 1970, by the wall's clock, as all of a credential is */
   endsAt?: number
 }
 
@@ -40,7 +40,7 @@ const everything: Statement[] = [{Effect: 'Allow', Action: '*', Resource: '*'}]
 const letters = (prefix: string): string => prefix + randomBytes(8).toString('hex').toUpperCase()
 
 /** Keeps them in `known`. */
-export function knowIdentities(known: Map<string, Identity>, now: () => number): Identities {
+export function knowIdentities(known: Map<string, Identity>): Identities {
   return {
     register(it) {
       const name = it.name ?? 'tester'
@@ -59,7 +59,7 @@ export function knowIdentities(known: Map<string, Identity>, now: () => number):
         policy: it.policy === undefined ? undefined : statements(it.policy),
         tags: it.tags ?? {},
         sourceIdentity: it.sourceIdentity ?? '',
-        issuedAt: now(),
+        issuedAt: Date.now(),
         endsAt: it.endsAt ?? Number.POSITIVE_INFINITY,
       }
       known.set(identity.accessKeyId, identity)
@@ -75,7 +75,7 @@ export function knowIdentities(known: Map<string, Identity>, now: () => number):
         throw new ApiError('UnrecognizedClientException', 'The security token included in the request is invalid.', 403)
       const fault = signatureFault(it, identity.secretAccessKey, Date.now())
       if (fault) throw new ApiError('InvalidSignatureException', `The request signature is not valid: ${fault}`, 403)
-      if (identity.endsAt <= now())
+      if (identity.endsAt <= Date.now())
         throw new ApiError('ExpiredTokenException', 'The security token included in the request is expired', 403)
       return {identity, region: signed.region, service: signed.service}
     },
@@ -91,7 +91,7 @@ export function knowIdentities(known: Map<string, Identity>, now: () => number):
           ...(identity.sourceIdentity && {'aws:SourceIdentity': identity.sourceIdentity}),
           'aws:RequestedRegion': region,
           'aws:TokenIssueTime': new Date(Math.floor(identity.issuedAt / 1000) * 1000).toISOString(),
-          'aws:CurrentTime': new Date(now()).toISOString(),
+          'aws:CurrentTime': new Date().toISOString(),
           ...Object.fromEntries(Object.entries(identity.tags).map(([key, value]) => [`aws:PrincipalTag/${key}`, value])),
           ...context,
         }

@@ -7,7 +7,8 @@ export interface KeyService {
   decrypt(ciphertext: Buffer, context: Record<string, string>): {plaintext: Buffer; keyId: string}
 }
 
-const written = (context: Record<string, string>): Buffer => Buffer.from(JSON.stringify(Object.entries(context).sort()))
+const written = (context: Record<string, string>): Buffer =>
+  Buffer.from(JSON.stringify(Object.entries(context).sort(([a], [b]) => (a < b ? -1 : 1))))
 
 /** Makes one; its keys are there when they are named. */
 export function startKeys(): KeyService {

@@ -9,16 +9,17 @@ import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {WebSocketServer} from 'ws'
-import type {AgentSettings} from './agent.ts'
+import type {AgentSettings} from './agent-parts.ts'
 import {answerCall, type Serving} from './answer.ts'
 import type {World} from './api.ts'
-import {cancel} from './api-run-command.ts'
+import {cancel} from './commands.ts'
 import {someDocuments} from './documents.ts'
 import {endTree} from './end-tree.ts'
-import {type Limits, type Session, startGateway, type Trouble} from './gateway.ts'
+import {type Session, startGateway} from './gateway.ts'
 import {knowIdentities, type NewIdentity} from './identities.ts'
 import {startKeys} from './kms.ts'
 import {type Policy, statements} from './policy.ts'
+import type {Limits, Trouble} from './trouble.ts'
 import {answerUpgrade} from './upgrade.ts'
 import {
   account,
@@ -93,7 +94,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'prod-sessions-'))
   const marked = randomUUID()
   const known = new Map<string, Identity>()
-  const identities = knowIdentities(known, now)
+  const identities = knowIdentities(known)
   const sockets = new WebSocketServer({noServer: true, perMessageDeflate: false, maxPayload: 1024 * 1024})
   const serving: Serving = {failures: new Map(), hung: new Set(), calls: [], identities, world: undefined as never}
   const server = createServer((request, response) => void answerCall(serving, request, response))

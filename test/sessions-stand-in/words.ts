@@ -47,3 +47,18 @@ export function gates(version: string): {multiplexing: boolean; terminateSession
     smuxKeepAliveDisabled: isNewer(version, '3.1.1511.0'),
   }
 }
+
+/** Whether a ClientVersion of three parts or more is below another. */
+export function isOlder(version: string, than: readonly number[]): boolean {
+  const parts = version.split('.').map(Number)
+  for (const [at, number] of than.entries()) {
+    const difference = (parts[at] ?? 0) - number
+    if (difference !== 0) return difference < 0
+  }
+  return false
+}
+
+/** Whether the agent's keep-alive is on: for both versions, section 9.3 and 14.3. */
+export function keepAlive(agentVersion: string, clientVersion: string): boolean {
+  return !(gates(agentVersion).smuxKeepAliveDisabled && isNewer(clientVersion, '1.2.331.0'))
+}

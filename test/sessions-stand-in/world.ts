@@ -1,5 +1,5 @@
 /** What there is on the pretended side: instances, clusters, documents, identities, and what was done to them. */
-import type {AgentSettings} from './agent.ts'
+import type {AgentSettings} from './agent-parts.ts'
 import type {Statement} from './policy.ts'
 
 /** One machine. All of them run on this one, each in a folder of its own. */
