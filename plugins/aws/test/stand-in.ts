@@ -20,8 +20,10 @@ export interface StandIn {
   slowMs: number
   /** how long credentials live */
   lifeSeconds: number
-  /** the code that AssumeRole takes of each MFA device */
+  /** the code that each MFA device shows */
   mfa: Map<string, string>
+  /** roles that want a session with a code no older than so many milliseconds */
+  guarded: Map<string, number>
   /** accounts of the portal, with their roles */
   accounts: {id: string; name: string; roles: string[]}[]
   /** so many further portal calls are answered 429 */
@@ -44,6 +46,8 @@ export interface StandIn {
 interface Given {
   arn: string
   endsAt: number
+  /** when its MFA code was typed */
+  mfaAt?: number
 }
 
 const random = (): string => randomBytes(24).toString('base64url')
@@ -67,6 +71,7 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
     slowMs: 0,
     lifeSeconds: 3600,
     mfa: new Map(),
+    guarded: new Map(),
     accounts: [],
     throttled: 0,
     confirms: true,
@@ -116,10 +121,26 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
       const arn = by?.arn ?? `arn:aws:iam::111122223333:user/${caller}`
       return wrap(`<Arn>${arn}</Arn><UserId>AIDA</UserId><Account>${arn.split(':')[4]}</Account>`)
     }
+    if (action === 'GetSessionToken') {
+      const device = params.get('SerialNumber') ?? ''
+      standIn.calls.push(`${action} ${device}`)
+      if (by) return fail('AccessDenied', 'Cannot call GetSessionToken with session credentials')
+      if (standIn.mfa.get(device) !== params.get('TokenCode'))
+        return fail('AccessDenied', 'MultiFactorAuthentication failed with invalid MFA one time pass code.')
+      const given = give(`arn:aws:iam::111122223333:user/${caller}`)
+      const endsAt = now() + Number(params.get('DurationSeconds')) * 1000
+      keys.set(given.id, {arn: `arn:aws:iam::111122223333:user/${caller}`, endsAt, mfaAt: now()})
+      return wrap(
+        `<Credentials><AccessKeyId>${given.id}</AccessKeyId><SecretAccessKey>${given.secret}</SecretAccessKey><SessionToken>${given.token}</SessionToken><Expiration>${new Date(endsAt).toISOString()}</Expiration></Credentials>`,
+      )
+    }
     const role = params.get('RoleArn') ?? ''
     standIn.calls.push(`${action} ${role}`)
     standIn.assumed = Object.fromEntries(params)
     if (standIn.denied.has(role))
+      return fail('AccessDenied', `User: ${by?.arn ?? caller} is not authorized to perform: sts:AssumeRole on resource: ${role}`)
+    const youngest = standIn.guarded.get(role)
+    if (youngest !== undefined && !(by?.mfaAt !== undefined && now() - by.mfaAt <= youngest))
       return fail('AccessDenied', `User: ${by?.arn ?? caller} is not authorized to perform: sts:AssumeRole on resource: ${role}`)
     const serial = params.get('SerialNumber')
     if (serial !== null && standIn.mfa.get(serial) !== params.get('TokenCode'))

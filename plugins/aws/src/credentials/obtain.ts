@@ -25,9 +25,9 @@ export interface Obtained {
 /** Longer than a login in the browser may take: another process may be in the middle of one. */
 const patience = 11 * 60_000
 
-/** Where credentials are kept, by the same choice as logins. Throws USAGE, CONFIG_INVALID. */
+/** Where credentials are kept, by the same choice as logins; nowhere without a keychain. Throws USAGE, CONFIG_INVALID. */
 export function openKept(): SecretStore {
-  return openSecretStore('aws', join(places().state, 'aws'))
+  return forgiving(openSecretStore('aws', join(places().state, 'aws')))
 }
 
 /**
@@ -48,7 +48,7 @@ export async function obtain(
   const config = readAwsConfig()
   const chain = findChain(config, name)
   const made: Making = {name, chain, config, digest: digestOf(chain), files: fileStates(config.paths), child: childSettings(config, chain)}
-  const store = forgiving(openKept())
+  const store = openKept()
   const key = keptName(name)
   const kept = key === undefined ? undefined : await readKept(store, key, made)
   if (key !== undefined && kept && kept.from >= since && isFresh(kept, Date.now(), remaining)) {
@@ -66,12 +66,12 @@ export async function obtain(
       return {name, credentials: meanwhile.credentials, child: made.child}
     const from = Date.now()
     const {fetchCredentials} = await import('./resolve.ts')
-    const credentials = await fetchCredentials(
-      chain,
-      config.paths,
-      (portal, refused) => signIn(portal, refused, asking !== 'nobody'),
-      asking === 'terminal' ? askCode : refuseCode,
-    )
+    const credentials = await fetchCredentials(chain, config.paths, {
+      signIn: (portal, refused) => signIn(portal, refused, asking !== 'nobody'),
+      askCode: asking === 'terminal' ? askCode : refuseCode,
+      store,
+      since,
+    })
     const {Expiration} = credentials
     if (key !== undefined && Expiration !== undefined)
       await keep(store, key, {version: 1, credentials: {...credentials, Expiration}, from, ...parts(made)})

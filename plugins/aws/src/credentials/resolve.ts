@@ -1,11 +1,13 @@
 /** From a chain to credentials, through `@aws-sdk/credential-providers`. The SDK loads here and nowhere else. */
 import {userInfo} from 'node:os'
 import {neverWrite} from '@prod/sdk/cli/output'
+import type {SecretStore} from '@prod/sdk/cli/secret-store'
 import type {Settings} from '../config/files.ts'
 import type {AwsPaths} from '../config/paths.ts'
 import type {AssumeStep, Chain, Portal} from '../config/profile.ts'
 import {awsFailure} from './failure.ts'
 import type {ProcessCredentials} from './kept.ts'
+import {type AskCode, mfaKeys} from './mfa.ts'
 
 /** As the SDK gives them. */
 interface Identity {
@@ -18,17 +20,25 @@ interface Identity {
 /** Sees to it that the portal's token file holds a token that serves. Throws NOT_LOGGED_IN, LOGIN_EXPIRED. */
 export type SignIn = (portal: Portal, refused: boolean) => Promise<void>
 
-/** Asks for the code of an MFA device, by its serial number. */
-export type AskCode = (serial: string) => Promise<string>
+/** Who helps: a login, a code, and where a session that a code was typed for is kept; `since`: none that began earlier. */
+export interface Helpers {
+  signIn: SignIn
+  askCode: AskCode
+  store: SecretStore
+  since: number
+}
 
 /** Fetches credentials anew. Throws DENIED, LOGIN_EXPIRED, LOGIN_FAILED, NOT_LOGGED_IN, CONFIG_INVALID, TARGET_UNREACHABLE, NO_TERMINAL. */
-export async function fetchCredentials(chain: Chain, paths: AwsPaths, signIn: SignIn, askCode: AskCode): Promise<ProcessCredentials> {
+export async function fetchCredentials(chain: Chain, paths: AwsPaths, helpers: Helpers): Promise<ProcessCredentials> {
+  const {signIn, askCode} = helpers
   let identity: Identity
   try {
     identity = await fromSource(chain, paths, signIn, askCode)
-    for (const step of chain.steps) {
+    for (const [index, step] of chain.steps.entries()) {
       hide(identity)
-      identity = await assume(step, identity, chain.region, askCode)
+      // the device is of the user whose keys these are
+      const guarded = index === 0 && chain.source.kind === 'keys' && step.mfaSerial !== undefined && identity.sessionToken === undefined
+      identity = await (guarded ? assumeGuarded(step, identity, chain.region, helpers) : assume(step, identity, chain.region, askCode))
     }
   } catch (error) {
     throw awsFailure(error, chain)
@@ -105,6 +115,23 @@ async function assume(step: AssumeStep, by: Identity, region: string | undefined
     mfaCodeProvider: askCode,
     clientConfig: {region: step.region ?? regionOr(region)},
   })()
+}
+
+/** what a role may ask of the age of a code: a younger session was refused for another reason */
+const youngMs = 60_000
+
+/** With the session of an MFA code; where a kept one is refused, its code may be too old for the role: a new one is asked for, once. */
+async function assumeGuarded(step: AssumeStep, by: Identity, region: string | undefined, helpers: Helpers): Promise<Identity> {
+  const {mfaSerial: serial = '', ...open} = step
+  const place = {serial, region: step.region ?? regionOr(region), ...helpers}
+  const {keys, from} = await mfaKeys(by, place)
+  try {
+    return await assume({...open, mfaSerial: undefined}, keys, region, helpers.askCode)
+  } catch (error) {
+    if (!/AccessDenied|ExpiredToken|InvalidClientTokenId/.test((error as Error).name) || Date.now() - from < youngMs) throw error
+    const {keys: fresh} = await mfaKeys(by, {...place, since: Date.now()})
+    return assume({...open, mfaSerial: undefined}, fresh, region, helpers.askCode)
+  }
 }
 
 function regionOr(region: string | undefined): string {

@@ -10,7 +10,7 @@ import {type AwsConfig, readAwsConfig} from '../config/files.ts'
 import {sessionPortal} from '../config/profile.ts'
 import {askCode} from '../credentials/ask-code.ts'
 import {lifeLeft, type ProcessCredentials} from '../credentials/kept.ts'
-import type {Obtained} from '../credentials/obtain.ts'
+import {type Obtained, openKept} from '../credentials/obtain.ts'
 import {findListed} from '../identity-center/listed.ts'
 import {signIn} from '../identity-center/login.ts'
 
@@ -76,7 +76,12 @@ async function fromPortal(
   const {fetchCredentials} = await import('../credentials/resolve.ts')
   const source = {kind: 'portal', portal: sessionPortal(config, session), account: Account, role: Role} as const
   const chain = {name: Role, source, steps: [], region: undefined}
-  const credentials = await fetchCredentials(chain, config.paths, (portal, refused) => signIn(portal, refused, mayLogIn), askCode)
+  const credentials = await fetchCredentials(chain, config.paths, {
+    signIn: (portal, refused) => signIn(portal, refused, mayLogIn),
+    askCode,
+    store: openKept(),
+    since: 0,
+  })
   // asked for again when the grant is over: then the broker says so
   const end = Math.min(Date.parse(grantEnd), Date.parse(credentials.Expiration ?? grantEnd))
   return {...credentials, Expiration: new Date(end).toISOString()}
