@@ -5,7 +5,7 @@ import {packageIntegrity} from '@prod/sdk/package-integrity'
 import type {Plugin} from '@prod/sdk/plugin'
 import {pluginFiles} from './plugin-template.ts'
 
-/** A plugin beside the CLI. `brings`: such as `primitive host (exec, shell)`, `notifier`, `command broker start`. */
+/** A plugin beside the CLI. `brings`: such as `primitive host (exec, shell, forward)`, `notifier`, `command broker start`. */
 export interface InstalledPlugin {
   name: string
   version: string

@@ -93,7 +93,7 @@ test('docs/operating.md has every key of the configuration, and its example load
     return all.map(name => (name.startsWith('.') ? `${all[0]?.split('.')[0]}${name}` : name))
   })
   const keys = names(configSchema).filter(
-    key => !/^(listen|tls|breakGlass|retentionDays|store|policy)$/.test(key) && !key.startsWith('identity.'),
+    key => !/^(listen|tls|breakGlass|forward|retentionDays|store|policy)$/.test(key) && !key.startsWith('identity.'),
   )
   expect(keys.filter(key => !told.includes(key))).toEqual([])
 

@@ -100,7 +100,7 @@ test('the list names each plugin and what it brings', () => {
   const plugins = JSON.parse(stdout) as {name: string; brings: string[]}[]
   expect(plugins).toEqual(
     expect.arrayContaining([
-      expect.objectContaining({name: '@prod/host', brings: ['primitive host (exec, shell)']}),
+      expect.objectContaining({name: '@prod/host', brings: ['primitive host (exec, shell, forward)']}),
       expect.objectContaining({name: '@prod/broker', brings: expect.arrayContaining(['command broker start'])}),
     ]),
   )

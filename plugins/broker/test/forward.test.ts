@@ -111,7 +111,7 @@ test('many connections at once go through one forward, and each is written down 
   expect(await forward.done).toMatchObject({id: forward.id, exit: {status: 0}, endedBy: null})
 
   const events = (await core.events()).filter(({subject}) => subject === forward.id)
-  expect(events[0]).toMatchObject({type: 'forward.opened', data: {to: [to], target: 'other', breakGlass: false}, personal: {reason}})
+  expect(events[0]).toMatchObject({type: 'session.opened', data: {kind: 'forward', to: [to], target: 'other', breakGlass: false}, personal: {reason}})
   const connected = events.filter(({type}) => type === 'forward.connected')
   expect(connected.map(({data}) => data.to)).toEqual(texts.map(() => to))
   const bytes = texts.map(text => text.length).sort((a, b) => a - b)
@@ -120,7 +120,7 @@ test('many connections at once go through one forward, and each is written down 
   expect(closed.every(({bytesIn, bytesOut, exit, durationMs}) => bytesIn === bytesOut && exit && Number(durationMs) >= 0)).toBe(true)
   expect(new Set(closed.map(({connection}) => connection)).size).toBe(texts.length)
   const sum = bytes.reduce((all, one) => all + one, 0)
-  expect(events.at(-1)).toMatchObject({type: 'forward.closed', data: {traffic: {connections: texts.length, bytesIn: sum, bytesOut: sum}}})
+  expect(events.at(-1)).toMatchObject({type: 'session.closed', data: {kind: 'forward', traffic: {connections: texts.length, bytesIn: sum, bytesOut: sum}}})
   expect(await alice.client.call(api.showSession, {id: forward.id})).toMatchObject({
     state: 'closed',
     traffic: {connections: texts.length, bytesIn: sum, bytesOut: sum},
@@ -304,7 +304,7 @@ test('TM-N4: a forward whose right ends is over with all its connections, within
   const {gone, forward} = await used(again)
   await carol.client.call(api.revokeGrant, {id: (await grant())?.id as string})
   expect((await gone).map(one => one?.endedBy)).toEqual([expect.stringMatching(/^revoked/), expect.stringMatching(/^revoked/)])
-  expect((await core.events('forward.closed')).at(-1)).toMatchObject({subject: forward.id, data: {traffic: {connections: 1, bytesIn: 1}}})
+  expect((await core.events('session.closed')).at(-1)).toMatchObject({subject: forward.id, data: {traffic: {connections: 1, bytesIn: 1}}})
 })
 
 test('whoever may watch a target may end a forward through it; there is nothing to watch', async () => {
@@ -351,7 +351,7 @@ test('TM-O1, TM-O2, TM-O5: by breaking glass it opens after the name was typed a
   expect((await carol.client.call(api.listReviews)).reviews.filter(one => one.session === forward.id)).toMatchObject([
     {id: review, state: 'open'},
   ])
-  expect((await core.events('forward.opened')).at(-1)).toMatchObject({data: {breakGlass: true, incident, alerted: ['a', 'b'], review}})
+  expect((await core.events('session.opened')).at(-1)).toMatchObject({data: {breakGlass: true, incident, alerted: ['a', 'b'], review}})
 })
 
 test('of more connections than the broker lets through at once, each one that ends makes room', async ({onTestFinished}) => {

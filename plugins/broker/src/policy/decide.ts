@@ -53,6 +53,11 @@ export function approvalsFor({catalog}: Pick<Bundle, 'catalog'>, resource: Resou
   }
 }
 
+/** Seconds that the owners of a target let anything last on it; infinite where they say nothing (TM-L2). Pure. */
+export function longestOn({catalog}: Pick<Bundle, 'catalog'>, target: {service: string | null} | null): number {
+  return limitsOf(catalog, [target?.service]).maxSeconds
+}
+
 /** Whether somebody may approve that use of it. That nobody approves their own is the caller's to check. Pure. */
 export function mayApprove(
   bundle: Bundle,

@@ -5,8 +5,9 @@ import {readHost, showHostPort} from '@prod/sdk/forward'
 import type {ServerMessage} from '@prod/sdk/wire'
 import {refuseFrozen} from '../freeze/state.ts'
 import type {Caller, Parts} from '../parts.ts'
+import type {Link} from '../streams/link.ts'
 import {goLive, type Live} from '../streams/live.ts'
-import type {Serving} from '../streams/serving.ts'
+import type {Connections} from '../streams/live-set.ts'
 import {signedEnd} from './attach.ts'
 import type {SessionRecord} from './record.ts'
 
@@ -24,7 +25,7 @@ interface Connection {
 }
 
 /** All connections of one forward. */
-export class Forward {
+export class Forward implements Connections {
   readonly #parts: Parts
   readonly #session: SessionRecord
   readonly #open: OpenConnection
@@ -45,8 +46,7 @@ export class Forward {
     return {...this.#traffic}
   }
 
-  /** Opens one more connection and gives it to who asked. Throws FORWARD_REFUSED, LIMIT_REACHED, FROZEN, SESSION_NOT_FOUND, TARGET_UNREACHABLE. */
-  async connect({link}: Pick<Serving, 'link'>, caller: Caller, asked: HostPort): Promise<void> {
+  async connect(link: Link, caller: Caller, asked: HostPort): Promise<void> {
     const {id: session, target, breakGlass} = this.#session
     const to = {host: readHost(asked.host) ?? '', port: asked.port}
     if (!this.#session.to?.some(({host, port}) => host === to.host && port === to.port))
@@ -68,8 +68,7 @@ export class Forward {
     }
   }
 
-  /** Gives a connection whose link was cut to who comes back for it. */
-  reattach({link}: Pick<Serving, 'link'>, id: string, have: {stdout: number; stderr: number}): boolean {
+  reattach(link: Link, id: string, have: {stdout: number; stderr: number}): boolean {
     const found = this.#connections.get(id)
     found?.live.attach(link, have, offsets => this.#started(id, offsets))
     return found !== undefined

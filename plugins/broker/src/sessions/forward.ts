@@ -74,7 +74,7 @@ export async function openForward(serving: Serving, stored: Stored<RequestRecord
       notices: session.breakGlass && alerted.length === 0 ? [loudly(parts, session, 'break-glass.started')] : [],
       events: [
         {
-          type: 'forward.opened',
+          type: 'session.opened',
           by: person(caller),
           subject: session.id,
           correlation: caller.correlation,
@@ -82,6 +82,7 @@ export async function openForward(serving: Serving, stored: Stored<RequestRecord
             request: stored.id,
             target: session.target.name,
             environment: session.target.environment,
+            kind: 'forward',
             to: session.to?.map(showHostPort),
             breakGlass: session.breakGlass,
             incident: session.incident,
@@ -230,7 +231,7 @@ export async function serveConnect(serving: Serving, first: FirstMessage & {type
   if (!entry?.forward || entry.request.login !== caller.login)
     throw new ProdError('SESSION_NOT_FOUND', `there is no open forward ${first.session}`, 'prod sessions ls')
   refuseOtherPlace(serving, entry.request, entry)
-  await entry.forward.connect(serving, caller, first.to)
+  await entry.forward.connect(serving.link, caller, first.to)
 }
 
 /** Takes up a connection whose link was cut. Throws SESSION_NOT_FOUND where it is over. */
@@ -239,7 +240,7 @@ export function attachConnection(serving: Serving, id: string, have: {stdout: nu
   for (const {forward, request, address} of serving.set.all()) {
     if (!forward || request.login !== login) continue
     refuseOtherPlace(serving, request, {address})
-    if (forward.reattach(serving, id, have)) return
+    if (forward.reattach(serving.link, id, have)) return
   }
   throw new ProdError('SESSION_NOT_FOUND', `the connection ${id} is over`, 'prod sessions ls')
 }

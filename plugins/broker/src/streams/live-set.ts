@@ -1,8 +1,17 @@
 /** All that runs on this broker now, and the ending of what has lost its right (TM-N4). */
-import type {Parts} from '../parts.ts'
+import type {HostPort} from '@prod/sdk'
+import type {Caller, Parts} from '../parts.ts'
 import type {RequestRecord} from '../requests/state.ts'
-import type {Forward} from '../sessions/connections.ts'
+import type {Link} from './link.ts'
 import type {Live} from './live.ts'
+
+/** What streams ask of a forward. */
+export interface Connections {
+  /** Opens one more connection and gives it to this link. Throws FORWARD_REFUSED, LIMIT_REACHED, FROZEN, SESSION_NOT_FOUND, TARGET_UNREACHABLE. */
+  connect(link: Link, caller: Caller, to: HostPort): Promise<void>
+  /** Gives a connection whose link was cut to who comes back for it; false: it is over. */
+  reattach(link: Link, id: string, have: {stdout: number; stderr: number}): boolean
+}
 
 /** One live run or session. */
 export interface LiveEntry {
@@ -12,7 +21,7 @@ export interface LiveEntry {
   /** where the person called from: policy may ask */
   address: string
   /** of a session that is a forward: its connections */
-  forward?: Forward
+  forward?: Connections
   /** resolves when the end record is durable */
   ended: Promise<unknown>
 }
