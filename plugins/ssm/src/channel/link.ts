@@ -84,7 +84,8 @@ export function createLink(options: LinkOptions): Link {
   /** Connects once: with what StartSession gave, then with what ResumeSession gives. */
   const connectOnce = async (): Promise<Connection> => {
     const {streamUrl, token} = access ?? (await renew())
-    access = undefined
+    // a refused upgrade spends nothing: what it was made with is tried once more, signed anew, before it is replaced
+    access = refusals % 2 === 0 ? {streamUrl, token} : undefined
     let url: URL
     try {
       url = checkStreamUrl(streamUrl, options.allowed ?? {})
@@ -110,6 +111,7 @@ export function createLink(options: LinkOptions): Link {
       onOpen(next) {
         connection = next
         connections++
+        access = undefined
         isUseful = false
         refusals = 0
         if (isHeld) next.hold(true)
@@ -134,8 +136,9 @@ export function createLink(options: LinkOptions): Link {
     const isUpgrade = error instanceof NoConnection
     const isRefused = (isUpgrade && (status === 401 || status === 403)) || /AccessDenied|NotAuthorized/.test(`${name} ${code}`)
     refusals = isRefused ? refusals + 1 : 0
-    // the URL may be stale, the credential renewed meanwhile: again with fresh ones, a time or two
-    if (refusals > (isUpgrade ? 2 : 1)) {
+    if (!isRefused) access = undefined
+    // the credential may have been renewed meanwhile, or the URL be stale
+    if (refusals > (isUpgrade ? 3 : 1)) {
       const action = isUpgrade ? 'ssmmessages:OpenDataChannel' : 'ssm:ResumeSession'
       throw new ProdError('TARGET_UNREACHABLE', `AWS refused ${action} on session/${sessionId}`, hint)
     }
