@@ -48,7 +48,7 @@ export function eachOf(plan: Plan): Plan[] {
 export function makePlan(bundle: Bundle, draft: Draft): Plan {
   if (draft.kind === 'exec') return planExec(bundle, draft)
   if (draft.kind === 'shell' || draft.kind === 'forward') {
-    const target = findTarget(bundle.catalog, draft.target)
+    const target = bundle.catalog.targets.get(draft.target) ?? findByAddress(bundle, draft.target)
     if (!target) throw new ProdError('TARGET_NOT_FOUND', `there is no target ${draft.target}`, 'prod targets')
     if (draft.kind === 'forward') return planForward(bundle, draft, target)
     return {
@@ -128,6 +128,10 @@ export function forwardSeconds(
   )
 }
 
+function findByAddress(bundle: Bundle, address: string): TargetEntry | undefined {
+  return [...bundle.catalog.targets.values()].find(target => target.address === address)
+}
+
 /** `scheme://user:password@`, and `https://token@`: whom one is to a web server is told by a secret alone (TM-E7) */
 const urlWithPassword = /:\/\/[^/\s?#@:]*:[^/\s?#@]+@|https?:\/\/[^/\s?#@]+@/i
 
@@ -183,8 +187,8 @@ function planOn(bundle: Bundle, draft: Draft & {kind: 'exec'}, tool: ToolEntry, 
       `prod exec --on ${tool.targets[0]} …`,
     )
   }
-  const target = findTarget(bundle.catalog, targetName)
-  if (!target || !tool.targets.includes(target.of ?? target.name)) {
+  const target = bundle.catalog.targets.get(targetName)
+  if (!target || !tool.targets.includes(target.name)) {
     throw new ProdError('TARGET_NOT_FOUND', `${name} does not run on ${targetName}`, `prod tools show ${name}`)
   }
 
@@ -352,16 +356,6 @@ function refOf(target: TargetEntry | null): TargetRef | undefined {
   return target ? {name: target.name, address: target.address, environment: target.environment} : undefined
 }
 
-/** A target that stands for many is looked among, not used, unless its primitive takes all of them at once. */
-function refuseMany(parts: Parts, {target}: Plan): void {
-  if (!target || !standsForMany(target) || !reach(parts, target).primitive.discover) return
-  throw new ProdError(
-    'TARGET_INVALID',
-    `${target.name} stands for many, and one is used at a time: ${target.name}/ID`,
-    `prod targets --find '' ${target.name}`,
-  )
-}
-
 /** The document, its RFC 8785 text and digest. Reads the program's bytes, so that what is approved is what runs. */
 export async function makeDocument(
   parts: Parts,
@@ -372,10 +366,7 @@ export async function makeDocument(
   const {draft, tool} = plan
   const each = eachOf(plan)
   const target = each[0]?.target ?? null
-  for (const one of each) {
-    refuseMany(parts, one)
-    refuseWithoutRole(parts, one)
-  }
+  for (const one of each) refuseWithoutRole(parts, one)
   const targets = each.flatMap(one => {
     const ref = refOf(one.target)
     return ref ? [{...ref, ...(one.access ? {role: one.access.name} : {})}] : []
