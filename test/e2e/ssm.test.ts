@@ -36,11 +36,12 @@ maxSeconds: 3600
 `,
   'catalog/targets/web-1.yaml': target('web-1', 'ssm:us-east-1/i-0a1b2c3d4e5f60001?exec=Prod-RunCommand&tag:Name=web-1'),
   'catalog/targets/web-2.yaml': target('web-2', 'ssm:us-east-1/i-0a1b2c3d4e5f60002'),
+  'catalog/targets/web.yaml': target('web', 'ssm:us-east-1/*?tag:Service=web&exec=Prod-RunCommand'),
   'catalog/targets/fleet.yaml': target('fleet', 'ssm-command:us-east-1/*?tag:Service=web'),
   'catalog/targets/naps.yaml': target('naps', 'ssm-automation:us-east-1/Say'),
   'catalog/tools/script.yaml': tool(
     'script',
-    '{ primitive: ssm, targets: [web-1, web-2] }',
+    '{ primitive: ssm, targets: [web-1, web-2, web] }',
     `program: /bin/sh
 commands:
   - { path: [], options: { -c: { value: { type: text, lines: true, maxLength: 2000 } } } }`,
@@ -130,4 +131,23 @@ test('an Automation is a tool too', async () => {
   const done = await alice.run(['exec', ...reason, 'say'])
   expect(done.status, done.stderr).toBe(0)
   expect(done.stderr).toMatch(/rest +aws:sleep +Success/)
+})
+
+test('instances are looked for among those that a target stands for, and one of them is used', async () => {
+  const found = await alice.run(['targets', 'web', '--find', '10.0.1.12', '--json'])
+  expect(JSON.parse(found.stdout)).toMatchObject([
+    {name: 'web/i-0a1b2c3d4e5f60002', called: 'web-2', environment: 'production', labels: {Service: 'web', agent: 'Online', fleet: 'web'}},
+  ])
+  const minted = [...aws.world.identities.values()].findLast(({arn}) => arn.includes('assumed-role/operator/'))
+  expect(JSON.stringify(minted?.policy)).not.toContain('StartSession')
+
+  const on = (name: string) => alice.run(['exec', ...reason, '--on', name, 'script', '-c', 'echo here; exit 3'])
+  expect(await on('web/i-0a1b2c3d4e5f60002')).toMatchObject({status: 3, stdout: 'here\n'})
+  expect(await on('web')).toMatchObject({status: 241, stdout: '', stderr: expect.stringContaining('stands for many')})
+  expect(await on('web/i-0a1b2c3d4e5f60009')).toMatchObject({status: 241, stdout: ''})
+})
+
+test('TM-X2: an instance without the tags is none of those that a target stands for', async () => {
+  const done = await alice.run(['exec', ...reason, '--on', 'web/i-0a1b2c3d4e5f60003', 'script', '-c', 'true'])
+  expect(done).toMatchObject({status: 241, stdout: '', stderr: expect.stringContaining('its tag Service is "worker"')})
 })

@@ -3,8 +3,9 @@
  * Streams are not here: they are one WebSocket each (wire.ts). Served, and described as OpenAPI 3.1, from this table.
  */
 import type {JSONSchema} from 'json-schema-to-ts'
-import type {CatalogView} from './catalog-view.ts'
+import type {CatalogView, FoundTargets} from './catalog-view.ts'
 import type {Freeze, Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
+import type {Help, Ruling} from './ruling.ts'
 
 /** `A` is what it answers; the input is path parameters, query and body in one object. */
 export interface Endpoint<A = unknown, S extends JSONSchema = JSONSchema> {
@@ -204,6 +205,51 @@ export const api = {
     summary: 'tools, targets and roles, with what the caller may do',
     caller: 'person',
     input: none,
+  }),
+
+  findTargets: endpoint<FoundTargets>()({
+    method: 'GET',
+    path: '/v1/targets',
+    summary: 'targets that those of the catalog stand for, by id, name, label or address, as far as the caller may use them',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['text'],
+      properties: {text: {type: 'string', maxLength: 256}, within: {type: 'string', maxLength: 256}},
+    },
+  }),
+
+  explainUse: endpoint<Ruling>()({
+    method: 'POST',
+    path: '/v1/explain',
+    summary: 'why a run or request of mine was refused, or what policy says of a use now; nothing is asked for by it',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        id: {type: 'string', pattern: '^(?:run|req)_[0-9a-z]{8,40}$'},
+        argv: {type: 'array', minItems: 1, maxItems: 1024, items: {type: 'string', maxLength: 65536}},
+        targets: {type: 'array', maxItems: 64, items: {type: 'string', maxLength: 256}},
+        role: {type: 'string', maxLength: 128},
+        target: {type: 'string', maxLength: 256},
+        use: {type: 'string', enum: ['shell', 'forward']},
+        incident: {type: 'string', maxLength: 128},
+      },
+    },
+  }),
+  whoHelps: endpoint<Help>()({
+    method: 'GET',
+    path: '/v1/help',
+    summary: 'roles that allow an action, who approves them and how fast, and who owns the resource',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['action'],
+      properties: {action: {type: 'string', maxLength: 256}, resource: {type: 'string', maxLength: 2048}},
+    },
   }),
 
   createRequest: endpoint<Request>()({

@@ -39,3 +39,20 @@ export interface CatalogView {
     allows?: string[]
   }[]
 }
+
+/** Targets that were looked for among those that others of the catalog stand for. */
+export interface FoundTargets {
+  targets: {
+    /** as `prod shell` and its like take it: `NAME/ID` */
+    name: string
+    /** what it is called where it is */
+    called: string
+    address: string
+    environment: string
+    labels: Record<string, string>
+  }[]
+  /** where it could not be looked, and why */
+  faults: {target: string; message: string}[]
+  /** whether there are more than these */
+  more: boolean
+}

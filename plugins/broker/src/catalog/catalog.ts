@@ -15,6 +15,8 @@ export interface ServiceEntry {
 
 export interface TargetEntry {
   name: string
+  /** of one that a target with a `*` in its address stands for: that target's name */
+  of?: string
   /** `primitive:where` */
   address: string
   environment: string

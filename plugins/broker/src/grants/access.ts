@@ -26,21 +26,22 @@ export interface UseAccess {
 }
 
 /**
- * The access of a use, whose start record must be durable; of a forward, for all that its connections may lead to. A target or tool that
+ * The access of a use, whose start record must be durable; of a forward, for all that its connections may lead to; of looking for
+ * targets, for that alone. A target or tool that
  * names a role gets a credential of it, no wider than what the primitive says this use needs, which dies with the use. Who calls this ends
  * it. Throws CATALOG_INVALID where a credential is needed and no role gives one, what the provider refuses, REVOKED.
  */
 export async function accessFor(
   parts: Parts,
   plan: Pick<Plan, 'target' | 'access' | 'tool' | 'class'>,
-  use: Use | readonly Use[],
+  use: Use | readonly Use[] | {permissions: readonly Permission[]},
   started: StartedUse,
 ): Promise<UseAccess> {
   const {target, access: role} = plan
   const {id, principal} = started
   if (!target) throw new Error('a use has a target')
   const {primitive, where} = reach(parts, target)
-  const needed = credentialed([use].flat().flatMap(one => primitive.permissions(where, one)))
+  const needed = credentialed('permissions' in use ? use.permissions : [use].flat().flatMap(one => primitive.permissions(where, one)))
   const bare: Access = {id, principal: principal.person || `${principal.iss}#${principal.sub}`, credential: {}}
   const named = plan.tool?.role ?? target.role
   if (!role) {

@@ -281,7 +281,7 @@ export function entityOf(resource: Resource): EntityJson {
     }
     case 'target':
       return {
-        uid: {type: 'Target', id: resource.target.name},
+        uid: {type: 'Target', id: resource.target.of ?? resource.target.name},
         attrs: {},
         parents: [{type: 'Environment', id: resource.target.environment}, ...services],
         tags: {...resource.target.labels},
@@ -302,7 +302,7 @@ export function commandEntity({tool, command, target}: CommandPlace, attrs: Enti
     attrs,
     parents: [
       {type: 'Tool', id: tool.name},
-      {type: 'Target', id: target.name},
+      {type: 'Target', id: target.of ?? target.name},
       {type: 'Environment', id: target.environment},
       ...distinct([tool.service, target.service]).map(id => ({type: 'Service', id})),
     ],

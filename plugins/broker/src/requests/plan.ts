@@ -12,6 +12,7 @@ import {addArguments, print} from '@prod/sdk/grammar/print'
 import {needsCredential} from '@prod/sdk/primitive'
 import {showArgv} from '@prod/sdk/text'
 import type {RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
+import {findTarget, standsForMany} from '../catalog/members.ts'
 import type {Parts} from '../parts.ts'
 import {longestOn} from '../policy/decide.ts'
 import type {Bundle, Question, Resource} from '../policy/policy.ts'
@@ -48,7 +49,7 @@ export function eachOf(plan: Plan): Plan[] {
 export function makePlan(bundle: Bundle, draft: Draft): Plan {
   if (draft.kind === 'exec') return planExec(bundle, draft)
   if (draft.kind === 'shell' || draft.kind === 'forward') {
-    const target = bundle.catalog.targets.get(draft.target) ?? findByAddress(bundle, draft.target)
+    const target = findTarget(bundle.catalog, draft.target)
     if (!target) throw new ProdError('TARGET_NOT_FOUND', `there is no target ${draft.target}`, 'prod targets')
     if (draft.kind === 'forward') return planForward(bundle, draft, target)
     return {
@@ -128,10 +129,6 @@ export function forwardSeconds(
   )
 }
 
-function findByAddress(bundle: Bundle, address: string): TargetEntry | undefined {
-  return [...bundle.catalog.targets.values()].find(target => target.address === address)
-}
-
 /** `scheme://user:password@`, and `https://token@`: whom one is to a web server is told by a secret alone (TM-E7) */
 const urlWithPassword = /:\/\/[^/\s?#@:]*:[^/\s?#@]+@|https?:\/\/[^/\s?#@]+@/i
 
@@ -187,8 +184,8 @@ function planOn(bundle: Bundle, draft: Draft & {kind: 'exec'}, tool: ToolEntry, 
       `prod exec --on ${tool.targets[0]} …`,
     )
   }
-  const target = bundle.catalog.targets.get(targetName)
-  if (!target || !tool.targets.includes(target.name)) {
+  const target = findTarget(bundle.catalog, targetName)
+  if (!target || !tool.targets.includes(target.of ?? target.name)) {
     throw new ProdError('TARGET_NOT_FOUND', `${name} does not run on ${targetName}`, `prod tools show ${name}`)
   }
 
@@ -356,6 +353,16 @@ function refOf(target: TargetEntry | null): TargetRef | undefined {
   return target ? {name: target.name, address: target.address, environment: target.environment} : undefined
 }
 
+/** A target that stands for many is looked among, not used, unless its primitive takes all of them at once. */
+function refuseMany(parts: Parts, {target}: Plan): void {
+  if (!target || !standsForMany(target) || !reach(parts, target).primitive.discover) return
+  throw new ProdError(
+    'TARGET_INVALID',
+    `${target.name} stands for many, and one is used at a time: ${target.name}/ID`,
+    `prod targets --find '' ${target.name}`,
+  )
+}
+
 /** The document, its RFC 8785 text and digest. Reads the program's bytes, so that what is approved is what runs. */
 export async function makeDocument(
   parts: Parts,
@@ -366,7 +373,10 @@ export async function makeDocument(
   const {draft, tool} = plan
   const each = eachOf(plan)
   const target = each[0]?.target ?? null
-  for (const one of each) refuseWithoutRole(parts, one)
+  for (const one of each) {
+    refuseMany(parts, one)
+    refuseWithoutRole(parts, one)
+  }
   const targets = each.flatMap(one => {
     const ref = refOf(one.target)
     return ref ? [{...ref, ...(one.access ? {role: one.access.name} : {})}] : []

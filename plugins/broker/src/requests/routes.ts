@@ -5,12 +5,14 @@ import type {Parts} from '../parts.ts'
 import {createRequest} from './create.ts'
 import {approveRequest, cancelRequest, denyRequest} from './decide.ts'
 import {explainRoutes} from './explain.ts'
+import {findTargetRoutes} from './find-targets.ts'
 import {checkRoleDraft} from './role.ts'
 import {findVisible, listRequests, readDocument, shown} from './view.ts'
 
 /** Requests: ask, look, decide. */
 export function requestRoutes(app: FastifyInstance, parts: Parts): void {
   explainRoutes(app, parts)
+  findTargetRoutes(app, parts)
   handle(app, parts, api.createRequest, async (input, caller) =>
     shown(parts, await createRequest(parts, caller, checkRoleDraft(parts, input))),
   )

@@ -6,6 +6,7 @@ import type {Review, Session} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {checkNote} from '@prod/sdk/reason'
 import {about} from '../audit/refusals.ts'
+import {findTarget} from '../catalog/members.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
 import {samePerson} from '../requests/state.ts'
@@ -22,7 +23,7 @@ export function maySee(
   action: 'watch' | 'review' | 'readRecording',
 ): boolean {
   const bundle = parts.bundle()
-  const target = bundle.catalog.targets.get(session.target.name) ?? {
+  const target = findTarget(bundle.catalog, session.target.name) ?? {
     ...session.target,
     service: null,
     summary: '',

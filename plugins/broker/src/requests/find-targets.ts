@@ -1,0 +1,103 @@
+/** Looks for the targets that others of the catalog stand for, by each one's primitive and role, under the caller's name. */
+import {api} from '@prod/sdk/api'
+import type {FoundTargets} from '@prod/sdk/catalog-view'
+import {describeError, ProdError} from '@prod/sdk/errors'
+import type {FastifyInstance} from 'fastify'
+import type {TargetEntry} from '../catalog/catalog.ts'
+import {memberOf, standsForMany} from '../catalog/members.ts'
+import {accessFor} from '../grants/access.ts'
+import {handle} from '../http/handle.ts'
+import type {Caller, Parts} from '../parts.ts'
+import {decideUse} from '../policy/decide.ts'
+import {reach} from '../runs/program.ts'
+
+/** most that are told of one target that stands for many */
+const mostFound = 200
+const lookSeconds = 60
+
+/** `GET /v1/targets`. */
+export function findTargetRoutes(app: FastifyInstance, parts: Parts): void {
+  handle(app, parts, api.findTargets, ({text, within}, caller) => findTargets(parts, caller, text, within))
+}
+
+async function findTargets(parts: Parts, caller: Caller, text: string, within?: string): Promise<FoundTargets> {
+  const {targets} = parts.bundle().catalog
+  const many = [...targets.values()].filter(
+    target => (within === undefined || target.name === within) && isLookedAmong(parts, caller, target),
+  )
+  if (within !== undefined && many.length === 0)
+    throw new ProdError('TARGET_NOT_FOUND', `${within} is no target that stands for others and that you may use`, 'prod targets')
+  const found: FoundTargets = {targets: [], faults: [], more: false}
+  await Promise.all(
+    many.map(async target => {
+      try {
+        await lookAmong(parts, caller, target, text, found)
+      } catch (error) {
+        found.faults.push({target: target.name, message: describeError(error).message})
+      }
+    }),
+  )
+  const order = new Map(many.map(({name}, at) => [name, at]))
+  const placeOf = ({name}: {name: string}): number => order.get(name.slice(0, name.indexOf('/'))) ?? 0
+  found.targets.sort((a, b) => placeOf(a) - placeOf(b) || (a.called < b.called ? -1 : 1))
+  return found
+}
+
+/** Whether it stands for many, can be looked among, and the caller may use it or ask for it in some way. */
+function isLookedAmong(parts: Parts, {principal, groups, address}: Caller, target: TargetEntry): boolean {
+  if (!standsForMany(target) || !reach(parts, target).primitive.discover) return false
+  const bundle = parts.bundle()
+  const asked = {principal, groups, context: {address}}
+  const resource = {kind: 'target', target} as const
+  if ((['shell', 'forward'] as const).some(use => decideUse(bundle, {...asked, resource}, use).decision !== 'deny')) return true
+  const broken = bundle.ask({...asked, action: 'breakGlass', resource, context: {address, use: 'shell', incident: true}})
+  if (broken.decision === 'allow') return true
+  return [...bundle.catalog.tools.values()].some(
+    tool =>
+      tool.targets.includes(target.name) && tool.grammar.commands.some((_, command) => bundle.couldUse({...asked, tool, command}) !== 'no'),
+  )
+}
+
+async function lookAmong(parts: Parts, caller: Caller, target: TargetEntry, text: string, found: FoundTargets): Promise<void> {
+  const {primitive, where} = reach(parts, target)
+  const id = parts.newId('look')
+  const role = target.role === null ? null : (parts.bundle().catalog.roles.get(target.role) ?? null)
+  const given = await accessFor(
+    parts,
+    {target, access: role, tool: null, class: 'read'},
+    {permissions: primitive.discoverPermissions?.(where) ?? []},
+    {
+      id,
+      request: id,
+      principal: caller.principal,
+      correlation: caller.correlation,
+      until: new Date(parts.store.now().getTime() + lookSeconds * 1000).toISOString(),
+    },
+  )
+  try {
+    let count = 0
+    for await (const one of primitive.discover?.({text, within: where}, given.access) ?? []) {
+      const member = memberOf(target, idOf(one.address))
+      if (!member) continue
+      if (++count > mostFound) {
+        found.more = true
+        break
+      }
+      found.targets.push({
+        name: member.name,
+        called: one.name,
+        address: member.address,
+        environment: target.environment,
+        labels: {...target.labels, ...one.labels},
+      })
+    }
+  } finally {
+    await given.end()
+  }
+}
+
+/** What stands in the place of the `*`. */
+function idOf(address: string): string {
+  const where = address.replace(/\?.*$/s, '')
+  return where.slice(where.lastIndexOf('/') + 1)
+}
