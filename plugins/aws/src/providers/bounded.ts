@@ -9,7 +9,8 @@ import {mostPolicy, type StsRole, seconds} from './sts-role.ts'
 /** The policy, until the use's end. Needs of other clouds give nothing here. Throws CATALOG_INVALID where AWS takes none that long. */
 export function boundedPolicy(role: StsRole, until: string, bounds: readonly Permission[]): string {
   const {actions, resources, regions} = role
-  const needed = bounds.filter(({kind}) => kind === 'aws')
+  // ports of one target need the same again: said once
+  const needed = [...new Map(bounds.filter(({kind}) => kind === 'aws').map(one => [JSON.stringify(one), one])).values()]
   const always = {DateLessThan: {'aws:CurrentTime': seconds(until)}}
   const policy = JSON.stringify({
     Version: '2012-10-17',
