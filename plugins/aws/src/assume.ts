@@ -1,5 +1,6 @@
 /** What `prod assume` does, apart from its flags. */
 
+export {afterFailure} from '@prod/sdk/cli/after-failure'
 export {browserCommand} from './browser-profile.ts'
 export {runPlain, serveChild} from './child/serve.ts'
 export {openShell} from './child/shell.ts'

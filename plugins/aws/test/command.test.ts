@@ -318,6 +318,24 @@ test('TM-Q6: without a keychain nothing is kept, and it says so', async ({onTest
   for (const text of person.files().values()) for (const secret of aws.secrets) expect(text).not.toContain(secret)
 })
 
+test('a use is told by the first word of the command, its time and its status, also where it goes the fast way', async ({
+  onTestFinished,
+}) => {
+  const {person} = await begin(onTestFinished)
+  for (let round = 0; round < 2; round++) await person.run('assume', 'ops', '--', '/bin/sh', '-c', 'exit 3 # an-argument')
+  const told = person.files().get(join(person.home, '.local/state/prod/usage.jsonl')) ?? ''
+  const events = told
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as object)
+  expect(events).toEqual(
+    Array(2).fill(
+      expect.objectContaining({command: 'assume', tool: 'sh', exit: 3, durationMs: expect.any(Number), at: expect.any(String)}),
+    ),
+  )
+  expect(told).not.toContain('an-argument')
+})
+
 test('the child is fed by the file that was kept, and a prod inside is no other', async ({onTestFinished}) => {
   const {person} = await begin(onTestFinished)
   await person.run('assume', 'ops', '--json')

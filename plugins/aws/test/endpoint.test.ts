@@ -121,6 +121,41 @@ test('credentials are renewed ahead of their end, once for all who ask', async (
   expect(renewals).toBe(1)
 })
 
+test('a command of three hours never sees credentials that have ended, though AWS is away now and then', async () => {
+  let clock = Date.now()
+  const life = 3_600_000
+  const from = clock
+  const next = (): ProcessCredentials => ({...credentials(0), Expiration: new Date(clock + life).toISOString()})
+  let renewals = 0
+  const renew = async (): Promise<ProcessCredentials> => {
+    // ten minutes of each hour
+    if ((clock - from) % 3_600_000 < 600_000) throw new ProdError('TARGET_UNREACHABLE', 'AWS cannot be reached', 'x')
+    renewals += 1
+    return next()
+  }
+  const provide = provider({credentials: next(), from: clock, renew}, () => clock)
+  for (; clock - from <= 3 * 3_600_000; clock += 10_000) {
+    const {Expiration = ''} = await provide()
+    expect(Date.parse(Expiration)).toBeGreaterThan(clock)
+  }
+  expect(renewals).toBe(3)
+})
+
+test('a laptop that slept past the end has one login to make, however many ask when it wakes', async () => {
+  let clock = Date.now()
+  const asked: boolean[] = []
+  const renew = async (mayLogIn: boolean): Promise<ProcessCredentials> => {
+    asked.push(mayLogIn)
+    await new Promise(resolve => setImmediate(resolve))
+    return {...credentials(0), Expiration: new Date(clock + 3_600_000).toISOString()}
+  }
+  const provide = provider({credentials: credentials(60), from: clock, renew}, () => clock)
+  clock += 9 * 3_600_000
+  const all = await Promise.all(Array.from({length: 50}, provide))
+  expect(asked).toEqual([true])
+  for (const {Expiration = ''} of all) expect(Date.parse(Expiration)).toBeGreaterThan(clock)
+})
+
 test('a renewal that fails takes nothing away before the end, and is an error after it', async () => {
   let clock = Date.now()
   const renew = (): Promise<never> => Promise.reject(new ProdError('TARGET_UNREACHABLE', 'AWS cannot be reached', 'x'))

@@ -1,3 +1,4 @@
+import {spoolUsage} from '@prod/sdk/cli/usage'
 import type {Kept} from '../credentials/kept.ts'
 import {countUse} from '../used.ts'
 import {serveChild} from './serve.ts'
@@ -6,8 +7,24 @@ import {serveChild} from './serve.ts'
 export async function runKept(command: readonly string[], {name, credentials, from, child}: Kept): Promise<number | undefined> {
   const renew = async (mayLogIn: boolean) =>
     (await (await import('@prod/aws/assume')).obtain(name, {asking: mayLogIn ? 'browser' : 'nobody'})).credentials
+  const started = Date.now()
   const ended = serveChild(command, {name, credentials, from, child, renew})
   // while the command starts
   setImmediate(() => countUse(name))
-  return ended.catch(() => undefined)
+  const status = await ended.catch(() => undefined)
+  // one that could not be started the slow way tells
+  if (status !== undefined) keepUsage(command, started, status)
+  return status
+}
+
+function keepUsage([program = '']: readonly string[], started: number, exit: number): void {
+  spoolUsage({
+    command: 'assume',
+    durationMs: Date.now() - started,
+    exit,
+    at: new Date(started).toISOString(),
+    platform: process.platform,
+    // its name alone, never an argument
+    tool: program.slice(program.lastIndexOf('/') + 1).slice(0, 64),
+  })
 }

@@ -1,5 +1,6 @@
 /** Runs the person's program as if it had been typed alone. Light: the fast path loads it. */
 import type {Readable} from 'node:stream'
+import {openTail} from '@prod/sdk/cli/tail'
 import {ProdError} from '@prod/sdk/errors'
 
 /** Programs whose stderr is no screen: it passes through us, so that a refusal in it can be explained. */
@@ -20,10 +21,10 @@ const passed: NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SI
 export async function runChild(command: readonly string[], env: NodeJS.ProcessEnv, explain: boolean): Promise<number> {
   const {basename} = process.getBuiltinModule('node:path')
   if (!explain || !explained.has(basename(command[0] ?? '').replace(/\.exe$/i, ''))) return run(command, env)
-  const {openTail} = await import('@prod/sdk/cli/tail')
   const tail = openTail()
   const status = await run(command, env, bytes => tail.push(bytes))
-  if (status !== 0) await (await import('@prod/sdk/cli/after-failure')).afterFailure(tail.text(), {speaks: true})
+  // what explains lies outside the fast path's file, which is read whole at each start
+  if (status !== 0) await (await import('@prod/aws/assume')).afterFailure(tail.text(), {speaks: true})
   return status
 }
 

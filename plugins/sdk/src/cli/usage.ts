@@ -2,7 +2,6 @@
  * The CLI's own usage events: which command, how long, how it ended. Never an argument. Kept in a bounded file of the state folder and
  * sent in one call beside a later command's own (usage-send.ts). `prod config set telemetry off` ends it.
  */
-import {randomBytes} from 'node:crypto'
 import {readdirSync, renameSync, statSync} from 'node:fs'
 import {join} from 'node:path'
 import {readConfig} from './config.ts'
@@ -19,7 +18,7 @@ export interface UsageEvent {
   at: string
   version?: string
   platform?: string
-  /** of `exec` */
+  /** of `exec`; of `assume` the command's first word */
   tool?: string
   /** of `shell`: how it went, 1 to 5, where the person said so */
   answer?: number
@@ -81,6 +80,8 @@ export function takeUsage(now: number = Date.now()): UsageBatch | undefined {
     if (!collected) return undefined
     const {size, birthtimeMs} = collected
     if (size < sendFromBytes && now - birthtimeMs < sendAfterMs) return undefined
+    // the fast way keeps events too, and a start would pay for it
+    const {randomBytes} = process.getBuiltinModule('node:crypto')
     name = `usage-${randomBytes(8).toString('hex')}.jsonl`
     renameSync(spoolPath(), join(folder, name))
   }
