@@ -24,11 +24,29 @@ export function serveTerminal(voice: Voice, kind: Extract<Kind, {type: 'Standard
     env: {...voice.settings.environment, HOME: voice.folder, TERM: 'xterm-256color', [mark]: voice.mark},
     encoding: null,
   })
-  const output = new Readable({read: () => terminal.resume()})
   let over = false
-  terminal.onData(data => {
-    if (!over && !output.push(Buffer.from(data as unknown as Uint8Array))) terminal.pause()
+  let paused = false
+  let letGo: (() => void) | undefined
+  const output = new Readable({
+    read() {
+      paused = false
+      terminal.resume()
+      if (letGo) setTimeout(letGo, 200)
+    },
   })
+  terminal.onData(data => {
+    if (over || output.push(Buffer.from(data as unknown as Uint8Array))) return
+    paused = true
+    terminal.pause()
+  })
+  // node-pty throws away what nobody has read 200 ms after the program's end: what waits here for a slow reader is kept
+  const master = (terminal as unknown as {_socket: {destroy(error?: Error): unknown}})._socket
+  const destroy = master.destroy.bind(master)
+  master.destroy = error => {
+    if (!paused || over) return destroy(error)
+    letGo = () => void master.destroy(error)
+    return master
+  }
   terminal.onExit(() => {
     over = true
     output.push(null)
