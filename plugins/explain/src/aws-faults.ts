@@ -3,6 +3,28 @@ import type {Rule} from '@prod/sdk/explainer'
 
 export const faults: readonly Rule[] = [
   {
+    // a program's own fault, whatever its names are
+    category: 'not_a_denial',
+    confidence: 0.615,
+    match: [
+      'typeerror: ',
+      'referenceerror: ',
+      'cannot read propert{y|ies} of',
+      'is not a function',
+      'nullpointerexception',
+      'classcastexception',
+      'panic: runtime error',
+      'indexerror: ',
+      'attributeerror: ',
+      'nameerror: ',
+      'index out of range',
+      'segmentation fault',
+      'stack overflow',
+      'outofmemoryerror',
+    ],
+    unless: ['not authorized to perform', 'caused by'],
+  },
+  {
     category: 'not_a_denial',
     confidence: 0.9,
     match: [
@@ -104,7 +126,6 @@ export const faults: readonly Rule[] = [
       'internal server error',
       'serviceunavailable',
       'service unavailable',
-      'serviceexception',
       'unknownendpoint',
       'unsupportedoperation',
       'operation not supported',

@@ -61,6 +61,8 @@ export const keys: readonly Rule[] = [
       'kmsinvalidstate',
       'kms.kmsinvalidstateexception',
       'invalid kms key',
+      'invalidkmskey',
+      'kms key provided is in an incorrect state',
       'unable to decrypt the environment variables',
     ],
   },

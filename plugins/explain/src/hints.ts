@@ -36,10 +36,72 @@ export const hints: Explainer = {
     },
     {
       category: 'credentials_missing',
+      confidence: 0.6,
+      match: [
+        '{no|missing|without|set|provide|require|requires|needs|specify} {few:few}{aws_access_key_id|aws_secret_access_key|aws_session_token|google_application_credentials}',
+        '{aws_access_key_id|aws_secret_access_key|aws_session_token|google_application_credentials} {few:few}{missing|not set|is required|not found|undefined|empty|must be set}',
+      ],
+      unless: ['expired', 'invalid', 'setupcredentials'],
+    },
+    {
+      category: 'credentials_missing',
       confidence: 0.505,
       match: [
         '{no|missing|without|not find|not found|not locate|not provided|not set|not configured} {few:few}{credential|access key|secret key|aws_access_key_id|aws_profile}',
         '{credential|access key|secret key|aws_access_key_id|aws_profile} {few:few}{missing|not set|not found|not provided|not configured|is empty|required}',
+      ],
+    },
+    {
+      category: 'role_assume_denied',
+      confidence: 0.64,
+      match: [
+        'assum{e|ing|ption of} {few:few}role {few:few}{failed|denied|refused|not allowed|not permitted|not possible}',
+        'role {few:few}{cannot|could not|can not|may not|not be} {few:few}assumed',
+        '{trust policy|trust relationship} {few:few}{not allow|not trust|not permit|missing|denies|denied|refuses}',
+      ],
+      unless: ['expired', 'multifactor', 'rate exceeded'],
+    },
+    {
+      category: 'target_unreachable',
+      confidence: 0.56,
+      match: [
+        "{ssm|ecs exec|exec agent|session manager|ssm agent|bastion|managed instance|target instance} {few:few}{not connected|not running|isn't running|not reachable|unreachable|offline|not online|not registered|not responding|not respond}",
+      ],
+    },
+    {
+      category: 'throttled',
+      confidence: 0.55,
+      match: [
+        '{status|code|error|http|response} {few:few}429',
+        '{requests|calls|rate} {few:few}{throttled|limited|exceeded|too high|limit reached}',
+      ],
+      unless: ['quota', 'limit-'],
+    },
+    {
+      category: 'credentials_missing',
+      confidence: 0.52,
+      match: [
+        'instanceprofileprovider',
+        'ec2rolerequesterror',
+        'ec2metadataerror',
+        'no ec2 instance role',
+        'meta-data/iam/security-credentials',
+        '{instance|container|ec2} metadata {few:few}{error|failed|timed out|not available|unavailable}',
+        '{failed|unable|error|cannot} {few:few}{instance metadata|ec2 metadata|container credentials|instance profile credentials}',
+      ],
+    },
+    {
+      category: 'network_denied',
+      confidence: 0.51,
+      match: [
+        '{lost|no|broken|dropped|failed} {few:few}connection',
+        "{cannot|can't|could not|couldn't|unable to|failed to|not} {few:few}{reach|connect to|resolve|open a connection|establish}",
+        'connection {few:few}{failed|lost|dropped|error|closed|reset|refused|timed out|not established}',
+        'nameresolutionfailure',
+        'webexception with status {few:few}',
+        'connectfailure',
+        '{socket|tls|ssl|handshake|dns|proxy} {few:few}{error|failed|failure|closed|timed out|timeout|refused}',
+        '{host|server|endpoint|network} {few:few}{unreachable|not reachable|not respond|unavailable|timed out}',
       ],
     },
     {

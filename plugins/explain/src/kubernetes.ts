@@ -187,6 +187,7 @@ export const kubernetes: Explainer = {
       category: 'not_a_denial',
       confidence: 0.88,
       match: [
+        'timed out waiting for the condition',
         'executable {program} not found',
         'exec: executable {program} not found',
         'exec: "{program}": executable file not found',

@@ -28,6 +28,7 @@ export const registry: Explainer = {
       category: 'credentials_invalid',
       confidence: 0.9,
       match: [
+        'login attempt to {resource} failed with status',
         'fatal: authentication failed for {resource}',
         'authentication failed for {resource}',
         'unauthorized: incorrect username or password',
