@@ -7,6 +7,7 @@ const runs: [file: string, count: number][] = [
   ['text.ts', 10_000_000],
   ['canonical.ts', 200_000],
   ['decisions.ts', 1_000_000],
+  ['frames.ts', 1_000_000],
 ]
 for (const [file, count] of runs) {
   process.stdout.write(`${file}: `)

@@ -42,6 +42,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
     tell,
     onFrame: bytes => onFrame(bytes),
     onUp() {
+      incoming.connected()
       outgoing.connected()
       if (phase === 'running' && !isSizeSent) sendSize()
       watch()

@@ -49,6 +49,8 @@ export const bounds = {
   /** what came too early, §6 */
   reorderMessages: 10_000,
   reorderBytes: 16 * 2 ** 20,
+  /** the last answers, given again on a new connection */
+  answers: 1024,
   /** what came before the session was ready */
   earlyBytes: 2 ** 20,
   /** input that an agent which greets late has thrown away, kept to be sent again */
