@@ -111,7 +111,11 @@ test('many connections at once go through one forward, and each is written down 
   expect(await forward.done).toMatchObject({id: forward.id, exit: {status: 0}, endedBy: null})
 
   const events = (await core.events()).filter(({subject}) => subject === forward.id)
-  expect(events[0]).toMatchObject({type: 'session.opened', data: {kind: 'forward', to: [to], target: 'other', breakGlass: false}, personal: {reason}})
+  expect(events[0]).toMatchObject({
+    type: 'session.opened',
+    data: {kind: 'forward', to: [to], target: 'other', breakGlass: false},
+    personal: {reason},
+  })
   const connected = events.filter(({type}) => type === 'forward.connected')
   expect(connected.map(({data}) => data.to)).toEqual(texts.map(() => to))
   const bytes = texts.map(text => text.length).sort((a, b) => a - b)
@@ -120,7 +124,10 @@ test('many connections at once go through one forward, and each is written down 
   expect(closed.every(({bytesIn, bytesOut, exit, durationMs}) => bytesIn === bytesOut && exit && Number(durationMs) >= 0)).toBe(true)
   expect(new Set(closed.map(({connection}) => connection)).size).toBe(texts.length)
   const sum = bytes.reduce((all, one) => all + one, 0)
-  expect(events.at(-1)).toMatchObject({type: 'session.closed', data: {kind: 'forward', traffic: {connections: texts.length, bytesIn: sum, bytesOut: sum}}})
+  expect(events.at(-1)).toMatchObject({
+    type: 'session.closed',
+    data: {kind: 'forward', traffic: {connections: texts.length, bytesIn: sum, bytesOut: sum}},
+  })
   expect(await alice.client.call(api.showSession, {id: forward.id})).toMatchObject({
     state: 'closed',
     traffic: {connections: texts.length, bytesIn: sum, bytesOut: sum},
@@ -368,4 +375,16 @@ test('of more connections than the broker lets through at once, each one that en
   }, 'room')
   // its time is short here
   expect(await forward.done).toMatchObject({endedBy: 'limit: time'})
+})
+
+test('TM-A15: connections are counted by their forward, not among the streams that one person may have open', async () => {
+  const forward = await open(alice, [servers.echo])
+  const some = []
+  for (let batch = 0; batch < 8; batch++)
+    some.push(...(await Promise.all(Array.from({length: 16}, () => connect(alice, forward.id, servers.echo)))))
+  expect(some).toHaveLength(128)
+  expect(await echoed(alice, forward.id, 'and one more')).toBe('and one more')
+  await forward.close()
+  await Promise.allSettled(some.map(({done}) => done))
+  await forward.done
 })

@@ -26,6 +26,8 @@ export interface StreamHello {
   readonly socket: WebSocket
   /** The caller by a newer token of the same login (message `auth`). Throws TOKEN_INVALID, LOGIN_EXPIRED. */
   refreshCaller(token: string, proof: string): Promise<Caller>
+  /** It is one of many that are counted where they belong: no longer one of those that a person may have open. */
+  countedElsewhere(): void
   /** Sends `challenge` and waits for `proof` with its nonce (TM-Q3), 10 s at most. Throws TOKEN_INVALID, LINK_LOST. */
   challenge(): Promise<void>
 }
@@ -57,16 +59,21 @@ export function serveStreams(parts: Parts, server: Server, serve: (socket: WebSo
       socket.off('error', quit)
       sockets.handleUpgrade(request, socket, head, opened => {
         held.set(who, (held.get(who) ?? 0) + 1)
-        opened.once('close', () => {
+        let counted = true
+        const uncount = (): void => {
+          if (!counted) return
+          counted = false
           const left = (held.get(who) ?? 0) - 1
           if (left > 0) held.set(who, left)
           else held.delete(who)
-        })
+        }
+        opened.once('close', uncount)
         alive.add(opened)
         opened.on('pong', () => alive.add(opened))
         opened.on('error', () => opened.terminate())
         boundFrames(opened)
-        serve(opened, helloOf(parts, opened, caller, credentialsOf(request).authorization as string))
+        const hello = helloOf(parts, opened, caller, credentialsOf(request).authorization as string)
+        serve(opened, {...hello, countedElsewhere: uncount})
       })
     } catch (error) {
       writeFailure(parts, socket as never, error, correlation)
@@ -121,7 +128,7 @@ function boundFrames(socket: WebSocket): void {
   })
 }
 
-function helloOf(parts: Parts, socket: WebSocket, caller: Caller, authorization: string): StreamHello {
+function helloOf(parts: Parts, socket: WebSocket, caller: Caller, authorization: string): Omit<StreamHello, 'countedElsewhere'> {
   const url = parts.config.origin + streamPath
   let shown = authorization
   return {

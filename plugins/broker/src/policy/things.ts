@@ -1,15 +1,16 @@
 /** All that a catalog lets people use, as rules see it before anybody asks: for the linter, and for what must be tested. Pure. */
+import type {UseAction} from '@prod/sdk'
 import type {Catalog, TargetEntry} from '../catalog/catalog.ts'
 import {approvalsFor} from './decide.ts'
 import {commandEntity, entityOf} from './engine.ts'
 import type {Resource} from './policy.ts'
 
-/** One command on one target, a shell on a target, or a role. */
+/** One command on one target, a shell on a target, a forward through it, or a role. */
 export interface Thing {
   /** of a command: without arguments */
   resource: Exclude<Resource, {kind: 'log' | 'fleet'}>
   entity: ReturnType<typeof entityOf>
-  use: 'run' | 'shell' | 'assume'
+  use: UseAction
   class: string
   /** for people */
   what: string
@@ -44,6 +45,15 @@ export function* thingsOf(catalog: Catalog): Iterable<Thing> {
       what: `a shell on ${target.name}`,
       approvals: approvalsFor({catalog}, resource),
     }
+    if (target.forwards.length === 0) continue
+    yield {
+      resource,
+      entity: entityOf(resource),
+      use: 'forward',
+      class: 'change',
+      what: `a forward through ${target.name}`,
+      approvals: approvalsFor({catalog}, resource),
+    }
   }
   for (const role of catalog.roles.values()) {
     const resource = {kind: 'role' as const, role}
@@ -64,6 +74,11 @@ const mostTargets = 200
 function distinctTargets(targets: TargetEntry[]): TargetEntry[] {
   const kinds = new Map<string, TargetEntry>()
   for (const [at, target] of targets.entries())
-    kinds.set(at < mostTargets ? target.name : JSON.stringify([target.environment, target.service, target.data, target.labels]), target)
+    kinds.set(
+      at < mostTargets
+        ? target.name
+        : JSON.stringify([target.environment, target.service, target.data, target.labels, target.forwards.length > 0]),
+      target,
+    )
   return [...kinds.values()]
 }

@@ -47,7 +47,7 @@ export async function takeUpGlass(serving: Serving, plan: Plan, typed: string | 
       new ProdError(
         'DENIED',
         `you may not break glass for ${plan.summary}: ${rules}`,
-        'prod exec without --break-glass waits for an approval',
+        'without --break-glass it waits for an approval',
       ),
     )
   }

@@ -105,6 +105,7 @@ export class Forward implements Connections {
       stdin: true,
       detachSeconds: forwardDetachSeconds,
       halfCloses: true,
+      prompt: true,
       broken: 'broken off',
       input: bytes => {
         bytesIn += bytes.byteLength

@@ -45,7 +45,9 @@ export async function endSession(
             breakGlass: closed.breakGlass,
             exit,
             endedBy,
-            ...(closed.kind === 'forward' ? {kind: 'forward', traffic: traffic ?? null} : {chunks: chunks.length, lastChunk: chunks.at(-1) ?? null}),
+            ...(closed.kind === 'forward'
+              ? {kind: 'forward', traffic: traffic ?? null}
+              : {chunks: chunks.length, lastChunk: chunks.at(-1) ?? null}),
             durationMs: Math.max(0, now.getTime() - Date.parse(closed.openedAt)),
           },
           personal: {person: closed.principal.person, name: closed.principal.name},

@@ -231,6 +231,7 @@ export async function serveConnect(serving: Serving, first: FirstMessage & {type
   if (!entry?.forward || entry.request.login !== caller.login)
     throw new ProdError('SESSION_NOT_FOUND', `there is no open forward ${first.session}`, 'prod sessions ls')
   refuseOtherPlace(serving, entry.request, entry)
+  serving.countedElsewhere()
   await entry.forward.connect(serving.link, caller, first.to)
 }
 
@@ -240,7 +241,9 @@ export function attachConnection(serving: Serving, id: string, have: {stdout: nu
   for (const {forward, request, address} of serving.set.all()) {
     if (!forward || request.login !== login) continue
     refuseOtherPlace(serving, request, {address})
-    if (forward.reattach(serving.link, id, have)) return
+    if (!forward.reattach(serving.link, id, have)) continue
+    serving.countedElsewhere()
+    return
   }
   throw new ProdError('SESSION_NOT_FOUND', `the connection ${id} is over`, 'prod sessions ls')
 }

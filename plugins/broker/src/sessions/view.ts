@@ -82,6 +82,12 @@ export async function readRecording(
       subject: id,
     })
   }
+  if (stored.value.kind === 'forward')
+    throw new ProdError(
+      'NOT_FOUND',
+      `of the forward ${id} its connections are written down, and nothing is recorded`,
+      `prod audit search ${id}`,
+    )
   const first = Number(from)
   const {chunks, next} = await readSealed(parts, join('recordings', id), id, await listChunks(parts, id), first)
   await parts.store.commit({

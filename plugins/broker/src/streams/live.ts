@@ -27,6 +27,8 @@ export interface LiveHooks {
   detachSeconds: number
   /** Whether the client is told of the end of stdout while stdin may go on. */
   halfCloses?: boolean
+  /** Whether each piece of output goes out at once, however soon after another: two machines talk here. */
+  prompt?: boolean
   /** Why it is ended where its output breaks off; absent: the recording was lost. */
   broken?: string
 }
@@ -64,6 +66,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   let finished: {endFrame: string; receipt: Receipt | null} | undefined
   let lines = 0
   let stdinTotal = 0
+  let stdinTold = 0
   let stdinWork: Promise<void> = Promise.resolve()
   let stdinQueued = 0
   let outputOver = false
@@ -101,7 +104,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   }
   /** At once what comes alone or is much; what comes soon after something else may wait a moment. */
   const flushSoon = (one: Outlet): void => {
-    if (one.unsent >= maxFrameBytes || performance.now() - flushedAt >= gatherMilliseconds) flush()
+    if (hooks.prompt || one.unsent >= maxFrameBytes || performance.now() - flushedAt >= gatherMilliseconds) flush()
     else gathering ??= setTimeout(flush, gatherMilliseconds)
   }
   const acknowledge = (one: Outlet, count: number): void => {
@@ -208,6 +211,9 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       if (channel.stdin.writable) await new Promise<void>(resolve => channel.stdin.write(bytes, () => resolve()))
       stdinTotal += bytes.byteLength
       stdinQueued -= bytes.byteLength
+      // while more is there, a quarter of the window at a time is soon enough
+      if (stdinQueued > 0 && stdinTotal - stdinTold < windowBytes / 4) return
+      stdinTold = stdinTotal
       link?.send({type: 'window', stdin: stdinTotal})
     })
     stdinWork.catch(() => endLater('recording lost'))

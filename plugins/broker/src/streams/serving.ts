@@ -12,6 +12,8 @@ export interface Serving {
   caller(): Caller
   /** Asks the client for a proof with a nonce of ours: due for `change` and above (TM-Q3). */
   challenge(): Promise<void>
+  /** The stream is one of many that are counted where they belong, as connections of a forward are. */
+  countedElsewhere(): void
   /** Opens the shell of an approved request. */
   openShell(stored: Stored<RequestRecord>): Promise<void>
   /** Opens the forward of an approved request. */
