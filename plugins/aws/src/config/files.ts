@@ -25,7 +25,9 @@ export function readAwsConfig(env: NodeJS.ProcessEnv = process.env): AwsConfig {
   const sessions = new Map<string, Settings>()
   const services = new Map<string, Settings>()
   const add = (name: string, keys: Settings): void => {
-    profiles.set(name, new Map([...(profiles.get(name) ?? []), ...keys]))
+    const known = profiles.get(name)
+    if (known) for (const [key, value] of keys) known.set(key, value)
+    else profiles.set(name, new Map(keys))
   }
   for (const {name, keys} of read(paths.config, faults)) {
     const [, kind, rest = ''] = /^(profile|sso-session|services) (.+)$/s.exec(name) ?? []

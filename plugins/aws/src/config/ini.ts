@@ -38,6 +38,8 @@ export function parseIni(text: string): Section[] {
 /** A comment begins a line, or follows a blank. */
 function withoutComment(raw: string): string {
   const line = raw.trim()
+  // most lines have none, and there are thousands
+  if (!line.includes('#') && !line.includes(';')) return line
   if (line.startsWith('#') || line.startsWith(';')) return ''
   const at = line.search(/[ \t][#;]/)
   return at < 0 ? line : line.slice(0, at).trim()

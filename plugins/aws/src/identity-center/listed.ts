@@ -50,7 +50,8 @@ export function readListing(session: string, startUrl: string): Listing | undefi
 export function listedRoles(config: AwsConfig): ListedRole[] {
   return [...config.sessions].flatMap(([session, settings]) => {
     const accounts = readListing(session, settings.get('sso_start_url') ?? '')?.accounts ?? []
-    const twice = new Set(accounts.map(({name}) => name).filter((name, at, all) => all.indexOf(name) !== at))
+    const seen = new Set<string>()
+    const twice = new Set(accounts.map(({name}) => name).filter(name => seen.size === seen.add(name).size))
     return accounts.flatMap(({id, name, roles}) => {
       const called = name === '' || twice.has(name) ? id : name.replaceAll('/', '-')
       return roles.map(role => ({name: `${session}/${called}/${role}`, session, account: id, accountName: name, role}))

@@ -8,7 +8,6 @@ import {keepForCompletion} from './catalog-cache.ts'
 import {Interrupted, reportFailure} from './failure.ts'
 import {guardStreams, say, writeJson, writeResult} from './output.ts'
 import {spoolUsage} from './usage.ts'
-import {sendUsageBeside} from './usage-send.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: as the framework types what it parsed
 type Output = Record<string, any>
@@ -72,7 +71,8 @@ export abstract class ProdCommand extends Command {
         const client = await this.connect()
         if (endpoint.method !== 'GET') (await import('./whoami-cache.ts')).dropWhoami()
         const answering = client.call(endpoint, ...input)
-        if (endpoint.caller === 'person') sendUsageBeside(client.session)
+        // with what signs it: no start pays for that
+        if (endpoint.caller === 'person') void import('./usage-send.ts').then(({sendUsageBeside}) => sendUsageBeside(client.session))
         const answer = await answering
         if (this.#brokerFlag === undefined) keepForCompletion(endpoint, answer, client.broker.url)
         return answer
