@@ -15,6 +15,7 @@ const ports = [
   'stores/store',
   'policy/policy',
   'catalog/catalog',
+  'catalog/members',
   'identity-providers/identity-provider',
 ].map(broker)
 /** The life of a request; between these folders the direction is held file by file: there is no circle. */
@@ -23,7 +24,7 @@ const features = ['requests', 'grants', 'runs', 'sessions', 'streams', 'freeze']
 /**
  * Who may import whom, types counted too. A room is the longest line that a file's path begins with; it may import itself
  * and what its line names, nothing else. Any other plugin may import sdk, and a plugin that its package.json names, by
- * that one's entry. Change the table first, in the open.
+ * one of that one's entries. Change the table first, in the open.
  */
 const table: Record<string, string[]> = {
   // the ground
@@ -48,7 +49,7 @@ const table: Record<string, string[]> = {
   // the record, and who is told
   [broker('audit')]: [sdk, ...ports, broker('http'), broker('requests')],
   [broker('outbox')]: [sdk, ...ports, broker('requests')],
-  [broker('metrics')]: [sdk, ...ports, broker('http'), broker('requests'), broker('freeze')],
+  [broker('metrics')]: [sdk, ...ports, ...['http', 'requests', 'freeze', 'audit'].map(broker)],
   // the work
   ...Object.fromEntries(
     features.map(name => [name, [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox', 'audit'].map(broker)]]),
@@ -166,10 +167,18 @@ function mayImport(from: string, to: string): boolean {
   const [room, other] = [roomOf(from), roomOf(to)]
   if (room === other) return true
   if (table[room]) return table[room].includes(other)
-  return other === sdk || (to === `${workspaceOf(to)}/src/index.ts` && packageOf(to).name in (packageOf(from).dependencies ?? {}))
+  if (other === sdk) return true
+  const {name, exports = {}} = packageOf(to)
+  const entries = Object.values(exports).map(({source}) => join(workspaceOf(to), source))
+  return entries.includes(to) && name in (packageOf(from).dependencies ?? {})
 }
 
-function packageOf(path: string): {name: string; dependencies?: Record<string, string>; devDependencies?: Record<string, string>} {
+function packageOf(path: string): {
+  name: string
+  exports?: Record<string, {source: string}>
+  dependencies?: Record<string, string>
+  devDependencies?: Record<string, string>
+} {
   return JSON.parse(readFileSync(join(root, workspaceOf(path), 'package.json'), 'utf8'))
 }
 
@@ -198,7 +207,13 @@ test('every import between our files leads to a file, by its name with .ts', () 
 
 test('no file of a workspace reaches into another but through its package', () => {
   const reaching = imports.filter(
-    ({from, specifier, to}) => to && specifier.startsWith('.') && workspaceOf(from) && workspaceOf(from) !== workspaceOf(to),
+    ({from, specifier, to}) =>
+      to &&
+      specifier.startsWith('.') &&
+      workspaceOf(from) &&
+      workspaceOf(from) !== workspaceOf(to) &&
+      // what stands in for AWS belongs to no plugin, and is written apart from each
+      !(to.startsWith('test/sessions-stand-in/') && !inSources(from)),
   )
   expect(reaching.map(({from, specifier}) => `${from} imports ${specifier}`)).toEqual([])
 })

@@ -109,7 +109,7 @@ async function fetchDocument(way: Way, name: string): Promise<{text: string; con
 }
 
 /** What is sent is quoted for a splitter of words: a document that gives it to a shell inside of other text would undo that. */
-function checkCommand(name: string, {sessionType, properties = {}}: Content): void {
+export function checkCommand(name: string, {sessionType, properties = {}}: Content): void {
   const mend = 'docs/aws-sessions.md, "Documents"'
   if (sessionType !== 'NonInteractiveCommands')
     throw new ProdError('TARGET_INVALID', `the document ${name} runs no single command: its session type is ${sessionType}`, mend)

@@ -72,7 +72,6 @@ export function permissions(target: Target, use: Use): Permission[] {
     {
       kind: 'aws',
       actions: [
-        'ssm:GetConnectionStatus',
         'ssm:DescribeInstanceInformation',
         ...(tagged.length > 0 || target.account !== undefined
           ? [instanceId.startsWith('mi-') ? 'ssm:ListTagsForResource' : 'ec2:DescribeInstances']
