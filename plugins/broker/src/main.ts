@@ -87,6 +87,7 @@ export interface StartChoice {
       | 'approvalSeconds'
       | 'retentionDays'
       | 'breakGlass'
+      | 'forward'
       | 'alertChannels'
       | 'channels'
       | 'places'

@@ -72,6 +72,7 @@ export async function openDoor(
     alertChannels: [],
     places: [],
     recordingRecipients: [],
+    forward: {maxSeconds: 28_800, connections: 256},
     breakGlass: {
       freshLoginSeconds: 900,
       maxSeconds: 3600,

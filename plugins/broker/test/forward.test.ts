@@ -85,7 +85,7 @@ async function connect(person: Person, session: string, to: HostPort, see: (byte
     }
     return undefined
   })()
-  done.catch(started.reject)
+  done.catch(error => started.reject(error as Error))
   return {link, id: await started.promise, farEnd: farEnd.promise, done, end: () => link.endStdin()}
 }
 
