@@ -8,7 +8,7 @@ import {packageIntegrity} from '@prod/sdk/package-integrity'
 import type {PluginChoice} from './config.ts'
 
 /** What comes in one piece with the broker: whoever could exchange these could exchange the broker. */
-const shipped = new Set(['@prod/aws', '@prod/host', '@prod/ssm', '@prod/webhook'])
+const shipped = new Set(['@prod/aws', '@prod/ec2-instance-connect', '@prod/ecs', '@prod/host', '@prod/ssm', '@prod/webhook'])
 
 /** Checks each package before a line of it runs, then loads it. Throws CONFIG_INVALID and says what differs. */
 export function loadPlugins(choices: readonly PluginChoice[], {development}: {development: boolean}): Promise<Plugin[]> {

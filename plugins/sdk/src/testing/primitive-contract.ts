@@ -29,6 +29,8 @@ export interface PrimitiveContract<T> {
   processes?(): Promise<string[]>
   /** how far a program may get ahead of a reader who does not read, in bytes; default 4 MiB */
   aheadBytes?: number
+  /** how much a slow reader is sent, in MiB; default 64, less where the way is slow */
+  mebibytes?: number
 }
 
 /**
@@ -112,7 +114,7 @@ export function primitiveContract<T>(options: PrimitiveContract<T>): void {
       if (use) await expect(open(use, AbortSignal.abort(new Error('gone')))).rejects.toThrow()
     })
 
-    if (exec) execContract(exec, open, processes, options.aheadBytes ?? 4 * 1024 ** 2, lacks)
+    if (exec) execContract(exec, open, processes, options.aheadBytes ?? 4 * 1024 ** 2, options.mebibytes ?? 64, lacks)
     if (shell) shellContract(shell, open, processes, lacks)
     if (forward) forwardContract(forward, primitive, open, access, lacks)
   })
@@ -123,6 +125,7 @@ function execContract(
   open: (use: Use) => Promise<Channel>,
   processes: () => Promise<string[]>,
   aheadBytes: number,
+  mebibytes: number,
   lacks: (what: Lack) => boolean,
 ): void {
   test.runIf(lacks('stdin'))('a program that would wait for input is not started', async () => {
@@ -168,7 +171,9 @@ function execContract(
 
   test('a slow reader slows the program, and no memory fills', {timeout: unhurried * 3}, async () => {
     const mebibyte = 1024 ** 2
-    const channel = await open(exec.use(`i=0; while [ $i -lt 64 ]; do head -c ${mebibyte} /dev/zero; i=$((i+1)); echo $i >&2; done`))
+    const channel = await open(
+      exec.use(`i=0; while [ $i -lt ${mebibytes} ]; do head -c ${mebibyte} /dev/zero; i=$((i+1)); echo $i >&2; done`),
+    )
     let written = 0
     channel.stderr.on('data', chunk => {
       written += String(chunk).split('\n').length - 1
@@ -181,7 +186,7 @@ function execContract(
       await new Promise(resolve => setImmediate(resolve))
       ahead = Math.max(ahead, written * mebibyte - read)
     }
-    expect(read).toBe(64 * mebibyte)
+    expect(read).toBe(mebibytes * mebibyte)
     expect(ahead).toBeLessThanOrEqual(aheadBytes)
     expect(await channel.ended).toEqual({status: 0})
   })
