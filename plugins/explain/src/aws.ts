@@ -3,6 +3,7 @@ import type {Explainer, Reading, Rule} from '@prod/sdk/explainer'
 import {credentials} from './aws-credentials.ts'
 import {faults} from './aws-faults.ts'
 import {keys} from './aws-keys.ts'
+import {limits} from './aws-limits.ts'
 import {roles} from './aws-roles.ts'
 
 /** The kinds of policy that a statement may end in, and how each is written. */
@@ -216,4 +217,4 @@ const readings: readonly Reading[] = [
   {match: 'for bucket {resource}:', of: ['unknown_denial']},
 ]
 
-export const aws: Explainer = {id: 'aws', rules: [...statements, ...roles, ...keys, ...credentials, ...faults], readings}
+export const aws: Explainer = {id: 'aws', rules: [...statements, ...roles, ...keys, ...credentials, ...limits, ...faults], readings}

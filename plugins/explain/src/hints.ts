@@ -41,7 +41,7 @@ export const hints: Explainer = {
         '{no|missing|without|set|provide|require|requires|needs|specify} {few:few}{aws_access_key_id|aws_secret_access_key|aws_session_token|google_application_credentials}',
         '{aws_access_key_id|aws_secret_access_key|aws_session_token|google_application_credentials} {few:few}{missing|not set|is required|not found|undefined|empty|must be set}',
       ],
-      unless: ['expired', 'invalid', 'setupcredentials'],
+      unless: ['expired', 'invalid'],
     },
     {
       category: 'credentials_missing',

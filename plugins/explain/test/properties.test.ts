@@ -120,7 +120,21 @@ test('a message reads the same in the wrapping of every tool', () => {
 
 test('a mebibyte of anything is read in linear time', () => {
   const size = maxTextLength
-  const units = ['a', ' ', '\n', '\\', '&', '\x1b[', '"', ')', '<', '[', 'user: ', 'é', ...sentences.filter((_, index) => index % 193 === 0)]
+  const units = [
+    'a',
+    ' ',
+    '\n',
+    '\\',
+    '&',
+    '\x1b[',
+    '"',
+    ')',
+    '<',
+    '[',
+    'user: ',
+    'é',
+    ...sentences.filter((_, index) => index % 193 === 0),
+  ]
   const milliseconds = (given: string): number => {
     const from = performance.now()
     explain(given, explainers)
