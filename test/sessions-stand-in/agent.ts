@@ -218,14 +218,25 @@ export function startAgent(it: AgentParts): Agent {
     complete()
   }
 
+  const fail = (error: unknown): void => void end(`the agent could not go on: ${(error as Error).message}`)
+  /** What is answered is acknowledged before it is answered. */
+  const afterwards = (what: () => unknown): void =>
+    queueMicrotask(() => {
+      try {
+        if (!isOver()) what()
+      } catch (error) {
+        fail(error)
+      }
+    })
+
   const deliver = (message: Frame): boolean => {
     try {
       switch (message.payloadType) {
         case payload.handshakeResponse:
-          if (state === 'handshake') handshakeAnswer(message.payload)
+          afterwards(() => state === 'handshake' && handshakeAnswer(message.payload))
           return true
         case payload.challengeResponse:
-          if (state === 'challenge') challengeAnswer(message.payload)
+          afterwards(() => state === 'challenge' && challengeAnswer(message.payload))
           return true
         case payload.size:
           service?.size?.(JSON.parse(message.payload.toString()) as {cols: number; rows: number})
@@ -245,7 +256,7 @@ export function startAgent(it: AgentParts): Agent {
           return true
       }
     } catch (error) {
-      void end(`the agent could not go on: ${(error as Error).message}`)
+      fail(error)
       return true
     }
   }

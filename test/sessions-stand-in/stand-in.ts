@@ -3,7 +3,7 @@
  * really run what they are told to. Written from the specification and the API references, apart from the client.
  */
 import {randomBytes, randomUUID} from 'node:crypto'
-import {mkdirSync, mkdtempSync, rmSync} from 'node:fs'
+import {existsSync, mkdirSync, mkdtempSync, rmSync} from 'node:fs'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
@@ -134,7 +134,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
       knowsStatus: true,
       smuxVersions: [1],
       customerMessage: '',
-      shell: ['/bin/bash', '--norc', '--noprofile'],
+      shell: existsSync('/bin/bash') ? ['/bin/bash', '--norc', '--noprofile'] : ['/bin/sh'],
       ports: {},
       environment: {PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8'},
       ...options.agent,
