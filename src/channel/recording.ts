@@ -1,5 +1,6 @@
 /** Opens sealed recordings on the reader's machine. age loads when one is opened. */
 import {createHash} from 'node:crypto'
+import {readFileSync} from 'node:fs'
 import {api} from '@prod/sdk/api'
 import type {BrokerClient} from '@prod/sdk/client'
 import {ProdError} from '@prod/sdk/errors'
@@ -39,4 +40,17 @@ export async function* openRecording(sealed: AsyncIterable<string>, identity: st
     number += 1
     yield records
   }
+}
+
+/** The age identity in a file, as age-keygen writes it. Throws USAGE. */
+export function readIdentity(path: string): string {
+  try {
+    const line = readFileSync(path, 'utf8')
+      .split('\n')
+      .find(one => one.startsWith('AGE-SECRET-KEY-'))
+    if (line) return line.trim()
+  } catch (cause) {
+    throw new ProdError('USAGE', `${path} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, '--identity FILE', {cause})
+  }
+  throw new ProdError('USAGE', `${path} holds no age identity`, '--identity FILE')
 }

@@ -22,6 +22,7 @@ import {openIdentity} from './identity-providers/open.ts'
 import {newId} from './ids.ts'
 import {openFolder, openKeys} from './keys.ts'
 import {doctorRoutes} from './metrics/doctor.ts'
+import {catchUp} from './metrics/ledger.ts'
 import {renderPrometheus} from './metrics/prometheus.ts'
 import {metricsRoutes} from './metrics/routes.ts'
 import {deliverDue} from './outbox/deliver.ts'
@@ -92,6 +93,7 @@ export interface StartChoice {
       | 'channels'
       | 'places'
       | 'limits'
+      | 'metrics'
       | 'policy'
       | 'plugins'
     >
@@ -281,6 +283,12 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   undo.push(() => door.close())
   const operations = await startOperations(config.listen.metricsPort, () => renderPrometheus(parts, {live: set.all().length, alarms}))
   undo.push(() => operations.close())
+  // the figures are ready when somebody asks, however long the log is
+  void catchUp(store).catch(() => {})
+  if (config.metrics.otlp) {
+    const {startOtlp} = await import('./metrics/otlp.ts')
+    undo.push(await startOtlp(parts, config.metrics.otlp, () => ({live: set.all().length, alarms})))
+  }
 
   undo.push(watchClock(parts, clock))
   const lost = Promise.withResolvers<void>()

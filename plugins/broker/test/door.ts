@@ -73,6 +73,7 @@ export async function openDoor(
     places: [],
     recordingRecipients: [],
     forward: {maxSeconds: 28_800, connections: 256},
+    metrics: {teams: [], minPeople: 1, otlp: null},
     breakGlass: {
       freshLoginSeconds: 900,
       maxSeconds: 3600,

@@ -1,4 +1,3 @@
-import {readFileSync} from 'node:fs'
 import {open} from 'node:fs/promises'
 import {setTimeout} from 'node:timers/promises'
 import * as Args from '@oclif/core/args'
@@ -9,7 +8,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {createAsciicast, type RecordingRecord, recordStream} from '@prod/sdk/recording'
 import {takeSession} from '../../channel/ids.ts'
 import {createPlain} from '../../channel/plain.ts'
-import {fetchRecording, openRecording} from '../../channel/recording.ts'
+import {fetchRecording, openRecording, readIdentity} from '../../channel/recording.ts'
 import {giveBack} from '../../channel/terminal.ts'
 
 /** Replays a recording. It is opened on this machine, with the reader's own key. */
@@ -91,16 +90,4 @@ async function writeCast(path: string, chunks: AsyncIterable<RecordingRecord[]>)
     await file.close()
   }
   return count
-}
-
-function readIdentity(path: string): string {
-  try {
-    const line = readFileSync(path, 'utf8')
-      .split('\n')
-      .find(one => one.startsWith('AGE-SECRET-KEY-'))
-    if (line) return line.trim()
-  } catch (cause) {
-    throw new ProdError('USAGE', `${path} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, '--identity FILE', {cause})
-  }
-  throw new ProdError('USAGE', `${path} holds no age identity`, '--identity FILE')
 }

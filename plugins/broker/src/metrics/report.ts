@@ -62,7 +62,10 @@ export function* reportSteps(facts: Facts, options: ReportOptions): Generator<un
   if (material !== all && (people < minPeople || (team !== undefined && !isTeam(team)))) return null
 
   const steps = stepsOf(from, to)
-  function* parts(keysOf: (of: Of) => readonly string[], alike: (of: Of) => unknown): Generator<undefined, {shown: MetricsPart[]; withheld: number}, undefined> {
+  function* parts(
+    keysOf: (of: Of) => readonly string[],
+    alike: (of: Of) => unknown,
+  ): Generator<undefined, {shown: MetricsPart[]; withheld: number}, undefined> {
     const found: MetricsPart[] = []
     for (const [name, part] of yield* splitSteps(material, keysOf, alike)) {
       found.push(partOf(name, part, asked, steps))
@@ -172,7 +175,8 @@ function stepMaterials(material: Material, {since, until}: Asked, {at: starts, l
     for (const fact of material[name]) {
       const at = momentOf(fact)
       if (at < since || at >= until) continue
-      ;(parts[Math.floor((at - (starts[0] as number)) / length)]?.[name] as Material[K][number][]).push(fact)
+      const part = parts[Math.floor((at - (starts[0] as number)) / length)] as Material
+      ;(part[name] as Material[K][number][]).push(fact)
     }
   }
   for (const name of ['requests', 'uses', 'denied', 'refused', 'closed', 'reported'] as const) put(name, ({at}: {at: number}) => at)
