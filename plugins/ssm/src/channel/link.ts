@@ -93,7 +93,12 @@ export function createLink(options: LinkOptions): Link {
       throw new Definite(error as ProdError)
     }
     lastUrl = streamUrl
-    const headers = await within(timings.upgradeMs, closing.signal, () => options.sign(streamUrl))
+    const headers = await within(timings.upgradeMs, closing.signal, () => options.sign(streamUrl)).catch((error: unknown) => {
+      if (connections > 0) throw error
+      throw new Definite(
+        error instanceof ProdError ? error : new ProdError('TARGET_UNREACHABLE', "the session's stream could not be signed for", hint),
+      )
+    })
     return connect({
       url,
       streamUrl,

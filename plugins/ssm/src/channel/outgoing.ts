@@ -5,8 +5,7 @@ import {bounds, type Timings} from './timings.ts'
 
 interface Message {
   frame: Buffer
-  /** when it was first and last given to the socket; 0: never */
-  firstAt: number
+  /** when it was last given to the socket; 0: never */
   at: number
   again: boolean
 }
@@ -36,8 +35,8 @@ export interface Outgoing {
   /** A new connection stands: all that is unanswered goes out again. */
   connected(): void
   disconnected(): void
-  /** Sends again what is late. Answers how long the oldest message has been unanswered, ms. */
-  tick(): number
+  /** Sends again what is late. Answers the number of the oldest message that was sent and is unanswered. */
+  tick(): number | undefined
   readonly unanswered: number
   readonly resent: number
 }
@@ -62,7 +61,6 @@ export function createOutgoing(wire: Wire, now: () => number, {probeMs}: Pick<Ti
   const transmit = (message: Message) => {
     if (!wire.send(message.frame)) return
     message.at = now()
-    message.firstAt ||= message.at
   }
   const again = (message: Message) => {
     message.again = true
@@ -81,7 +79,7 @@ export function createOutgoing(wire: Wire, now: () => number, {probeMs}: Pick<Ti
     add(frame, payloadType) {
       const number = next++
       writeHeader(frame, {messageType: 'input_stream_data', createdDate: Date.now(), sequenceNumber: number, flags: 0, payloadType})
-      const message: Message = {frame, firstAt: 0, at: 0, again: false}
+      const message: Message = {frame, at: 0, again: false}
       messages.set(number, message)
       if (isUp && !isPaused) transmit(message)
       return number
@@ -124,17 +122,17 @@ export function createOutgoing(wire: Wire, now: () => number, {probeMs}: Pick<Ti
       isUp = false
     },
     tick() {
-      const [oldest] = messages.values()
-      if (!oldest) return 0
+      const [first] = messages
+      if (!first) return undefined
+      const [number, oldest] = first
       const time = now()
-      const age = oldest.firstAt === 0 ? 0 : time - oldest.firstAt
-      if (!isUp || wire.backlog() > bounds.backlogBytes) return age
+      if (!isUp || wire.backlog() > bounds.backlogBytes) return undefined
       if (isPaused) {
         if (time - probedAt >= probeMs) {
           probedAt = time
           oldest.at === 0 ? transmit(oldest) : again(oldest)
         }
-        return age
+        return number
       }
       const wait = Math.min(longestTimeoutMs, roundTrip.timeout * backoff)
       let lost = false
@@ -151,7 +149,7 @@ export function createOutgoing(wire: Wire, now: () => number, {probeMs}: Pick<Ti
         halvedAt = time
         window = Math.max(bounds.smallestWindow, window >> 1)
       }
-      return age
+      return number
     },
     get unanswered() {
       return messages.size

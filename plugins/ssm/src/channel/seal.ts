@@ -10,7 +10,6 @@ export interface Seal {
 }
 
 export const dataKeyBytes = 64
-export const sealBytes = 28
 const nonceBytes = 12
 const tagBytes = 16
 const algorithm = 'aes-256-gcm'

@@ -15,6 +15,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   const timings: Timings = {...defaults, ...options.timings}
   const {signal, tell = () => {}} = options
   const closing = new AbortController()
+  const mustGreet = view.greets || options.kms?.required === true
   const counts = {refused: 0, unknown: 0}
   let phase: 'opening' | 'greeting' | 'running' | 'over' = 'opening'
   let seal: Seal | undefined
@@ -29,9 +30,12 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   let isSizeSent = true
   let spare: Buffer | undefined
   let hasGreeted = false
+  let hasMetChallenge = false
   let isWaking = false
   let isHeld = false
   let isSilent = false
+  let silentSince: number | undefined
+  let silentMs = 0
   let ticker: NodeJS.Timeout | undefined
   const unflagged = new Map<number, () => void>()
 
@@ -83,6 +87,8 @@ export async function startSession(options: ChannelOptions, view: View): Promise
       }
       case 'start_publication':
         outgoing.resume()
+        // the agent is there: one that greets does so at once
+        if (phase === 'opening' && !mustGreet) giveTime(timings.presentMs)
         pump()
         break
       case 'pause_publication':
@@ -111,12 +117,8 @@ export async function startSession(options: ChannelOptions, view: View): Promise
         else greet(payload)
         break
       case payloadTypes.challengeRequest:
-        queueMicrotask(() => {
-          const answer = seal && answerChallenge(payload, seal)
-          if (answer === undefined) fail("the agent's challenge was not sealed with the session's key")
-          else outgoing.addPayload(payloadTypes.challengeResponse, Buffer.from(answer))
-        })
-        return
+        queueMicrotask(() => meetChallenge(payload))
+        break
       case payloadTypes.handshakeComplete: {
         const message = parseObject(payload)?.CustomerMessage
         if (typeof message === 'string' && message !== '') tell(message)
@@ -144,6 +146,18 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   }
 
   let greeting: Greeting | undefined
+
+  /** Once, and before anything else is sealed: what the agent sealed later could be had sealed by us, and be sent back as our keys. */
+  function meetChallenge(payload: Buffer): void {
+    if (phase !== 'greeting' || hasMetChallenge) {
+      counts.unknown++
+      return
+    }
+    hasMetChallenge = true
+    const answer = seal && answerChallenge(payload, seal)
+    if (answer === undefined) fail("the agent's challenge was not sealed with the session's key")
+    else outgoing.addPayload(payloadTypes.challengeResponse, Buffer.from(answer))
+  }
 
   function keepEarly(payloadType: number, payload: Buffer): void {
     earlyBytes += payload.length
@@ -196,7 +210,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   function giveTime(ms: number): void {
     clearTimeout(greetingTimer)
     greetingTimer = setTimeout(() => {
-      if (phase === 'opening' && !view.greets && !options.kms?.required) begin()
+      if (phase === 'opening' && !mustGreet) begin()
       else if (phase !== 'running') fail('the agent did not begin the session in time')
     }, ms)
   }
@@ -264,16 +278,21 @@ export async function startSession(options: ChannelOptions, view: View): Promise
     ticker = setTimeout(() => {
       ticker = undefined
       // answers cannot be seen while nothing is read
-      if (link.isUp && !isHeld) {
-        const ageMs = outgoing.tick()
-        if (ageMs > timings.unansweredMs) fail('the agent answers no more')
-        else if (ageMs > timings.silentMs && !isSilent) {
-          isSilent = true
-          tell(`the agent has not answered for ${Math.round(timings.silentMs / 1000)} s`)
-        }
-      }
+      if (link.isUp && !isHeld) countSilence(outgoing.tick())
       watch()
     }, timings.tickMs)
+  }
+
+  /** How long the same message has been unanswered, counted only while its answer could come. */
+  function countSilence(oldest: number | undefined): void {
+    if (oldest === undefined) return
+    silentMs = oldest === silentSince ? silentMs + timings.tickMs : 0
+    silentSince = oldest
+    if (silentMs > timings.unansweredMs) fail('the agent answers no more')
+    else if (silentMs > timings.silentMs && !isSilent) {
+      isSilent = true
+      tell(`the agent has not answered for ${Math.round(timings.silentMs / 1000)} s`)
+    }
   }
 
   function finish(end: SessionEnd): void {
@@ -381,7 +400,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   }
   if (phase === 'opening') {
     if (!view.greets) sendSize()
-    giveTime(view.greets || options.kms?.required ? timings.greetingMs : timings.graceMs)
+    if (!greetingTimer) giveTime(mustGreet ? timings.greetingMs : timings.graceMs)
   }
   return session
 }

@@ -6,13 +6,14 @@ export const timings = {
   upgradeMs: 15_000,
   /** from the first connection to an agent that is ready, where it must greet; generous: it may still be starting */
   greetingMs: 60_000,
-  /** so long a shell waits for a greeting that comes only where sessions are encrypted, §9.1 */
-  graceMs: 2_000,
+  /** so long a shell waits for a greeting that comes only where sessions are encrypted, §9.1; and once the service says that the agent is there */
+  graceMs: 3_000,
+  presentMs: 1_000,
   /** a first pause before a new connection; each next one is twice as long, up to the last, §16 */
   firstPauseMs: 200,
   lastPauseMs: 15_000,
-  /** so long without a connection, all pauses together, and the session is given up */
-  patienceMs: 300_000,
+  /** so long without a connection, all pauses together, and the session is given up; without a bound it ends with the right, or with a word of AWS */
+  patienceMs: Number.POSITIVE_INFINITY,
   /** a connection that stood so long earns its patience anew */
   standingMs: 60_000,
   /** the person is told of a lost connection after so long */

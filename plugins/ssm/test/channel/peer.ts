@@ -172,6 +172,6 @@ export function optionsFor(peer: Peer, more: Partial<ChannelOptions> = {}): Chan
     },
     allowed: {hosts: [new URL(peer.url).host]},
     ...more,
-    timings: {graceMs: 50, firstPauseMs: 10, tickMs: 10, endMs: 1_000, settleMs: 20, ...more.timings},
+    timings: {graceMs: 50, presentMs: 50, firstPauseMs: 10, tickMs: 10, endMs: 1_000, settleMs: 20, ...more.timings},
   }
 }
