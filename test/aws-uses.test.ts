@@ -10,7 +10,8 @@ import type {Access} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../plugins/aws/test/providers-stand-in.ts'
-import {type Core, codeOf, openPerson, type Person, prepareFolder, startCore, until} from '../plugins/broker/test/core.ts'
+import {type Core, codeOf, openPerson, type Person, prepareFolder, reason, startCore, until} from '../plugins/broker/test/core.ts'
+import {shellMessage, stream} from '../plugins/broker/test/sessions-shell.ts'
 import {call, given} from './cloud-primitive.ts'
 
 const ends: (() => Promise<void> | void)[] = []
@@ -294,4 +295,19 @@ test('TM-P6: killed while it confers, while the run goes on, or while it takes b
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
     rmSync(dir, {recursive: true, force: true})
   }
+})
+
+test('TM-C4: a shell gets a credential of its own, renewed while it is open and refused when it is closed', async () => {
+  const shell = stream(alice, shellMessage({target: 'east', incident: undefined, reason}))
+  await shell.shows('holding')
+  const access = newest()
+  expect(await call(access.credential, 'GetRole', 'reach')).toBe(200)
+  expect(await renewed(access)).toBe('none')
+  const {id} = await shell.message('started')
+  expect(access.id).toBe(id)
+  expect((await core.events('credential.minted')).filter(({subject}) => subject === id)).toHaveLength(2)
+  ;(await shell.connection).send({type: 'cancel'})
+  await shell.done.catch(() => {})
+  await until(async () => (await call(access.credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
+  expect(await renewed(access)).toBe('REVOKED')
 })

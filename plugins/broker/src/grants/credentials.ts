@@ -7,6 +7,7 @@ import {refuseFrozen} from '../freeze/state.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {refuseDraining} from '../requests/create.ts'
 import {rightsNow} from '../requests/rights.ts'
+import {countMint} from '../runs/limits.ts'
 import type {Stored} from '../stores/store.ts'
 import {beginGrant, endGrant, providerOf, whyNotNow} from './reconcile.ts'
 import {type GrantRecord, isOver} from './state.ts'
@@ -17,7 +18,7 @@ const beginMilliseconds = 250
 /**
  * Mints a credential of the caller's own grant. Everything is asked again first: the login, the freeze, the request's approvals and
  * signatures, what policy says now (TM-P4). It is handed on only if the grant still lives when that is written (TM-N4). `tool`: the
- * first word of what it is for. Throws GRANT_NOT_FOUND, REVOKED, APPROVAL_VOID, FROZEN, DENIED, USAGE, TARGET_UNREACHABLE.
+ * first word of what it is for. Throws GRANT_NOT_FOUND, REVOKED, APPROVAL_VOID, FROZEN, LIMIT_REACHED, DENIED, USAGE, TARGET_UNREACHABLE.
  */
 export async function mintCredentials(parts: Parts, asking: Caller, {id, tool}: {id: string; tool?: string}): Promise<GrantCredentials> {
   refuseDraining(parts)
@@ -32,6 +33,7 @@ export async function mintCredentials(parts: Parts, asking: Caller, {id, tool}: 
     throw new ProdError('APPROVAL_VOID', `grant ${id} was ended: ${hindrance}`, 'prod roles')
   }
   const {provider, role} = providerOf(parts, grant)
+  await countMint(parts, grant.principal)
   const {credential} = await provider.confer(grant, role)
   if (Object.keys(credential).length === 0)
     throw new ProdError('USAGE', `${grant.role} is had without a credential, while grant ${id} lives`, 'prod grant ls')

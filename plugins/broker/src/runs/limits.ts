@@ -109,26 +109,50 @@ export interface Counted {
 export async function countStart(parts: Parts, plan: Plan, starter: Starter, breakGlass = false): Promise<Counted> {
   const now = parts.store.now().getTime()
   const counted: Counted = {put: [], beyond: []}
-  for (const {key, most, per, words} of budgetsOf(parts, plan, starter)) {
-    const windowMs = parseDuration(per) * 1000
-    const stored = await parts.store.find<BudgetRecord>('budget', key)
-    const since = new Date(now - windowMs).toISOString()
-    const starts = (stored?.value.starts ?? []).filter(([at]) => at > since)
-    const used = starts.reduce((sum, [, count]) => sum + count, 0)
-    if (used >= most) {
-      const times = most === 1 ? 'once' : `${most} times`
-      if (!breakGlass) throw reached(`${words} at most ${times} in ${per}`, freeAt(starts, used - most + 1) + windowMs, now)
-      counted.beyond.push(`${words} at most ${times} in ${per}: this is number ${used + 1}`)
-    }
-    counted.put.push({
-      kind: 'budget',
-      id: key,
-      version: stored?.version ?? 0,
-      value: {starts: gather([...starts, [new Date(now).toISOString(), 1]], most, windowMs)} satisfies BudgetRecord,
-      index: {dueAt: new Date(now + windowMs).toISOString()},
-    })
-  }
+  for (const budget of budgetsOf(parts, plan, starter)) await weigh(parts, budget, now, counted, breakGlass)
   return counted
+}
+
+/** Weighs one start against one counter: what it writes, and whether it goes beyond. Throws LIMIT_REACHED where it may not. */
+async function weigh(
+  parts: Pick<Parts, 'store'>,
+  {key, most, per, words}: Budget,
+  now: number,
+  counted: Counted,
+  mayGoBeyond = false,
+): Promise<void> {
+  const windowMs = parseDuration(per) * 1000
+  const stored = await parts.store.find<BudgetRecord>('budget', key)
+  const since = new Date(now - windowMs).toISOString()
+  const starts = (stored?.value.starts ?? []).filter(([at]) => at > since)
+  const used = starts.reduce((sum, [, count]) => sum + count, 0)
+  if (used >= most) {
+    const times = most === 1 ? 'once' : `${most} times`
+    if (!mayGoBeyond) throw reached(`${words} at most ${times} in ${per}`, freeAt(starts, used - most + 1) + windowMs, now)
+    counted.beyond.push(`${words} at most ${times} in ${per}: this is number ${used + 1}`)
+  }
+  counted.put.push({
+    kind: 'budget',
+    id: key,
+    version: stored?.version ?? 0,
+    value: {starts: gather([...starts, [new Date(now).toISOString(), 1]], most, windowMs)} satisfies BudgetRecord,
+    index: {dueAt: new Date(now + windowMs).toISOString()},
+  })
+}
+
+/** what a machine at work asks for in ten minutes lies far below */
+const mostMints = 120
+
+/** Counts a credential that a person asks for, whatever becomes of it (TM-F1). Throws LIMIT_REACHED. */
+export async function countMint(parts: Pick<Parts, 'store'>, starter: Starter): Promise<void> {
+  const key = sha256(canonical(['mints', starterKey(starter)])).slice(0, 32)
+  for (;;) {
+    const counted: Counted = {put: [], beyond: []}
+    const now = parts.store.now().getTime()
+    await weigh(parts, {key, most: mostMints, per: '10m', words: 'a credential is minted for one person'}, now, counted)
+    const saved = await parts.store.commit({put: counted.put, events: []})
+    if (saved.ok) return
+  }
 }
 
 /** When the first `count` of these starts were over, were their window nothing. */
