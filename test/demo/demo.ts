@@ -1,5 +1,7 @@
 /** The main job with real processes: `npm run demo`. Ends with 0 only if every step was as the story says; leaves nothing behind. */
 import {startRealBroker} from '../e2e/broker.ts'
+import {startStandIn} from '../sessions-stand-in/stand-in.ts'
+import {awsOfTheStory} from './aws-story.ts'
 import {killAll, part, StoryBroke, tell} from './stage.ts'
 import {tellStory} from './story.ts'
 
@@ -25,7 +27,10 @@ for (const [signal, number] of [
 const from = Date.now()
 let brokerSaid = ''
 try {
+  const aws = await startStandIn(awsOfTheStory)
+  finish.push(() => aws.close())
   const broker = await startRealBroker(step => finish.push(step), {
+    env: aws.env,
     onAlarm: text => {
       brokerSaid += text
     },

@@ -3,6 +3,7 @@ import {readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Grant, Receipt, Review, Session} from '@prod/sdk'
 import type {RealBroker, RealPerson} from '../e2e/broker.ts'
+import {awsPart} from './aws-story.ts'
 import {checkReceiptInLog, digest, find, must, mustBe} from './check.ts'
 import {askJson, begin, beginAtTerminal, finish, part, run, showCommand, tell, until} from './stage.ts'
 
@@ -18,6 +19,7 @@ export async function tellStory(broker: RealBroker): Promise<void> {
   const receipt = await changePart(cast, pid)
   await deniedPart(cast)
   await rolePart(cast)
+  await awsPart(cast)
   await breakGlassPart(cast)
   await recordPart(cast, receipt)
 }
@@ -126,7 +128,7 @@ async function rolePart({alice, bob}: Cast): Promise<void> {
 }
 
 async function breakGlassPart({broker, alice, carol}: Cast): Promise<void> {
-  await part('6. Break-glass: loud, recorded, reviewed')
+  await part('7. Break-glass: loud, recorded, reviewed')
   await tell('Policy gives a shell to nobody. In an emergency there is this, at a terminal alone.')
   const shell = await beginAtTerminal(alice, ['shell', 'local', '--reason', 'the agent is wedged', '--incident', 'INC-42'])
   await shell.until(/type local to go on/)
@@ -170,7 +172,7 @@ async function breakGlassPart({broker, alice, carol}: Cast): Promise<void> {
 }
 
 async function recordPart({broker, carol}: Cast, receipt: Receipt): Promise<void> {
-  await part('7. The log, which nobody alters unseen')
+  await part('8. The log, which nobody alters unseen')
   must(await run(carol, ['audit', 'tail', '-n', '8']), {status: 0, stdout: /review\.done/})
   must(await run(carol, ['audit', 'verify']), {status: 0, stdout: /^the log is whole: \d+ records$/m})
   const exported = join(carol.home, 'log.jsonl')
@@ -191,7 +193,7 @@ async function recordPart({broker, carol}: Cast, receipt: Receipt): Promise<void
     stdout: new RegExp(`^THE LOG IS NOT WHOLE: record ${at} is the first bad one$`, 'm'),
   })
   await tell('The first figures.')
-  must(await run(carol, ['metrics']), {status: 0, stdout: /shells and commands +1 shells?, \d+ commands/})
+  must(await run(carol, ['metrics']), {status: 0, stdout: /shells and commands +2 shells, \d+ commands/})
 }
 
 function isGone(pid: number): boolean {
