@@ -6,7 +6,9 @@ import {answerChallenge, answerHandshake, type Greeting} from './handshake.ts'
 import {createIncoming} from './incoming.ts'
 import {createLink} from './link.ts'
 import {createOutgoing, emptyFrame} from './outgoing.ts'
+import {createReplay} from './replay.ts'
 import type {Seal} from './seal.ts'
+import {createSilence} from './silence.ts'
 import {bounds, timings as defaults, type Timings} from './timings.ts'
 import {type ChannelOptions, clientVersion, type Session, type SessionEnd, type View} from './view.ts'
 
@@ -24,8 +26,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   let earlyBytes = 0
   /** whether the agent has said anything; until then, what we send may be thrown away by an agent that greets late */
   let hasSpoken = false
-  let replay: Buffer[] | undefined = []
-  let replayBytes = 0
+  const replay = createReplay()
   let size: TerminalSize | undefined
   let isSizeSent = true
   let spare: Buffer | undefined
@@ -33,10 +34,9 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   let hasMetChallenge = false
   let isWaking = false
   let isHeld = false
-  let isSilent = false
-  let silentSince: number | undefined
-  let silentMs = 0
+  let isThere = false
   let ticker: NodeJS.Timeout | undefined
+  const silence = createSilence(timings, tell)
   const unflagged = new Map<number, () => void>()
 
   const link = createLink({
@@ -81,14 +81,15 @@ export async function startSession(options: ChannelOptions, view: View): Promise
         outgoing.resume()
         outgoing.acknowledge(number)
         unflagged.get(number)?.()
-        isSilent = false
+        silence.broken()
         pump()
         break
       }
       case 'start_publication':
         outgoing.resume()
         // the agent is there: one that greets does so at once
-        if (phase === 'opening' && !mustGreet) giveTime(timings.presentMs)
+        if (phase === 'opening' && !mustGreet && !isThere) giveTime(timings.presentMs)
+        isThere = true
         pump()
         break
       case 'pause_publication':
@@ -133,10 +134,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
           if (options.kms?.required) fail('the session is not encrypted, and must be')
           else begin()
         }
-        if (isFirst || phase === 'running') {
-          replay = undefined
-          replayBytes = 0
-        }
+        if (isFirst || phase === 'running') replay.forget()
         if (phase === 'running') show(payloadType, payload)
         else keepEarly(payloadType, payload)
         break
@@ -198,11 +196,9 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   /** The agent takes data from now on; what it took before it has thrown away, §9.2. */
   function complete(): void {
     if (refusal !== undefined || phase !== 'greeting') return
-    const again = replay
-    replay = undefined
-    begin(greeting)
-    if (again) for (const plain of again) sendData(plain)
-    else if (replayBytes > 0) fail('the agent greeted after it had been sent input, which is lost')
+    const again = replay.takeAll()
+    if (again) begin(greeting, again)
+    else fail('the agent greeted after it had been sent input, which is lost')
     for (const {payloadType, payload} of early.splice(0)) show(payloadType, payload)
   }
 
@@ -216,10 +212,11 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   }
   let greetingTimer: NodeJS.Timeout | undefined
 
-  function begin(by?: Greeting): void {
+  function begin(by?: Greeting, first: Uint8Array[] = []): void {
     phase = 'running'
     clearTimeout(greetingTimer)
     sendSize()
+    for (const plain of first) sendData(plain)
     view.ready(by)
     pump()
   }
@@ -247,7 +244,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
       spare = length === 0 || seal ? frame : undefined
       if (length === 0) break
       const whole = length === pieceBytes ? frame : frame.subarray(0, headerBytes + length)
-      if (!hasSpoken && !view.greets) keepForReplay(whole.subarray(headerBytes))
+      if (!hasSpoken && !view.greets) replay.keep(whole.subarray(headerBytes))
       if (seal) sendData(whole.subarray(headerBytes))
       else outgoing.add(whole, payloadTypes.output)
     }
@@ -256,12 +253,6 @@ export async function startSession(options: ChannelOptions, view: View): Promise
 
   function sendData(plain: Uint8Array): void {
     outgoing.addPayload(payloadTypes.output, seal ? seal.seal(plain) : plain)
-  }
-
-  function keepForReplay(plain: Buffer): void {
-    replayBytes += plain.length
-    if (replayBytes > bounds.replayBytes) replay = undefined
-    replay?.push(Buffer.from(plain))
   }
 
   function sendSize(): void {
@@ -278,21 +269,9 @@ export async function startSession(options: ChannelOptions, view: View): Promise
     ticker = setTimeout(() => {
       ticker = undefined
       // answers cannot be seen while nothing is read
-      if (link.isUp && !isHeld) countSilence(outgoing.tick())
-      watch()
+      if (link.isUp && !isHeld && silence.isTooLong(outgoing.tick())) fail('the agent answers no more')
+      else watch()
     }, timings.tickMs)
-  }
-
-  /** How long the same message has been unanswered, counted only while its answer could come. */
-  function countSilence(oldest: number | undefined): void {
-    if (oldest === undefined) return
-    silentMs = oldest === silentSince ? silentMs + timings.tickMs : 0
-    silentSince = oldest
-    if (silentMs > timings.unansweredMs) fail('the agent answers no more')
-    else if (silentMs > timings.silentMs && !isSilent) {
-      isSilent = true
-      tell(`the agent has not answered for ${Math.round(timings.silentMs / 1000)} s`)
-    }
   }
 
   function finish(end: SessionEnd): void {
