@@ -154,6 +154,12 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     world.roles.set(role.arn, role)
   }
   serving.world = world
+  /** Also when the process ends without a word: nothing that was started stays, and no folder of ours. */
+  const clean = (): void => {
+    endTree(undefined, marked)
+    if (!options.folder) rmSync(folder, {recursive: true, force: true, maxRetries: 3})
+  }
+  process.on('exit', clean)
   server.on('upgrade', (request, socket, head) => answerUpgrade(serving, sockets, request, socket, head))
 
   const owner = identities.register({
@@ -190,10 +196,10 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
       gateway.stop()
       for (const command of world.commands.values()) cancel(command)
       for (const client of sockets.clients) client.terminate()
-      endTree(undefined, marked)
+      process.off('exit', clean)
       server.closeAllConnections()
       await new Promise(resolve => server.close(resolve))
-      if (!options.folder) rmSync(folder, {recursive: true, force: true, maxRetries: 3})
+      clean()
     },
   }
 }
