@@ -133,10 +133,11 @@ export interface Primitive<T = unknown> {
    */
   inspect?(target: T, program: {path: string; sha256?: string}): Promise<{path: string; sha256: string}>
   /**
-   * Looks for the targets that `within` stands for (its address has a `*`), as far as `access` may see: those whose id, name, labels or
-   * network names hold each word of `text`, or its letters in this order. An empty text finds all.
+   * Looks for the targets that `within` stands for (its address has a `*`), or without it for all in the region of the credential, as far
+   * as `access` may see: those whose id, name, labels or network names hold each word of `text`, or its letters in this order. An empty
+   * text finds all.
    */
-  discover?(query: {text: string; within: T}, access: Access): AsyncIterable<FoundTarget>
+  discover?(query: {text: string; within?: T}, access: Access): AsyncIterable<FoundTarget>
   /** The least that looking takes. Pure. Where `discover` is. */
   discoverPermissions?(within: T): Permission[]
   /** What this platform gives, for `prod doctor`: one line each. */

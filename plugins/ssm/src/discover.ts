@@ -1,5 +1,6 @@
 /** Instances that a target with a `*` stands for: of EC2 by their tags and addresses, and machines that Systems Manager alone knows. */
 import type {Access, FoundTarget} from '@prod/sdk'
+import {ProdError} from '@prod/sdk/errors'
 import {json, type Way, wayOf} from './aws/call.ts'
 import {eachInstance} from './preflight.ts'
 import type {Target} from './target.ts'
@@ -14,7 +15,8 @@ interface Known {
 }
 
 /** Yields each as it is found. Throws what a refused call throws. */
-export async function* discover({text, within}: {text: string; within: Target}, access: Access): AsyncGenerator<FoundTarget> {
+export async function* discover(query: {text: string; within?: Target}, access: Access): AsyncGenerator<FoundTarget> {
+  const {text, within = anywhere(access)} = query
   const way = wayOf(access, within.region)
   const wanted = Object.entries(within.tags)
   const agents = new Map<string, Known>()
@@ -38,6 +40,12 @@ export async function* discover({text, within}: {text: string; within: Target}, 
     if (!id.startsWith('mi-') || !isFound(Name || ComputerName, [id, ComputerName, IPAddress])) continue
     yield {address: addressOf(within, id), name: Name || ComputerName || id, labels: {agent: PingStatus, address: IPAddress}}
   }
+}
+
+function anywhere({credential}: Access): Target {
+  const region = credential.Region || process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION
+  if (!region) throw new ProdError('CONFIG_INVALID', 'no region to look in', 'ssm:eu-west-1/*?tag:Role=web')
+  return {region, instanceId: '*', tags: {}}
 }
 
 async function* managed(way: Way, tags: [string, string][]): AsyncGenerator<Known> {

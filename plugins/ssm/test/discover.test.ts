@@ -47,6 +47,10 @@ test('all instances with the tags, whatever their number, and no others', async 
   expect(await found('')).toHaveLength(120)
   expect(await found('', 'us-east-1/*?tag:Role=db')).toMatchObject([{name: 'ledger', labels: {state: 'stopped'}}])
   expect(await found('', 'eu-west-1/*?tag:Role=web')).toEqual([])
+  const all = []
+  for await (const {address} of discover({text: '7004'}, {...access, credential: {...access.credential, Region: 'us-east-1'}}))
+    all.push(address)
+  expect(all).toContain('ssm:us-east-1/i-0a1b2c3d4e5f70042')
   expect(await found('', 'us-east-1/*?tag:Role=web&account=999999999999')).toEqual([])
 })
 
