@@ -80,6 +80,7 @@ export async function asRefused<T>(parts: Pick<Parts, 'bundle'>, draft: Draft, w
       subject: named.slice(0, 64).replace(/[^\w.-]/g, '?') || draft.kind,
       data: {
         kind: draft.kind,
+        service: serviceNamed(parts.bundle(), draft),
         position: error.position ?? null,
         ...(draft.incident === null ? {} : {incident: true}),
         ...(draft.kind === 'exec' ? {arguments: draft.argv.length, ...(draft.many ? {targets: draft.many.targets} : {})} : {}),
@@ -94,6 +95,12 @@ export async function asRefused<T>(parts: Pick<Parts, 'bundle'>, draft: Draft, w
       },
     })
   }
+}
+
+/** The service of what was asked for, where the catalog has it; what policy refused names the one that would have been reached. */
+function serviceNamed({catalog}: Bundle, draft: Draft): string | null {
+  if (draft.kind === 'exec') return catalog.tools.get(draft.argv[0] ?? '')?.service ?? null
+  return (draft.kind === 'role' ? catalog.roles.get(draft.role) : catalog.targets.get(draft.target))?.service ?? null
 }
 
 /** argv that was refused, for the log: nothing of it that may be a secret (TM-E7). Of a tool that nobody knows, or that takes secrets, the name alone. */
