@@ -61,7 +61,7 @@ export interface Config {
     withoutAlerts: boolean
     remindSeconds: number
   }
-  /** how long a forward lasts at most, and how many connections go through it at once */
+  /** how long a forward lasts at most, and how many connections go through those of one person at once */
   forward: {maxSeconds: number; connections: number}
   requestSeconds: number
   approvalSeconds: number

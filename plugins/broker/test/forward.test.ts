@@ -23,6 +23,15 @@ forwards:
   - { host: localhost, ports: ["1024-65535"] }
 `,
   'catalog/services/ports.yaml': 'kind: Service\nname: ports\nowner: sre-leads\n',
+  'catalog/services/short.yaml': 'kind: Service\nname: short\nowner: sre-leads\nlimits: { maxSeconds: 1 }\n',
+  'catalog/targets/brief.yaml': `kind: Target
+name: brief
+address: host:brief
+environment: staging
+service: short
+forwards:
+  - { host: localhost, ports: ["1024-65535"] }
+`,
   'catalog/targets/shut.yaml': 'kind: Target\nname: shut\naddress: host:shut\nenvironment: staging\n',
   'catalog/roles/porter.yaml':
     'kind: Role\nname: porter\nsummary: ports of staging\nprovider: group\nparameters: { group: porters }\nclass: change\nmaxSeconds: 3600\n',
@@ -362,19 +371,26 @@ test('TM-O1, TM-O2, TM-O5: by breaking glass it opens after the name was typed a
 })
 
 test('of more connections than the broker lets through at once, each one that ends makes room', async ({onTestFinished}) => {
-  const own = await startCore(onTestFinished, {files, settings: {forward: {maxSeconds: 2, connections: 3}}})
+  const own = await startCore(onTestFinished, {files, settings: {forward: {maxSeconds: 600, connections: 3}}})
   const someone = await own.as('alice')
   const forward = await open(someone, [servers.echo])
   const some = await Promise.all([1, 2, 3].map(() => connect(someone, forward.id, servers.echo)))
   await expect(connect(someone, forward.id, servers.echo)).rejects.toMatchObject({code: 'LIMIT_REACHED'})
+  const second = await open(someone, [servers.echo])
+  await expect(connect(someone, second.id, servers.echo)).rejects.toMatchObject({code: 'LIMIT_REACHED'})
   await some[0]?.end()
   await some[0]?.done
   await until(async () => {
     const one = await connect(someone, forward.id, servers.echo).catch(() => undefined)
     return one !== undefined
   }, 'room')
-  // its time is short here
+})
+
+test('TM-L2: a forward lasts no longer than the owners of its target let anything last', async () => {
+  const forward = await open(alice, [servers.echo], {target: 'brief'})
   expect(await forward.done).toMatchObject({endedBy: 'limit: time'})
+  const {openedAt, expiresAt} = await alice.client.call(api.showSession, {id: forward.id})
+  expect(Date.parse(expiresAt) - Date.parse(openedAt)).toBe(1000)
 })
 
 test('TM-A15: connections are counted by their forward, not among the streams that one person may have open', async () => {

@@ -41,6 +41,10 @@ export class Forward implements Connections {
     this.#open = open
   }
 
+  get size(): number {
+    return this.#connections.size + this.#opening
+  }
+
   /** So far; of what is open, what has been read and written. */
   get traffic(): Traffic {
     return {...this.#traffic}
@@ -51,9 +55,6 @@ export class Forward implements Connections {
     const to = {host: readHost(asked.host) ?? '', port: asked.port}
     if (!this.#session.to?.some(({host, port}) => host === to.host && port === to.port))
       throw new ProdError('FORWARD_REFUSED', `${session} does not lead to ${showHostPort(asked)}`, `prod forward ${target.name} -L …`)
-    const most = this.#parts.config.forward.connections
-    if (this.#connections.size + this.#opening >= most)
-      throw new ProdError('LIMIT_REACHED', `${most} connections go through ${session} already`, 'end some, then try again')
     this.#opening++
     try {
       const id = this.#parts.newId('con')

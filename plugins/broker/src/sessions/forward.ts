@@ -231,6 +231,12 @@ export async function serveConnect(serving: Serving, first: FirstMessage & {type
   if (!entry?.forward || entry.request.login !== caller.login)
     throw new ProdError('SESSION_NOT_FOUND', `there is no open forward ${first.session}`, 'prod sessions ls')
   refuseOtherPlace(serving, entry.request, entry)
+  // of all forwards of one person: each connection may hold a few windows of memory
+  const {iss, sub} = caller.principal
+  const mine = serving.set.all().filter(({live}) => live.principal.iss === iss && live.principal.sub === sub)
+  const most = serving.parts.config.forward.connections
+  if (mine.reduce((sum, {forward}) => sum + (forward?.size ?? 0), 0) >= most)
+    throw new ProdError('LIMIT_REACHED', `${most} connections go through your forwards already`, 'end some, then try again')
   serving.countedElsewhere()
   await entry.forward.connect(serving.link, caller, first.to)
 }

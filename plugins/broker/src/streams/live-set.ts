@@ -7,7 +7,9 @@ import type {Live} from './live.ts'
 
 /** What streams ask of a forward. */
 export interface Connections {
-  /** Opens one more connection and gives it to this link. Throws FORWARD_REFUSED, LIMIT_REACHED, FROZEN, SESSION_NOT_FOUND, TARGET_UNREACHABLE. */
+  /** how many are open or being opened */
+  readonly size: number
+  /** Opens one more connection and gives it to this link. Throws FORWARD_REFUSED, FROZEN, SESSION_NOT_FOUND, TARGET_UNREACHABLE. */
   connect(link: Link, caller: Caller, to: HostPort): Promise<void>
   /** Gives a connection whose link was cut to who comes back for it; false: it is over. */
   reattach(link: Link, id: string, have: {stdout: number; stderr: number}): boolean
