@@ -1,5 +1,8 @@
 /** Instances of AWS through the built CLI and a real broker: the way in is the stand-in of AWS, by roles that the broker mints. */
+import {createHash, randomBytes} from 'node:crypto'
 import {mkdirSync, writeFileSync} from 'node:fs'
+import {createServer} from 'node:http'
+import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type StandIn, startStandIn} from '../sessions-stand-in/stand-in.ts'
@@ -34,7 +37,9 @@ parameters: { account: '111122223333', role: operator, regions: [us-east-1] }
 class: change
 maxSeconds: 3600
 `,
-  'catalog/targets/web-1.yaml': target('web-1', 'ssm:us-east-1/i-0a1b2c3d4e5f60001?exec=Prod-RunCommand&tag:Name=web-1'),
+  'catalog/targets/web-1.yaml':
+    target('web-1', 'ssm:us-east-1/i-0a1b2c3d4e5f60001?exec=Prod-RunCommand&tag:Name=web-1') +
+    'forwards: [{ host: localhost, ports: ["1024-65535"] }]\n',
   'catalog/targets/web-2.yaml': target('web-2', 'ssm:us-east-1/i-0a1b2c3d4e5f60002'),
   'catalog/targets/web.yaml': target('web', 'ssm:us-east-1/*?tag:Service=web&exec=Prod-RunCommand'),
   'catalog/targets/fleet.yaml': target('fleet', 'ssm-command:us-east-1/*?tag:Service=web'),
@@ -56,6 +61,8 @@ commands:
 permit (principal in Group::"engineers", action == Action::"run", resource) when { resource in Tool::"script" || resource in Tool::"where" || resource in Tool::"say" };
 @id("ssm-shell")
 permit (principal in Group::"engineers", action == Action::"shell", resource == Target::"web-1");
+@id("ssm-forward")
+permit (principal in Group::"engineers", action == Action::"forward", resource == Target::"web-1");
 `,
 }
 
@@ -150,4 +157,32 @@ test('instances are looked for among those that a target stands for, and one of 
 test('TM-X2: an instance without the tags is none of those that a target stands for', async () => {
   const done = await alice.run(['exec', ...reason, '--on', 'web/i-0a1b2c3d4e5f60003', 'script', '-c', 'true'])
   expect(done).toMatchObject({status: 241, stdout: '', stderr: expect.stringContaining('its tag Service is "worker"')})
+})
+
+/** Fetches a page many times at once, each on a connection of its own, and prints what it got. */
+const fetchMany = `
+import {createHash} from 'node:crypto'
+import {get} from 'node:http'
+const one = () => new Promise((done, failed) => get({port: process.env.PROD_FORWARD_PORT, host: '127.0.0.1', agent: false}, response => {
+  const hash = createHash('sha256')
+  response.on('data', bytes => hash.update(bytes)).on('end', () => done(hash.digest('hex')))
+}).on('error', failed))
+console.log(JSON.stringify(await Promise.all(Array.from({length: 12}, one))))
+`
+
+test('a port of an instance: many connections at once over sessions side by side, which end with the forward', async ({onTestFinished}) => {
+  const page = randomBytes(200_000)
+  const server = createServer((_, response) => void response.end(page))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const {port} = server.address() as AddressInfo
+  const listen = ['-L', `0:localhost:${port}`]
+  const done = await alice.run(['forward', 'web-1', ...listen, ...reason, '--', process.execPath, '--input-type=module', '-e', fetchMany])
+  expect(done.status, done.stderr).toBe(0)
+  const digest = createHash('sha256').update(page).digest('hex')
+  expect(JSON.parse(done.stdout)).toEqual(Array.from({length: 12}, () => digest))
+  const sessions = [...aws.sessions.values()].filter(({documentName}) => documentName === 'AWS-StartPortForwardingSession')
+  expect(sessions.length).toBeGreaterThan(1)
+  expect(sessions.length).toBeLessThanOrEqual(8)
+  await expect.poll(() => sessions.filter(({state}) => state === 'Connected')).toEqual([])
 })
