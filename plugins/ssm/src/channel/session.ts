@@ -215,7 +215,8 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   function begin(by?: Greeting, first: Uint8Array[] = []): void {
     phase = 'running'
     clearTimeout(greetingTimer)
-    sendSize()
+    // one that greets has thrown away what came before
+    if (by || !isSizeSent) sendSize()
     for (const plain of first) sendData(plain)
     view.ready(by)
     pump()
@@ -327,7 +328,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
     resize(next) {
       size = next
       isSizeSent = false
-      if (phase === 'running' && link.isUp) sendSize()
+      if (link.isUp && (phase === 'running' || (phase === 'opening' && !mustGreet))) sendSize()
     },
     sendFlag(number) {
       if (phase !== 'running') return Promise.resolve()
@@ -378,7 +379,6 @@ export async function startSession(options: ChannelOptions, view: View): Promise
     throw error instanceof ProdError ? error : new ProdError('TARGET_UNREACHABLE', 'the session was not opened', 'prod doctor')
   }
   if (phase === 'opening') {
-    if (!view.greets) sendSize()
     if (!greetingTimer) giveTime(mustGreet ? timings.greetingMs : timings.graceMs)
   }
   return session
