@@ -259,7 +259,8 @@ function takeUse(facts: Facts, {data}: OpenedEntry, at: number, kind: UseKind): 
   if (!of) return undefined
   makeUsable(facts, of, at)
   facts.uses.push({at, kind, of, loud: data?.breakGlass === true})
-  if (typeof data?.review === 'string') facts.reviews.set(data.review, {of, openedAt: at, doneAt: Infinity})
+  if (typeof data?.review === 'string' && !facts.reviews.has(data.review))
+    facts.reviews.set(data.review, {of, openedAt: at, doneAt: Infinity})
   return of
 }
 
