@@ -71,6 +71,8 @@ export interface Channel {
   end(why: string): Promise<Exit>
   /** How it ended: `unknown` where the link was lost, never a status that nobody sent. */
   readonly ended: Promise<Exit>
+  /** Gives whoever uses it words about the way there, as they come: a link that was lost, and is back. Never secrets. Absent: there are none. */
+  listen?(hear: (text: string) => void): void
   /** which limit the far side enforced, once ended: `wall`, `cpu`, `memory`, … */
   readonly limit?: string
 }

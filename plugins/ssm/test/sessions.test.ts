@@ -35,7 +35,7 @@ const before = {...process.env}
 beforeAll(async () => {
   standIn = await startStandIn({
     region: 'us-east-1',
-    agent: {outputDelayMs: 0, pieceDelayMs: 0},
+    agent: {outputDelayMs: 0, pieceDelayMs: 0, customerMessage: 'This session is encrypted.'},
     documents: [
       {name: 'Logged-Run', type: 'Session', owner: 'self', version: '1', content: runner(logged)},
       {name: 'Wrapped-Run', type: 'Session', owner: 'self', version: '1', content: runner(logged, 'sh -c "{{ command }}"')},
@@ -253,8 +253,11 @@ describe('encryption', () => {
     const {content} = preferences
     preferences.content = {...content, inputs: {kmsKeyId: key}}
     const channel = await open(instance, shell)
+    const heard: string[] = []
+    channel.listen?.(words => heard.push(words))
     channel.stdin.end('echo sealed-$((40+2)); exit\n')
     expect(await text(channel.stdout)).toContain('sealed-42')
+    expect(heard).toEqual(['This session is encrypted.'])
     expect(standIn.calls.find(({action}) => action === 'GenerateDataKey')).toMatchObject({
       outcome: 'ok',
       input: {KeyId: key, NumberOfBytes: 64, EncryptionContext: {'aws:ssm:TargetId': 'i-0a1b2c3d4e5f60001'}},

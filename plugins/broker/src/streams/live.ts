@@ -220,6 +220,9 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   }
   channel.stdin.on('error', () => {})
 
+  // what is said before anybody is on is said to the first
+  const unsaid: string[] = []
+  channel.listen?.(text => (link ? link.send({type: 'notice', text}) : unsaid.length < 10 && unsaid.push(text)))
   return {
     id,
     principal,
@@ -240,6 +243,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       outlets.stdout.restart(have.stdout)
       outlets.stderr.restart(have.stderr)
       next.send(started({stdout: outlets.stdout.sent, stderr: outlets.stderr.sent}))
+      for (const text of unsaid.splice(0)) next.send({type: 'notice', text})
       if (hooks.stdin) next.send({type: 'window', stdin: stdinTotal + stdinQueued})
       for (const one of Object.values(outlets)) {
         if (one.sent > one.acked) acknowledge(one, one.sent)
