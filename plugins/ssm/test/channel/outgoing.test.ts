@@ -76,7 +76,7 @@ test('without a sign of loss only the oldest goes out again, and ever more rarel
   send(1)
   outgoing.acknowledge(3)
   pass(1_001)
-  expect(sent.slice(-3).sort()).toEqual([0, 1, 2])
+  expect(new Set(sent.slice(-3))).toEqual(new Set([0, 1, 2]))
 })
 
 test('a message that was sent twice is no sample: the wait does not grow with a loss', () => {
