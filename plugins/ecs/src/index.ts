@@ -1,6 +1,6 @@
 /** The plugin: containers of Amazon ECS. What asks AWS loads when a use is opened. */
 import {definePrimitive} from '@prod/sdk/primitive'
-import {parse, permissions, type Target} from './target.ts'
+import {discoverPermissions, parse, permissions, type Target} from './target.ts'
 
 export type {Target} from './target.ts'
 
@@ -19,6 +19,7 @@ export const primitive = definePrimitive<Target>({
   async *discover(query, access) {
     yield* (await import('./discover.ts')).discover(query, access)
   },
+  discoverPermissions,
   async start(options) {
     strict = !options?.development
     return async () => {

@@ -10,7 +10,7 @@ import {failureOf} from './preflight.ts'
 import {runProgram} from './program.ts'
 import {finishText, type Mark, programText, programWords, shellText} from './script.ts'
 import {runShell} from './shell.ts'
-import {forwardDocument, isContainer, type Target} from './target.ts'
+import {forwardDocument, isContainer, isMany, type Target} from './target.ts'
 import {checkLogging, findPlace, type Place} from './task.ts'
 
 type Forward = Extract<Use, {kind: 'forward'}>
@@ -23,6 +23,8 @@ const finishMs = 15_000
 /** Opens a program, a shell or one connection of a forward. `strict`: the cluster must log it (TM-X3). Throws what `task.ts` and `script.ts` do, DENIED. */
 export async function open(target: Target, use: Use, access: Access, signal: AbortSignal, strict: boolean): Promise<Channel> {
   signal.throwIfAborted()
+  if (isMany(target))
+    throw new ProdError('TARGET_INVALID', 'this stands for many containers, and one is used at a time', 'prod targets --find TEXT')
   const region = regionOf(target, access)
   const bySession = use.kind === 'forward' || (use.kind === 'exec' && target.exec !== undefined)
   checkUse(use, bySession)

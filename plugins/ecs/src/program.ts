@@ -109,7 +109,7 @@ export async function runProgram(terminal: Channel, {mark, stdin: takesInput, wa
     for (const stream of [stdout, stderr]) if (!stream.destroyed) stream.push(null)
     acknowledged?.()
     stdin.destroy()
-    if ('status' in exit) tell('q')
+    tell('q')
     if (!(await within(terminal.ended, leaveMs))) void terminal.end('it has ended')
     return exit
   })()

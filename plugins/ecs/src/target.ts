@@ -10,10 +10,12 @@ export interface Target {
   /** absent: the region of the credential, or the broker's own */
   readonly region?: string
   readonly cluster: string
-  /** `-`: none; then `task` is given */
+  /** `-`: none; then `task` is given. `*`, without a container: each of the cluster */
   readonly service: string
-  /** absent: the only one of the task, those not counted that AWS adds by itself */
+  /** absent: the only one of the task, those not counted that AWS adds by itself. `*`: each of the service */
   readonly container?: string
+  /** as written, from the question mark on */
+  readonly pins?: string
   /** `account=111122223333`: the account that it must be in */
   readonly account?: string
   /** `task=ID`: this task, and no other that takes its place */
@@ -47,7 +49,7 @@ export function parse(text: string): Target {
   const names = (at < 0 ? text : text.slice(0, at)).split('/')
   const region = regionForm.test(names[0] ?? '') ? names.shift() : undefined
   const [cluster = '', service = '', container, ...more] = names
-  if (more.length > 0 || ![cluster, service, container ?? 'one'].every(name => nameForm.test(name)))
+  if (more.length > 0 || !isNamed(cluster, service, container))
     throw invalid(`${JSON.stringify(text)} does not name a container: [region/]cluster/service[/container]`)
   const {exec, logging, ...pins} = readPins(at < 0 ? undefined : text.slice(at + 1))
   if (service === '-' && pins.task === undefined) throw invalid('a container of no service is named by its task: ?task=ID')
@@ -58,9 +60,22 @@ export function parse(text: string): Target {
     service,
     ...(container === undefined ? {} : {container}),
     ...pins,
+    ...(at < 0 ? {} : {pins: text.slice(at)}),
     ...(exec === undefined ? {} : {exec: {name, ...(sha256 === undefined ? {} : {sha256})}}),
     ...(logging === undefined ? {} : {logging: 'broker' as const}),
   }
+}
+
+/** The last name may be a star. */
+function isNamed(cluster: string, service: string, container: string | undefined): boolean {
+  if (!nameForm.test(cluster)) return false
+  if (container === undefined) return service === '*' || nameForm.test(service)
+  return nameForm.test(service) && (container === '*' || nameForm.test(container))
+}
+
+/** Whether it stands for many, of which one is used at a time. Pure. */
+export function isMany({service, container}: Target): boolean {
+  return service === '*' || container === '*'
 }
 
 function readPins(query: string | undefined): Partial<Record<keyof typeof forms, string>> {
@@ -116,7 +131,7 @@ export function permissions({region = '*', cluster, service, container, account 
           {
             kind: 'aws',
             actions: ['ssm:StartSession', ...(use.kind === 'exec' ? ['ssm:GetDocument'] : [])],
-            resources: [arn('ssm', `document/${document}`, document.startsWith('AWS-') ? '' : account)],
+            resources: [arn('ssm', `document/${document}`, document.startsWith('AWS-') ? '*' : account)],
           },
         ]
       : [
@@ -124,7 +139,7 @@ export function permissions({region = '*', cluster, service, container, account 
             kind: 'aws',
             actions: ['ecs:ExecuteCommand'],
             resources: [arn('ecs', `cluster/${cluster}`), tasks],
-            ...(container === undefined ? {} : {conditions: {StringEquals: {'ecs:container-name': container}}}),
+            ...(container === undefined || container === '*' ? {} : {conditions: {StringEquals: {'ecs:container-name': container}}}),
           },
         ]),
     {
@@ -153,5 +168,17 @@ export function permissions({region = '*', cluster, service, container, account 
       resources: [tasks, arn('ecs', `service/${cluster}/${service}`), arn('ecs', `cluster/${cluster}`)],
     },
     {kind: 'aws', actions: ['ecs:ListTasks', 'ecs:DescribeTaskDefinition'], resources: ['*']},
+  ]
+}
+
+/** The least that looking for containers takes, where `discover` looks. Pure. */
+export function discoverPermissions({region = '*'}: Target): Permission[] {
+  return [
+    {
+      kind: 'aws',
+      actions: ['ecs:ListClusters', 'ecs:ListTasks', 'ecs:DescribeTasks'],
+      resources: ['*'],
+      ...(region === '*' ? {} : {conditions: {StringEquals: {'aws:RequestedRegion': region}}}),
+    },
   ]
 }

@@ -71,8 +71,13 @@ export async function findPlace(way: Way, target: Target): Promise<Place> {
   if (pinned.length === 0) throw replaced(target, alive)
   const healthy = target.task === undefined ? pinned.filter(task => task.healthStatus !== 'UNHEALTHY') : pinned
   if (healthy.length === 0) throw failureOf([{cause: 'unhealthy', found: {service: target.service}}])
-  const found = healthy.sort(byWorth).map(task => ({task, container: containerOf(target, task)}))
-  const {task, container} = found.find(one => isReady(one.task, one.container)) ?? (found[0] as (typeof found)[number])
+  const found = healthy.sort(byWorth).flatMap(task => {
+    const container = containerIn(target, task)
+    return container ? [{task, container}] : []
+  })
+  const best = found.find(one => isReady(one.task, one.container)) ?? found[0]
+  if (!best) throw noContainer(target, healthy[0] as Task)
+  const {task, container} = best
   if (!isReady(task, container)) throw failureOf(await whyNot(way, target, task, container))
   checkAccount(target, task)
   const taskId = lastOf(task.taskArn)
@@ -127,14 +132,14 @@ export async function listAll(way: Way, action: string, key: string, input: obje
 function isPinned(target: Target, task: Task): boolean {
   const {definition, image} = target
   if (definition !== undefined && lastOf(task.taskDefinitionArn) !== definition) return false
-  return image === undefined || containerOf(target, task).imageDigest === image
+  return image === undefined || containerIn(target, task)?.imageDigest === image
 }
 
 function replaced(target: Target, alive: readonly Task[]): ProdError {
   const {service, definition, image} = target
   const now = [
     ...new Set(
-      alive.map(task => (definition === undefined ? containerOf(target, task).imageDigest : lastOf(task.taskDefinitionArn)) ?? 'unknown'),
+      alive.map(task => (definition === undefined ? containerIn(target, task)?.imageDigest : lastOf(task.taskDefinitionArn)) ?? 'unknown'),
     ),
   ]
   return new ProdError(
@@ -153,13 +158,20 @@ function checkAccount({account}: Target, {taskArn}: Task): void {
 /** Containers that AWS puts beside those of the task definition. */
 const added = /^(?:ecs-service-connect-|aws-guardduty-agent)/
 
-function containerOf({container: wanted, service}: Target, task: Task): Container {
-  const own = (task.containers ?? []).filter(({name = ''}) => !added.test(name))
-  const one = wanted === undefined ? (own.length === 1 ? own[0] : undefined) : task.containers?.find(({name}) => name === wanted)
-  if (one) return one
-  const names = own.map(({name}) => name).join(', ')
-  if (wanted !== undefined) throw failureOf([{cause: 'container', found: {task: lastOf(task.taskArn), container: wanted, names}}])
-  throw new ProdError('TARGET_INVALID', `the tasks of ${service} have several containers: ${names}`, causes.container.mend)
+const ownOf = ({containers = []}: Task): Container[] => containers.filter(({name = ''}) => !added.test(name))
+
+function containerIn({container: wanted}: Target, task: Task): Container | undefined {
+  if (wanted !== undefined) return task.containers?.find(({name}) => name === wanted)
+  const own = ownOf(task)
+  return own.length === 1 ? own[0] : undefined
+}
+
+function noContainer({container, service}: Target, task: Task): ProdError {
+  const names = ownOf(task)
+    .map(({name}) => name)
+    .join(', ')
+  if (container !== undefined) return failureOf([{cause: 'container', found: {task: lastOf(task.taskArn), container, names}}])
+  return new ProdError('TARGET_INVALID', `the tasks of ${service} have several containers: ${names}`, causes.container.mend)
 }
 
 async function nothingRuns(way: Way, {cluster, service, task}: Target, tasks: readonly Task[]): Promise<ProdError> {

@@ -4,31 +4,21 @@ import {join} from 'node:path'
 import {serveForwarded} from '@prod/sdk/testing/forwarded-server'
 import {primitiveContract} from '@prod/sdk/testing/primitive-contract'
 import {afterAll, beforeAll} from 'vitest'
-import {type StandIn, startStandIn} from '../../../test/sessions-stand-in/stand-in.ts'
 import {primitive} from '../src/index.ts'
+import {type Here, limits, startHere} from './here.ts'
 
-const limits = {wallSeconds: 60, cpuSeconds: 60, memoryBytes: 1024 ** 3, processes: 64, fileBytes: 1024 ** 3, outputBytes: 1024 ** 3}
-let standIn: StandIn
-const before = process.env.AWS_ENDPOINT_URL
+let here: Here
 const credential: Record<string, string> = {}
 const folder = mkdtempSync(join(tmpdir(), 'prod-ecs-'))
 let scripts = 0
 
 beforeAll(async () => {
-  standIn = await startStandIn({region: 'us-east-1', agent: {pieceDelayMs: 0}})
-  process.env.AWS_ENDPOINT_URL = standIn.url
-  const {
-    AWS_ACCESS_KEY_ID: AccessKeyId = '',
-    AWS_SECRET_ACCESS_KEY: SecretAccessKey = '',
-    AWS_SESSION_TOKEN: SessionToken = '',
-  } = standIn.env
-  Object.assign(credential, {AccessKeyId, SecretAccessKey, SessionToken})
+  here = await startHere()
+  Object.assign(credential, here.access().credential)
 })
 afterAll(async () => {
-  if (before === undefined) delete process.env.AWS_ENDPOINT_URL
-  else process.env.AWS_ENDPOINT_URL = before
   rmSync(folder, {recursive: true})
-  await standIn.close()
+  await here.close()
 })
 
 primitiveContract({
@@ -44,7 +34,6 @@ primitiveContract({
     'prod/-',
     'prod/web?task=',
     'prod/web?else=1',
-    'prod/we b',
   ],
   access: {id: 'run_contract', principal: 'https://idp.example#contract', credential},
   exec: {
@@ -58,5 +47,6 @@ primitiveContract({
   shell: {use: () => ({kind: 'shell', size: {columns: 80, rows: 24}, env: {}, limits})},
   forward: {serve: serveForwarded},
   mebibytes: 12,
+  // the agent tells nothing of how a connection ended, nor of one that nobody took until it is used
   lacks: ['half-close', 'reset', 'refusal'],
 })

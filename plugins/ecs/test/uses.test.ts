@@ -1,0 +1,226 @@
+import {once} from 'node:events'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {text} from 'node:stream/consumers'
+import type {Access, Channel, Use} from '@prod/sdk'
+import {serveForwarded} from '@prod/sdk/testing/forwarded-server'
+import {afterAll, afterEach, beforeAll, expect, test} from 'vitest'
+import {primitive} from '../src/index.ts'
+import {type Here, limits, startHere} from './here.ts'
+
+let here: Here
+let stop: (() => Promise<void>) | undefined
+const folder = mkdtempSync(join(tmpdir(), 'prod-ecs-'))
+beforeAll(async () => {
+  here = await startHere()
+  stop = await primitive.start?.({development: true, hide: []})
+})
+afterEach(() => here.standIn.mend())
+afterAll(async () => {
+  await stop?.()
+  await here.close()
+  rmSync(folder, {recursive: true})
+})
+
+type Exec = Extract<Use, {kind: 'exec'}>
+let scripts = 0
+function script(content: string, more: Partial<Exec> = {}): Exec {
+  const path = join(folder, `${++scripts}.sh`)
+  writeFileSync(path, content)
+  return {kind: 'exec', program: {path: '/bin/sh'}, argv: ['sh', path], env: {}, limits, stdin: false, ...more}
+}
+const shell: Use = {kind: 'shell', size: {columns: 80, rows: 24}, env: {TERM: 'xterm'}, limits}
+
+const app = 'us-east-1/prod/web/app'
+const open = (use: Use, address = app, access: Access = here.access()): Promise<Channel> =>
+  primitive.open(primitive.parse(address), use, access, new AbortController().signal)
+async function run(use: Use, address = app, access?: Access) {
+  const channel = await open(use, address, access)
+  const [stdout, stderr, exit] = await Promise.all([text(channel.stdout), text(channel.stderr), channel.ended])
+  return {stdout, stderr, exit, limit: channel.limit}
+}
+const cluster = () => here.standIn.world.clusters.find(({name}) => name === 'prod') as Here['standIn']['world']['clusters'][number]
+const bounded = (use: Use, address = app): Access => here.access(primitive.permissions(primitive.parse(address), use))
+
+test('TM-X1: what a use says that it needs is enough for it', async () => {
+  const echo = script('echo done')
+  expect(await run(echo, app, bounded(echo))).toMatchObject({stdout: 'done\n', exit: {status: 0}})
+  const channel = await open(shell, app, bounded(shell))
+  channel.stdin.write('exit 4\n')
+  channel.stdout.resume()
+  expect(await channel.ended).toEqual({status: 4})
+  const servers = await serveForwarded()
+  const forward: Use = {kind: 'forward', to: servers.echo}
+  const access = bounded(forward)
+  const connection = await open(forward, app, access)
+  connection.stdin.write('there and back')
+  const [bytes] = await once(connection.stdout, 'data')
+  expect(String(bytes)).toBe('there and back')
+  await connection.end('that was it')
+  await primitive.release?.(access.id)
+  await servers.close()
+})
+
+test('TM-X1: and not for another container, another cluster, or a session of another kind', async () => {
+  const echo = script('echo done')
+  const access = bounded(echo)
+  await expect(run(echo, 'us-east-1/prod/web/proxy', access)).rejects.toMatchObject({code: 'DENIED'})
+  await expect(run(echo, 'us-east-1/other/web/app', access)).rejects.toMatchObject({code: expect.stringMatching(/DENIED|UNREACHABLE/)})
+  await expect(open({kind: 'forward', to: {host: 'localhost', port: 1}}, app, access)).rejects.toMatchObject({code: 'DENIED'})
+})
+
+test('no region anywhere is a refusal; the credential may say it', async () => {
+  const echo = script('echo done')
+  const access = here.access()
+  await expect(run(echo, 'prod/web/app', access)).rejects.toMatchObject({code: 'TARGET_INVALID'})
+  expect(await run(echo, 'prod/web/app', {...access, credential: {...access.credential, Region: 'us-east-1'}})).toMatchObject({
+    stdout: 'done\n',
+  })
+})
+
+test('TM-X2: a task that runs another definition than the catalog names is refused', async () => {
+  const echo = script('echo done')
+  expect(await run(echo, `${app}?definition=web:7`)).toMatchObject({exit: {status: 0}})
+  await expect(run(echo, `${app}?definition=web:6`)).rejects.toMatchObject({
+    code: 'TARGET_INVALID',
+    message: 'no task of web runs web:6, which the catalog names: now it is web:7',
+  })
+  await expect(run(echo, `${app}?image=sha256:${'0'.repeat(64)}`)).rejects.toMatchObject({code: 'TARGET_INVALID'})
+  await expect(run(echo, `${app}?account=999999999999`)).rejects.toMatchObject({code: 'TARGET_INVALID'})
+  await expect(run(echo, `${app}?task=${'f'.repeat(32)}`)).rejects.toMatchObject({code: 'TARGET_UNREACHABLE'})
+})
+
+test('TM-X2: a forward stays with its container, and is not led to the one that replaced it', async () => {
+  const servers = await serveForwarded()
+  const access = here.access()
+  const forward: Use = {kind: 'forward', to: servers.echo}
+  const address = 'us-east-1/prod/web/app'
+  const first = await open(forward, address, access)
+  first.stdin.write('one')
+  await once(first.stdout, 'readable')
+  const tasks = cluster().tasks.filter(({service}) => service === 'web')
+  const before = tasks.map(({lastStatus}) => lastStatus)
+  const [task] = tasks
+  if (!task) throw new Error('the service has no task')
+  for (const each of tasks) each.lastStatus = 'STOPPED'
+  cluster().tasks.push({...task, id: 'e'.repeat(32), lastStatus: 'RUNNING'})
+  for (const session of here.standIn.sessions.values()) if (session.state === 'Connected') session.end()
+  first.stdout.resume()
+  await first.ended
+  try {
+    await expect(open(forward, address, access)).rejects.toMatchObject({
+      code: 'TARGET_UNREACHABLE',
+      message: expect.stringContaining('is stopped'),
+    })
+    // whoever asks anew is led there
+    const other = here.access()
+    const second = await open(forward, address, other)
+    second.stdin.write('two')
+    await once(second.stdout, 'readable')
+    await second.end('that was it')
+    await primitive.release?.(other.id)
+  } finally {
+    cluster().tasks.pop()
+    for (const [at, each] of tasks.entries()) each.lastStatus = before[at] as string
+  }
+  await primitive.release?.(access.id)
+  await servers.close()
+})
+
+test('the preflight says what keeps people out of a service, and what mends it', async () => {
+  await expect(run(script('echo'), 'us-east-1/prod/batch')).rejects.toMatchObject({
+    code: 'TARGET_UNREACHABLE',
+    message: 'the service batch has execute-command not enabled; the task definition batch:3 has no task role',
+    hint: expect.stringContaining('--enable-execute-command --force-new-deployment'),
+  })
+  await expect(run(script('echo'), 'us-east-1/prod/nothing')).rejects.toMatchObject({message: 'prod has no service nothing'})
+  await expect(run(script('echo'), 'us-east-1/nowhere/web')).rejects.toMatchObject({
+    message: 'there is no cluster nowhere in us-east-1 of this account',
+  })
+  await expect(run(script('echo'), 'us-east-1/prod/web/nobody')).rejects.toMatchObject({
+    message: expect.stringContaining('has no container nobody: app'),
+  })
+})
+
+test('TM-X3: outside of development a cluster that does not log ECS Exec is refused, unless the catalog says that the broker does', async () => {
+  await stop?.()
+  stop = undefined
+  const echo = script('echo done')
+  await expect(run(echo)).rejects.toMatchObject({code: 'TARGET_INVALID', message: expect.stringContaining('that is not awslogs')})
+  cluster().logging = 'NONE'
+  await expect(run(echo)).rejects.toMatchObject({message: 'prod does not log ECS Exec, so nothing was opened'})
+  delete cluster().logging
+  expect(await run(echo, `${app}?logging=broker`)).toMatchObject({exit: {status: 0}})
+  stop = await primitive.start?.({development: true, hide: []})
+})
+
+test('a program that writes to the terminal itself has no status that could be believed', async () => {
+  expect(await run(script('echo fine; echo "x 0 0" >/dev/tty; exit 0'))).toMatchObject({
+    exit: {unknown: expect.stringContaining('something else wrote')},
+  })
+})
+
+test('a program whose session breaks has no status', async () => {
+  const {exit} = await run(script('kill -KILL $(ps -o sid= $$)'))
+  expect(exit).toEqual({unknown: expect.any(String)})
+})
+
+test('time that is over ends all of it, and says so', async () => {
+  const started = script('sleep 1000', {limits: {...limits, wallSeconds: 1}})
+  expect(await run(started)).toMatchObject({exit: {status: 137}, limit: 'wall'})
+})
+
+test('a container without the tools that carry output is told, not guessed at', async () => {
+  const {agent} = here.standIn.world
+  const {environment} = agent
+  agent.environment = {PATH: folder}
+  try {
+    await expect(run(script('echo'))).rejects.toMatchObject({code: 'TOOL_UNAVAILABLE', message: expect.stringContaining('stty, base64')})
+  } finally {
+    agent.environment = environment
+  }
+})
+
+test('encrypted by a key of the cluster, where it has one', async () => {
+  cluster().kmsKeyId = 'arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555'
+  const echo = script('echo sealed; exit 3')
+  try {
+    expect(await run(echo, app, bounded(echo))).toMatchObject({stdout: 'sealed\n', exit: {status: 3}})
+  } finally {
+    delete cluster().kmsKeyId
+  }
+})
+
+test('an account that is not root, a digest of the program: what cannot be held to is refused', async () => {
+  await expect(run(script('echo', {runAs: 'app'}))).rejects.toMatchObject({code: 'TOOL_UNAVAILABLE'})
+  await expect(run(script('echo', {program: {path: '/bin/sh', sha256: 'a'.repeat(64)}}))).rejects.toMatchObject({code: 'TOOL_UNAVAILABLE'})
+})
+
+test('finds what a star stands for, and without one every container of the region', async () => {
+  const access = here.access()
+  const find = async (query: string, within?: string) => {
+    const found: string[] = []
+    const where = within === undefined ? {} : {within: primitive.parse(within)}
+    const regional = {...access, credential: {...access.credential, Region: 'us-east-1'}}
+    for await (const {address} of primitive.discover?.({text: query, ...where}, regional) ?? []) found.push(address)
+    return found.sort()
+  }
+  expect(await find('web')).toEqual(['ecs:us-east-1/prod/web/app', 'ecs:us-east-1/prod/web/proxy'])
+  expect(await find('PROD job')).toEqual(['ecs:us-east-1/prod/batch/job'])
+  expect(await find('', 'us-east-1/prod/*?logging=broker')).toEqual([
+    'ecs:us-east-1/prod/batch?logging=broker',
+    'ecs:us-east-1/prod/web?logging=broker',
+  ])
+  expect(await find('app', 'us-east-1/prod/web/*')).toEqual(['ecs:us-east-1/prod/web/app'])
+  expect(await find('nothing of this')).toEqual([])
+  await expect(open(shell, 'us-east-1/prod/*')).rejects.toMatchObject({code: 'TARGET_INVALID'})
+})
+
+test('no end of a program is left to its reader: it ends when what it started is gone', async () => {
+  const channel = await open(script('sleep 1000 & echo started'))
+  await once(channel.stdout, 'readable')
+  channel.stdout.resume()
+  channel.stderr.resume()
+  expect(await channel.ended).toEqual({status: 0})
+})
