@@ -21,9 +21,12 @@ export const timings = {
   /** §17 */
   pingMs: 30_000,
   deadMs: 75_000,
-  /** messages unanswered for so long: the person is told; and the session given up */
+  /**
+   * A message unanswered for so long: the person is told; and the session given up. Long, since an agent whose target takes nothing,
+   * as a database that waits for a lock, answers nothing either, and a session whose agent is gone is ended by the service.
+   */
   silentMs: 30_000,
-  unansweredMs: 300_000,
+  unansweredMs: 1_800_000,
   /** how often what is unanswered is looked at */
   tickMs: 50,
   /** while the service says that the agent is away, the oldest message goes out all the same, §8 */
