@@ -33,6 +33,29 @@ export function materialOf(facts: Facts): Material {
   }
 }
 
+/** What a period is made of: the rest would be looked at again for each team and service. */
+export function narrow(material: Material, since: number, until: number): Material {
+  const within = (at: number | null): boolean => at !== null && at >= since && at < until
+  const inside = <T extends {at: number}>(facts: readonly T[]): T[] => facts.filter(({at}) => within(at))
+  const overlapping = (spans: readonly SpanFact[]): SpanFact[] => spans.filter(({from, to}) => from < until && to >= since)
+  return {
+    requests: inside(material.requests),
+    uses: inside(material.uses),
+    held: overlapping(material.held),
+    used: overlapping(material.used),
+    approved: material.approved.filter(({approvedAt}) => within(approvedAt)),
+    usable: material.usable.filter(({usableAt}) => within(usableAt)),
+    denied: inside(material.denied),
+    refused: inside(material.refused),
+    closed: inside(material.closed),
+    reviews: material.reviews.filter(({openedAt, doneAt}) => openedAt < until && doneAt >= since),
+    reported: inside(material.reported),
+    incidents: material.incidents.filter(({startedAt}) => within(startedAt)),
+    outside: overlapping(material.outside),
+    entitled: overlapping(material.entitled),
+  }
+}
+
 /** Nothing yet. */
 export function noMaterial(): Material {
   return {

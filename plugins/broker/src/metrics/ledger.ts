@@ -3,8 +3,8 @@
  * A restart reads the log again, in pages, other work going on between them.
  */
 import {setImmediate} from 'node:timers/promises'
-import {type OpenedEntry, openEntry} from '@prod/sdk/log/envelope'
-import type {Store} from '../stores/store.ts'
+import type {Envelope, OpenedEntry} from '@prod/sdk/log/envelope'
+import type {EntryRow, Store} from '../stores/store.ts'
 import {addEvent, type Facts, metricTypes, newFacts} from './facts.ts'
 import {forgetBefore} from './forget.ts'
 
@@ -90,7 +90,7 @@ async function readOn(store: LogReader, ledger: Held): Promise<void> {
     if (rows.length === 0) break
     for (const row of rows) {
       const type = typeOf(row.envelope)
-      if (metricTypes.has(type) || type === 'notice.dead') take(ledger, openEntry(row))
+      if (metricTypes.has(type) || type === 'notice.dead') take(ledger, openFor(row))
     }
     ledger.next = (rows.at(-1)?.index ?? end) + 1
     await setImmediate()
@@ -104,6 +104,14 @@ async function readOn(store: LogReader, ledger: Held): Promise<void> {
 /** The type of an entry without reading all of it: canonical JSON has it at its end. */
 function typeOf(envelope: string): string {
   return /"type":"([a-z.-]+)","v":1\}$/.exec(envelope.slice(-96))?.[1] ?? (JSON.parse(envelope) as {type: string}).type
+}
+
+/** As openEntry, but of the personal texts only those that facts are made of: a reason or an argv is not even looked at. */
+function openFor({envelope, openings}: EntryRow): OpenedEntry {
+  const {commitments: _, ...rest} = JSON.parse(envelope) as Envelope
+  const read = (name: string): unknown => (openings[name] === undefined ? undefined : JSON.parse(openings[name].value))
+  const by = read('by')
+  return {...rest, ...(typeof by === 'string' ? {by} : {}), personal: {groups: read('groups'), person: read('person')}}
 }
 
 function take(ledger: Held, event: OpenedEntry): void {

@@ -7,6 +7,7 @@ import {
   figuresOf,
   type Material,
   materialOf,
+  narrow,
   noMaterial,
   peopleOf,
   splitSteps,
@@ -46,7 +47,8 @@ export function makeReport(facts: Facts, options: ReportOptions): MetricsReport 
 export function* reportSteps(facts: Facts, options: ReportOptions): Generator<undefined, MetricsReport | null, undefined> {
   const {since, until, team, service, minPeople} = options
   const [from, to] = [since.getTime(), until.getTime()]
-  const all = materialOf(facts)
+  const all = narrow(materialOf(facts), from, to)
+  yield
   const asked: Asked = {
     since: from,
     until: to,
