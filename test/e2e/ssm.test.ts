@@ -184,5 +184,5 @@ test('a port of an instance: many connections at once over sessions side by side
   const sessions = [...aws.sessions.values()].filter(({documentName}) => documentName === 'AWS-StartPortForwardingSession')
   expect(sessions.length).toBeGreaterThan(1)
   expect(sessions.length).toBeLessThanOrEqual(8)
-  await expect.poll(() => sessions.filter(({state}) => state === 'Connected')).toEqual([])
+  await expect.poll(() => sessions.filter(({state}) => state === 'Connected'), {timeout: 60_000}).toEqual([])
 })

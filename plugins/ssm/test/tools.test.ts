@@ -160,7 +160,9 @@ describe('Run Command', () => {
 
   test('Ctrl-C cancels it, and the outcome of what was cancelled is not made up', async () => {
     const channel = await open(command, `us-east-1/${web1}`, sh('sleep 1000'))
-    await expect.poll(() => standIn.calls.some(({action, outcome}) => action === 'GetCommandInvocation' && outcome === 'ok')).toBe(true)
+    await expect
+      .poll(() => standIn.calls.some(({action, outcome}) => action === 'GetCommandInvocation' && outcome === 'ok'), {timeout: 60_000})
+      .toBe(true)
     channel.signal('SIGINT')
     const {exit} = await run(channel)
     expect(standIn.calls.findLast(({action}) => action === 'CancelCommand')?.outcome).toBe('ok')
