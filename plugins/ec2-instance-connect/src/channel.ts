@@ -96,6 +96,7 @@ function run({client}: Connection, text: string, terminal?: {term: string; cols:
     client.exec(text, terminal ? {pty: {...terminal, width: 0, height: 0, modes: {}}} : {}, (cause, stream) => {
       if (!cause) {
         shareWindow(stream)
+        stream.on('error', () => {})
         resolve(stream)
       } else
         reject(

@@ -7,6 +7,7 @@ import {AwsRefused, type Way, wayOf} from '@prod/ssm/aws'
 import ssh from 'ssh2'
 import {fingerprintOf, type HostKey, hostKeyTypes, typeOf, typesFor} from './host-keys.ts'
 import {findEndpoint, findInstance, hostKeyRefused, type Instance, learnHostKeys, pushKey} from './instance.ts'
+import {makeKey} from './one-key.ts'
 import {type Target, userOf} from './target.ts'
 import {openTunnel} from './tunnel.ts'
 
@@ -30,10 +31,10 @@ export async function connect(target: Target, use: Use, access: Access, signal: 
     const way = wayOf(access, target.region, signal)
     const instance = await findInstance(way, target)
     const keys = target.hostKey === 'console' ? await learnHostKeys(way, target) : undefined
-    const pair = ssh.utils.generateKeyPairSync('ed25519')
+    const key = makeKey()
     // the key opens the account for 60 seconds from here
     const opening = openWay(way, target, instance, target.port, signal)
-    const [socket] = await Promise.all([opening, pushKey(way, target, user, pair.public.trim(), instance.zone)]).catch(
+    const [socket] = await Promise.all([opening, pushKey(way, target, user, key.publicKey, instance.zone)]).catch(
       async (error: unknown) => {
         opening.then(
           late => late.destroy(),
@@ -42,7 +43,7 @@ export async function connect(target: Target, use: Use, access: Access, signal: 
         throw error
       },
     )
-    return handshake(target, socket, {user, privateKey: pair.private, keys}, signal)
+    return handshake(target, socket, {user, agent: key.agent, keys}, signal)
   }, target)
 }
 
@@ -60,6 +61,8 @@ async function openWay(way: Way, {instanceId, via}: Target, instance: Instance, 
   const host = {private: instance.privateIp, public: instance.publicIp, ipv6: instance.ipv6}[via as 'private' | 'public' | 'ipv6']
   if (!host) throw new ProdError('TARGET_UNREACHABLE', `${instanceId} has no ${via} address`, 'another via=… in the address of the target')
   const socket = dial({host, port, noDelay: true, signal, timeout: dialMs})
+  // it may break before anybody reads it
+  socket.on('error', () => {})
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve)
     socket.once('error', cause => {
@@ -83,7 +86,7 @@ async function openWay(way: Way, {instanceId, via}: Target, instance: Instance, 
 async function handshake(
   target: Target,
   socket: Duplex,
-  {user, privateKey, keys}: {user: string; privateKey: string; keys: HostKey[] | undefined},
+  {user, agent, keys}: {user: string; agent: ssh.BaseAgent; keys: HostKey[] | undefined},
   signal: AbortSignal,
 ): Promise<Connection> {
   const client = new ssh.Client()
@@ -103,8 +106,8 @@ async function handshake(
       client.connect({
         sock: socket,
         username: user,
-        privateKey,
-        authHandler: ['publickey'],
+        agent,
+        authHandler: ['agent'],
         algorithms: {serverHostKey: [...(keys ? typesFor(keys) : hostKeyTypes)] as ssh.ServerHostKeyAlgorithm[]},
         hostVerifier: (shown: Buffer) => {
           if (isKnown(target, keys, shown)) return true

@@ -1,6 +1,6 @@
 /** The plugin: instances of EC2 over SSH, with a key for one connection. What asks AWS, and SSH itself, load when a use is opened. */
 import {definePrimitive} from '@prod/sdk/primitive'
-import {parse, permissions, type Target} from './target.ts'
+import {discoverPermissions, parse, permissions, type Target} from './target.ts'
 
 export type {Target} from './target.ts'
 
@@ -12,5 +12,9 @@ export const primitive = definePrimitive<Target>({
   parse,
   permissions,
   open: async (target, use, access, signal) => (await import('./open.ts')).open(target, use, access, signal),
+  async *discover(query, access) {
+    yield* (await import('./discover.ts')).discover(query, access)
+  },
+  discoverPermissions,
   release: async id => (await import('./open.ts')).release(id),
 })

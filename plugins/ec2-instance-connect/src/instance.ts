@@ -84,6 +84,40 @@ export async function findInstance(way: Way, {instanceId, account, tags}: Target
   }
 }
 
+/** One instance that was looked for. */
+export interface FoundInstance {
+  readonly id: string
+  readonly account: string
+  readonly state: string
+  readonly tags: Readonly<Record<string, string>>
+  /** addresses and names in the network */
+  readonly names: readonly string[]
+}
+
+/** Instances of a region that have these tags, as pages of EC2 come. */
+export async function* eachInstance(way: Way, tags: Readonly<Record<string, string>>): AsyncGenerator<FoundInstance> {
+  const filters = Object.entries(tags).flatMap(([key, value], at) => [
+    [`Filter.${at + 1}.Name`, `tag:${key}`],
+    [`Filter.${at + 1}.Value.1`, value],
+  ])
+  let token = ''
+  do {
+    const answer = await ask(way, 'DescribeInstances', {...Object.fromEntries(filters), ...(token ? {NextToken: token} : {})})
+    for (const reservation of itemsOf(answer, 'reservationSet')) {
+      for (const one of itemsOf(reservation, 'instancesSet')) {
+        yield {
+          id: textOf(one, 'instanceId'),
+          account: textOf(reservation, 'ownerId'),
+          state: textOf(one, 'instanceState', 'name'),
+          tags: Object.fromEntries(itemsOf(one, 'tagSet').map(tag => [textOf(tag, 'key'), textOf(tag, 'value')])),
+          names: ['privateIpAddress', 'privateDnsName', 'ipAddress', 'dnsName'].map(name => textOf(one, name)).filter(Boolean),
+        }
+      }
+    }
+    token = textOf(answer, 'nextToken')
+  } while (token)
+}
+
 /** An endpoint of the instance's VPC, of its own subnet before others; or the named one. Throws TARGET_UNREACHABLE. */
 export async function findEndpoint(
   way: Way,

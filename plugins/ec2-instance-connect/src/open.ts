@@ -15,6 +15,8 @@ const idleMs = 120_000
 /** Opens a program, a shell or one connection of a forward. Throws TARGET_UNREACHABLE, TARGET_INVALID, TOOL_UNAVAILABLE, DENIED. */
 export async function open(target: Target, use: Use, access: Access, signal: AbortSignal): Promise<Channel> {
   signal.throwIfAborted()
+  if (target.instanceId === '*')
+    throw new ProdError('TARGET_INVALID', 'this stands for many instances, and one is used at a time', 'prod targets --find TEXT')
   if (use.kind === 'forward') return openForward(target, use, access, signal)
   const connection = await connect(target, use, access, signal)
   try {

@@ -8,7 +8,10 @@ import {partitionOf} from '@prod/ssm/aws'
  */
 export interface Target {
   readonly region: string
+  /** `*`: each of those that have the tags */
   readonly instanceId: string
+  /** as written, from the question mark on */
+  readonly pins: string
   /** `user=NAME`: the account of the instance; what the catalog says with `as` and `shellAs` goes before */
   readonly user: string
   /**
@@ -32,7 +35,7 @@ export interface Target {
  */
 export type HostKeyRule = 'console' | 'unchecked' | {readonly fingerprints: readonly string[]}
 
-const form = /^([a-z]{2}(?:-[a-z]+)+-\d)\/(i-[0-9a-f]{8,17})(?:\?(.+))?$/
+const form = /^([a-z]{2}(?:-[a-z]+)+-\d)\/(\*|i-[0-9a-f]{8,17})(?:\?(.+))?$/
 const example = 'prod shell ec2-instance-connect:eu-west-1/i-0a1b2c3d4e5f67890'
 const known = ['user', 'via', 'port', 'hostkey', 'account'] as const
 
@@ -50,6 +53,7 @@ export function parse(text: string): Target {
     else if (isKnown(key)) pins[key] = value
     else throw invalid(`an instance has no ${JSON.stringify(key)}: ${known.join(', ')}, tag:NAME`)
   }
+  if (instanceId === '*' && Object.keys(tags).length === 0) throw invalid('a * stands for all instances with a tag: ?tag:NAME=VALUE')
   const {user = 'ec2-user', via = 'endpoint', port = '22', hostkey = 'console', account} = pins
   if (!isUser(user)) throw invalid(`${JSON.stringify(user)} is no account of an instance`)
   if (!isVia(via)) throw invalid(`${JSON.stringify(via)} is no way: endpoint, eice-…, private, public, ipv6`)
@@ -58,6 +62,7 @@ export function parse(text: string): Target {
   return {
     region,
     instanceId,
+    pins: query === undefined ? '' : `?${query}`,
     user,
     via,
     port: Number(port),
@@ -167,4 +172,9 @@ export function userOf({user}: Target, use: Use): string {
   const account = (use.kind === 'forward' ? undefined : use.runAs) ?? user
   if (!isUser(account)) throw invalid(`${JSON.stringify(account)} is no account of an instance`)
   return account
+}
+
+/** The least that looking for instances takes. Pure. */
+export function discoverPermissions({region}: Target): Permission[] {
+  return [{kind: 'aws', actions: ['ec2:DescribeInstances'], resources: ['*'], conditions: {StringEquals: {'aws:RequestedRegion': region}}}]
 }

@@ -138,6 +138,8 @@ function overSocket(socket: WebSocket): Duplex {
       done(error)
     },
   })
+  // whoever reads it hears of a failure; before there is anybody, and after, nobody need
+  duplex.on('error', () => {})
   let heard = true
   const beat = setInterval(() => {
     if (socket.readyState !== WebSocket.OPEN) return
