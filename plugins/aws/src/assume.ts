@@ -1,11 +1,11 @@
 /** What `prod assume` does, apart from its flags. */
 
-export {afterFailure} from '@prod/sdk/cli/after-failure'
 export {browserCommand} from './browser-profile.ts'
 export {runPlain, serveChild} from './child/serve.ts'
 export {openShell} from './child/shell.ts'
 export {signInUrl} from './console.ts'
 export {obtain} from './credentials/obtain.ts'
+export {breakGlass} from './granted/break-glass.ts'
 export {isLocal, obtainGranted} from './granted/credentials.ts'
 export {catalogRoles, obtainGrant} from './granted/grant.ts'
 export {leastFor} from './iam/least.ts'

@@ -81,6 +81,19 @@ export type FirstMessage =
       wait: boolean
       client: ClientInfo
     }
+  /** Takes a role by breaking glass; `granted` is the answer. `durationSeconds`: no more than the broker's bound for break-glass. */
+  | {
+      type: 'assume'
+      key: string
+      role: string
+      durationSeconds: number
+      reason: string
+      incident?: string
+      /** as of `exec` */
+      breakGlass: {confirmed: string | null}
+      wait: boolean
+      client: ClientInfo
+    }
   /** One connection through an open forward: stdin and stdout are its directions; a `close` frame of stdout says that the far side sends no more. */
   | {type: 'connect'; session: string; to: HostPort; client: ClientInfo}
   /** Takes up a run, a session, a connection of a forward (`con_`), or an approved request. Byte counts already had, so that none comes twice. */
@@ -178,4 +191,6 @@ export type ServerMessage =
   | {type: 'notice'; text: string}
   | {type: 'request'; request: import('./domain.ts').Request}
   | {type: 'pending'; request: string}
+  /** the grant that an `assume` came to */
+  | {type: 'granted'; grant: import('./domain.ts').Grant}
   | {type: 'error'; error: ErrorDescription}

@@ -24,7 +24,7 @@ export async function runChild(command: readonly string[], env: NodeJS.ProcessEn
   const tail = openTail()
   const status = await run(command, env, bytes => tail.push(bytes))
   // what explains lies outside the fast path's file, which is read whole at each start
-  if (status !== 0) await (await import('@prod/aws/assume')).afterFailure(tail.text(), {speaks: true})
+  if (status !== 0) await (await import('@prod/aws/after-failure')).afterFailure(tail.text(), {speaks: true})
   return status
 }
 

@@ -19,6 +19,7 @@ interface Flagged {
   reason?: string | undefined
   duration?: string | undefined
   incident?: string | undefined
+  'break-glass': boolean
   nowait: boolean
   remaining?: number | undefined
   renewed: boolean
@@ -55,6 +56,10 @@ export default class Assume extends ProdCommand {
     reason: Flags.string({char: 'r', description: 'why, where a role of the broker is asked for'}),
     duration: Flags.string({char: 'd', description: 'for how long it is asked for', helpValue: '1h'}),
     incident: Flags.string({char: 'i', description: 'the incident this belongs to', helpValue: 'ID'}),
+    'break-glass': Flags.boolean({
+      description: 'take a role of the broker now, for an incident: loud, and reviewed after',
+      dependsOn: ['incident'],
+    }),
     nowait: Flags.boolean({description: 'where it must be approved, print the request id and end with 245'}),
     'write-profile': Flags.string({
       description: 'write a profile of this name that gets its credentials here',
@@ -135,10 +140,10 @@ export default class Assume extends ProdCommand {
 
   /** Whether the role is one of this machine, else where the broker's grant gives credentials; undefined: its request is printed and waits. */
   async #source(aws: Aws, name: string, wish: Flagged, tool: string | undefined): Promise<'local' | Granted | undefined> {
-    if (this.brokerFlag === undefined && (!this.#knowsBroker() || aws.isLocal(name))) return 'local'
+    if (!wish['break-glass'] && this.brokerFlag === undefined && (!this.#knowsBroker() || aws.isLocal(name))) return 'local'
     const client = await this.connect()
     const {reason, duration, incident, nowait, remaining, renewed} = wish
-    const grant = await aws.obtainGrant(client, name, {
+    const grant = await (wish['break-glass'] ? aws.breakGlass : aws.obtainGrant)(client, name, {
       nowait,
       ...(reason === undefined ? {} : {reason}),
       ...(duration === undefined ? {} : {duration: parseDuration(duration)}),

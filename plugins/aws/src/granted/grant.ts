@@ -25,7 +25,8 @@ export interface Wish {
   onInterrupt(act: ((times: number) => void) | undefined): void
 }
 
-type Connected = BrokerClient & {session: () => Promise<Session>}
+/** A client with its broker and the person's session. */
+export type Connected = BrokerClient & {session: () => Promise<Session>}
 
 const usualSeconds = 3600
 /** What ends so soon is as good as ended. */

@@ -26,7 +26,7 @@ export async function mintCredentials(parts: Parts, asking: Caller, {id, tool}: 
   const grant = stored.value
   const {caller, expect} = await rightsNow(parts, asking)
   const kind = parts.bundle().catalog.roles.get(grant.role)?.class ?? 'change'
-  const unfrozen = await refuseFrozen(parts, kind)
+  const unfrozen = await refuseFrozen(parts, kind, grant.breakGlass)
   const hindrance = await whyNotNow(parts, grant, caller.login)
   if (hindrance !== undefined) {
     await endGrant(parts, stored, 'revoked', 'broker', hindrance, caller.correlation)
@@ -67,7 +67,7 @@ export async function mintCredentials(parts: Parts, asking: Caller, {id, tool}: 
     if (saved.ok) return {grant: id, role: grant.role, provider: grant.provider, credential, expiresAt: grant.expiresAt}
     // the login or the freeze is another now: asked again they say so
     await rightsNow(parts, asking)
-    await refuseFrozen(parts, kind)
+    await refuseFrozen(parts, kind, grant.breakGlass)
     const again = await parts.store.find<GrantRecord>('grant', id)
     if (again?.version === current.version)
       throw new ProdError('STORE_UNAVAILABLE', 'rights changed while the credential was made', 'try again')

@@ -2,7 +2,7 @@
  * Makes what providers hold agree with what the store says: confers what has begun, takes back what has ended, and sweeps
  * what no grant explains. Safe to run at any moment, as often as one likes, by any broker.
  */
-import type {GrantProvider} from '@prod/sdk'
+import type {GrantProvider, ToolClass} from '@prod/sdk'
 import {canonical} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {refuseFrozen} from '../freeze/state.ts'
@@ -10,10 +10,12 @@ import type {Parts} from '../parts.ts'
 import {putRequest} from '../requests/create.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {whyVoid} from '../requests/use.ts'
+import {loudly} from '../sessions/breaking.ts'
 import type {Put, Stored} from '../stores/store.ts'
 import {endLeftConferrals, sweepConferrals, takeBackEnded} from './conferral.ts'
 import type {ConferralRecord} from './conferral-record.ts'
 import {knownOf} from './known.ts'
+import {loudGrant} from './loud.ts'
 import {type GrantRecord, isOver, putGrant} from './state.ts'
 
 const retrySeconds = 30
@@ -66,7 +68,7 @@ export async function beginGrant(parts: Parts, stored: Stored<GrantRecord>): Pro
     return
   }
   // while production is frozen it waits, and its time runs
-  const frozen = await refuseFrozen(parts, parts.bundle().catalog.roles.get(grant.role)?.class ?? 'change').catch((error: unknown) => {
+  const frozen = await refuseFrozen(parts, classOf(parts, grant), grant.breakGlass).catch((error: unknown) => {
     if (error instanceof ProdError && error.code === 'FROZEN') return null
     throw error
   })
@@ -100,6 +102,10 @@ export async function beginGrant(parts: Parts, stored: Stored<GrantRecord>): Pro
   })
 }
 
+function classOf(parts: Pick<Parts, 'bundle'>, {role}: GrantRecord): ToolClass {
+  return parts.bundle().catalog.roles.get(role)?.class ?? 'change'
+}
+
 /** Who confers a grant, and its role as they read it. Throws ROLE_NOT_FOUND, CATALOG_INVALID. */
 export function providerOf(parts: Parts, grant: GrantRecord): {provider: GrantProvider; role: unknown} {
   const provider = parts.grantProviders.get(grant.provider)
@@ -118,6 +124,7 @@ export async function whyNotNow(parts: Parts, grant: GrantRecord, login?: string
     request?.draft.kind === 'role' &&
     request.result === grant.id &&
     request.draft.role === grant.role &&
+    request.breakGlass === (grant.breakGlass === true) &&
     request.draft.durationSeconds === grant.durationSeconds &&
     request.principal.iss === grant.principal.iss &&
     request.principal.sub === grant.principal.sub &&
@@ -162,6 +169,8 @@ export async function endGrant(
         personal: {name: grant.principal.name, person: grant.principal.person, ...(note === undefined ? {} : {note})},
       },
     ],
+    notices:
+      grant.breakGlass && request ? [loudly(parts, loudGrant(grant, request.value.draft, classOf(parts, grant)), 'break-glass.ended')] : [],
   })
   if (!saved.ok) return false
   if (grant.conferred) await takeBack(parts, grant.id)

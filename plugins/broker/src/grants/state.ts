@@ -10,6 +10,8 @@ export interface GrantRecord extends Grant {
   /** the provider was once asked to confer */
   began?: boolean
   durationSeconds: number
+  /** without an approval: it goes through a freeze, is told while it lives, and has a review */
+  breakGlass?: true
   /** of the role, as the provider reads them: what was conferred is taken back though the catalog has changed */
   parameters: Record<string, unknown>
 }
@@ -65,6 +67,13 @@ export function putGrant(grant: GrantRecord, version: number): Put {
 }
 
 /** What people see of a grant. */
-export function showGrant({conferred: _, began: __, durationSeconds: ___, parameters: ____, ...grant}: GrantRecord): Grant {
+export function showGrant({
+  conferred: _,
+  began: __,
+  durationSeconds: ___,
+  parameters: ____,
+  breakGlass: _____,
+  ...grant
+}: GrantRecord): Grant {
   return grant
 }

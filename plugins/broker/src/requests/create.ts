@@ -176,7 +176,8 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
     note: null,
   }
   const put: Put[] = []
-  if (record.state === 'approved' && draft.kind === 'role') {
+  // one by break-glass begins once its alerts are out
+  if (record.state === 'approved' && draft.kind === 'role' && !record.breakGlass) {
     const grant = newGrant(parts, record, draft)
     record.result = grant.id
     put.push(putGrant(grant, 0))

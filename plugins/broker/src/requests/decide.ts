@@ -29,7 +29,7 @@ export async function approveRequest(parts: Parts, caller: Caller, input: {id: s
     const base = Math.max(now.getTime(), record.startAt ? Date.parse(record.startAt) : 0)
     const next = afterApproval(record, approval, new Date(base + parts.config.approvalSeconds * 1000).toISOString())
     const put: Put[] = []
-    if (next.state === 'approved' && next.draft.kind === 'role') {
+    if (next.state === 'approved' && next.draft.kind === 'role' && !next.breakGlass) {
       const grant = newGrant(parts, next, next.draft)
       next.result = grant.id
       put.push(putGrant(grant, 0))

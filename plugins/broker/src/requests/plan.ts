@@ -338,6 +338,18 @@ function refuseWithoutRole(parts: Pick<Parts, 'primitives'>, {target, access, ac
 
 const conferred = ({name, provider, parameters}: RoleEntry): ConferredRole => ({name, provider, parameters})
 
+/** A role in the place of a target, where one is told, confirmed and reviewed. Pure. */
+export function ofRole(name: string): TargetRef {
+  return {name, address: `role:${name}`, environment: ''}
+}
+
+/** What a plan is about, in one name: its target, else its role. Pure. */
+export function thingOf({target, resource}: Pick<Plan, 'target' | 'resource'>): TargetRef {
+  if (target) return refOf(target) as TargetRef
+  if (resource.kind === 'role') return ofRole(resource.role.name)
+  throw new Error('about no one thing')
+}
+
 /** The role by whose credential a use of this target is made: the tool's goes before the target's. */
 function roleFor({catalog}: Bundle, target: TargetEntry, tool: ToolEntry | null): RoleEntry | null {
   const name = tool?.role ?? target.role

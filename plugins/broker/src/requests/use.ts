@@ -156,6 +156,13 @@ export async function whyVoid(parts: Parts, record: RequestRecord): Promise<stri
   if (login && login.revokedAt !== null) return 'the login that asked was ended'
   const alive = login !== undefined && login.expiresAt > parts.store.now().toISOString()
   const caller = {principal: record.principal, groups: alive ? await groupsOf(parts, login) : [], address: record.address}
+  if (record.breakGlass) {
+    if (!(await wasAsked(parts, record))) return 'the log does not know it as a break-glass'
+    const {decision} = breakGlassAnswer(bundle, plan, caller)
+    if (decision !== 'allow' && (alive || decision === 'forbidden')) return 'policy no longer allows break-glass here'
+    const agreed = record.approvalsNeeded === 0 ? [] : await countingApprovals(parts, bundle, plan, record)
+    return agreed.length < record.approvalsNeeded ? 'its approvals no longer count' : undefined
+  }
   const decided = decidePlan(bundle, plan, caller)
   if (decided.decision === 'deny' && (alive || decided.why === 'forbidden')) return 'policy denies it now'
   // only who is allowed it at once needs nobody: that a row asks for no approval is no right

@@ -121,6 +121,7 @@ export async function runRequest(
     const stored = await awaitApproval(serving, id)
     if (!stored) return
     const record = stored.value
+    if (record.draft.kind === 'role') return serving.openRole(stored)
     if (record.draft.kind === 'exec' && record.draft.many) {
       const rollout = findRollout(set, id) ?? (record.state === 'approved' ? await beginRollout(parts, set, caller(), stored) : null)
       if (rollout === undefined) continue
@@ -137,7 +138,6 @@ export async function runRequest(
     }
     if (record.draft.kind === 'shell') return serving.openShell(stored)
     if (record.draft.kind === 'forward') return serving.openForward(stored)
-    if (record.draft.kind !== 'exec') throw new ProdError('USAGE', `request ${id} asks for a role; nothing to attach to`, 'prod grant ls')
     const wanted = record.draft.stdin
     if (wanted && (!options.stdin || sha256(options.stdin) !== wanted.sha256)) {
       throw new ProdError('STDIN_REFUSED', 'stdin is not the one that was approved', `prod attach ${id} < the same file`)
@@ -203,6 +203,8 @@ export async function serveAttach(serving: Serving, first: FirstMessage & {type:
   const stored = await parts.store.find<RequestRecord>('request', first.id)
   if (!stored || !mine(stored.value.principal, caller().principal))
     throw new ProdError('REQUEST_NOT_FOUND', `there is no request ${first.id}`, 'prod request ls')
+  if (stored.value.draft.kind === 'role')
+    throw new ProdError('USAGE', `request ${first.id} asks for a role; nothing to attach to`, 'prod grant ls')
   if (stored.value.class !== 'read' || stored.value.breakGlass) await serving.challenge()
   const stdin = await approvedStdin(serving, stored, first.stdin === true)
   return runRequest(serving, first.id, {stdin, have: first.have})

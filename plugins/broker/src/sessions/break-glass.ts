@@ -52,7 +52,8 @@ export async function checkBreakGlass(parts: Parts, caller: Caller, plan: Plan):
 }
 
 /** What to type for it again. Pure. */
-export function commandFor({action, target}: Plan): string {
+export function commandFor({action, target, resource}: Plan): string {
+  if (resource.kind === 'role') return `prod assume ${resource.role.name} --break-glass`
   if (action === 'forward') return `prod forward ${target?.name ?? 'TARGET'} --break-glass`
   return action === 'shell' ? `prod shell ${target?.name ?? 'TARGET'}` : 'prod exec --break-glass'
 }
@@ -88,19 +89,21 @@ export interface Loud {
   target: TargetRef
   reason: string
   incident: string | null
-  /** of a session: absent: a shell */
-  kind?: 'shell' | 'forward'
+  /** of a session, or of a grant; absent: a shell */
+  kind?: 'shell' | 'forward' | 'role'
   /** of a run */
   tool?: string
   class?: ToolClass
 }
 
-const inWords = ({kind}: Loud): string => (kind === 'forward' ? 'a forward' : 'a shell')
+const inWords = ({kind}: Loud): string => (kind === 'role' ? 'a role' : kind === 'forward' ? 'a forward' : 'a shell')
+const opened = ({kind}: Loud): string => (kind === 'role' ? 'taken' : 'opened')
+const open = ({kind}: Loud): string => (kind === 'role' ? 'held' : 'open')
 const titles = {
   'break-glass.started': (loud: Loud) =>
-    `BREAK-GLASS: ${loud.tool === undefined ? `${inWords(loud)} is being opened` : `${showName(loud.tool)} is being run`}`,
+    `BREAK-GLASS: ${loud.tool === undefined ? `${inWords(loud)} is being ${opened(loud)}` : `${showName(loud.tool)} is being run`}`,
   'break-glass.goes-on': (loud: Loud) =>
-    `BREAK-GLASS: ${loud.tool === undefined ? `${inWords(loud)} is still open` : `${showName(loud.tool)} still runs`}`,
+    `BREAK-GLASS: ${loud.tool === undefined ? `${inWords(loud)} is still ${open(loud)}` : `${showName(loud.tool)} still runs`}`,
   'break-glass.ended': () => 'break-glass ended; its review waits',
 }
 const reasonColumns = 2000
@@ -115,7 +118,7 @@ export function breakGlassNotice(parts: Pick<Parts, 'newId' | 'store'>, loud: Lo
     urgency: 'alert',
     title: titles[type](loud),
     principal: showName(principal.name),
-    target: `${target.name} (${target.environment})`,
+    target: target.environment === '' ? target.name : `${target.name} (${target.environment})`,
     risk: loud.class ?? (loud.kind === 'forward' ? 'change' : 'shell'),
     digest: null,
     subject: id,
@@ -123,9 +126,11 @@ export function breakGlassNotice(parts: Pick<Parts, 'newId' | 'store'>, loud: Lo
     next:
       type === 'break-glass.ended'
         ? 'prod review ls'
-        : loud.tool === undefined && loud.kind !== 'forward'
-          ? `prod sessions watch ${id}`
-          : `prod sessions end ${id}`,
+        : loud.kind === 'role'
+          ? `prod grant revoke ${id}`
+          : loud.tool === undefined && loud.kind !== 'forward'
+            ? `prod sessions watch ${id}`
+            : `prod sessions end ${id}`,
   }
 }
 

@@ -3,7 +3,7 @@ import type {Notice, Review, TargetRef} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {Caller, Parts} from '../parts.ts'
 import {createRequest, person} from '../requests/create.ts'
-import type {Plan} from '../requests/plan.ts'
+import {type Plan, thingOf} from '../requests/plan.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import type {Serving} from '../streams/serving.ts'
 import {aboutBreakGlass, breakGlassNotice, checkBreakGlass, commandFor, fromPlace, type Loud, raiseAlerts} from './break-glass.ts'
@@ -18,14 +18,14 @@ const recorded: Record<Plan['action'], string> = {
 /** The lines that stand above a break-glass, at each beginning of it at a terminal. */
 export function banner(target: TargetRef, action: Plan['action']): string[] {
   return [
-    `BREAK-GLASS on ${target.name} (${target.environment})`,
+    `BREAK-GLASS on ${target.name}${target.environment === '' ? '' : ` (${target.environment})`}`,
     `${recorded[action]}, security is told, and somebody else will review it.`,
   ]
 }
 
 /** The target's name, typed by hand. Throws CONFIRMATION_FAILED. */
 export async function confirmTarget({parts, link, caller}: Serving, plan: Plan, given: string | null): Promise<void> {
-  const target = plan.target as TargetRef
+  const target = thingOf(plan)
   const typed =
     given ??
     (await new Promise<string>((resolve, reject) => {

@@ -6,9 +6,12 @@ import type {Review, Session} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {checkNote} from '@prod/sdk/reason'
 import {about} from '../audit/refusals.ts'
+import type {RoleEntry} from '../catalog/catalog.ts'
 import {findTarget} from '../catalog/members.ts'
+import {type GrantRecord, isOver} from '../grants/state.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
+import {ofRole} from '../requests/plan.ts'
 import {samePerson} from '../requests/state.ts'
 import type {RunRecord} from '../runs/record.ts'
 import type {LiveSet} from '../streams/live-set.ts'
@@ -23,6 +26,12 @@ export function maySee(
   action: 'watch' | 'review' | 'readRecording',
 ): boolean {
   const bundle = parts.bundle()
+  const asked = {principal: caller.principal, groups: caller.groups, action, context: {}}
+  if (session.target.address === ofRole(session.target.name).address) {
+    const {name} = session.target
+    const role = bundle.catalog.roles.get(name) ?? {...gone, name}
+    return action === 'review' && bundle.ask({...asked, resource: {kind: 'role', role}}).decision === 'allow'
+  }
   const target = findTarget(bundle.catalog, session.target.name) ?? {
     ...session.target,
     service: null,
@@ -33,10 +42,19 @@ export function maySee(
     forwards: [],
     role: null,
   }
-  return (
-    bundle.ask({principal: caller.principal, groups: caller.groups, action, resource: {kind: 'target', target}, context: {}}).decision ===
-    'allow'
-  )
+  return bundle.ask({...asked, resource: {kind: 'target', target}}).decision === 'allow'
+}
+
+/** what is left of a role that the catalog no longer has */
+const gone: Omit<RoleEntry, 'name'> = {
+  summary: '',
+  provider: '',
+  parameters: {},
+  class: 'admin',
+  service: null,
+  maxSeconds: 0,
+  approvals: 1,
+  allows: [],
 }
 
 function visible(parts: Parts, caller: Caller, session: SessionRecord): boolean {
@@ -192,6 +210,9 @@ export async function doneReview(
   if (of.startsWith('run_')) {
     if ((await parts.store.find<RunRecord>('run', of))?.value.state === 'started')
       throw new ProdError('BAD_REQUEST', `${of} still runs`, `prod sessions end ${of}`)
+  } else if (of.startsWith('grant_')) {
+    const grant = (await parts.store.find<GrantRecord>('grant', of))?.value
+    if (grant && !isOver(grant)) throw new ProdError('BAD_REQUEST', `grant ${of} still lives`, `prod grant revoke ${of}`)
   } else if ((await parts.store.find<SessionRecord>('session', of))?.value.state === 'open')
     throw new ProdError('BAD_REQUEST', `session ${of} is still open`, `prod sessions watch ${of}`)
   const done: Review = {...stored.value, state: 'done', doneAt: parts.store.now().toISOString(), by: caller.principal, verdict, note}

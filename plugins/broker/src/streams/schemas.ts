@@ -96,6 +96,25 @@ export const firstMessageSchema = {
       },
       ['incident', 'breakGlass'],
     ),
+    message(
+      'assume',
+      {
+        key,
+        role: {type: 'string', maxLength: 256},
+        durationSeconds: {type: 'integer', minimum: 1, maximum: 86_400},
+        reason,
+        incident,
+        breakGlass: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['confirmed'],
+          properties: {confirmed: {type: ['string', 'null'], maxLength: 256}},
+        },
+        wait: {type: 'boolean'},
+        client,
+      },
+      ['incident'],
+    ),
     message('connect', {session: {type: 'string', pattern: '^ses_[0-9a-z]{8,40}$'}, to: place, client}),
     message(
       'attach',

@@ -3,6 +3,7 @@ import {ProdError} from '@prod/sdk/errors'
 import type {FirstMessage} from '@prod/sdk/wire'
 import type {WebSocket} from 'ws'
 import {tellRefusal} from '../audit/refusals.ts'
+import {openRole, serveAssume} from '../grants/break-glass.ts'
 import type {StreamHello} from '../http/server.ts'
 import type {Parts} from '../parts.ts'
 import {refuseDraining} from '../requests/create.ts'
@@ -32,6 +33,7 @@ export async function serveStream(parts: Parts, set: LiveSet, socket: WebSocket,
     countedElsewhere: () => hello.countedElsewhere(),
     openShell: stored => openShell(serving, stored),
     openForward: stored => openForward(serving, stored),
+    openRole: stored => openRole(serving, stored),
     attachSession: async (id, have) => (id.startsWith('con_') ? attachConnection(serving, id, have) : attachSession(serving, id, have)),
   }
   let expiry: NodeJS.Timeout | undefined
@@ -91,6 +93,8 @@ function dispatch(serving: Serving, first: FirstMessage): Promise<void> {
       return serveShell(serving, first)
     case 'forward':
       return serveForward(serving, first)
+    case 'assume':
+      return serveAssume(serving, first)
     case 'connect':
       return serveConnect(serving, first)
     case 'watch':

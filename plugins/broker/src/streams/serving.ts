@@ -18,6 +18,8 @@ export interface Serving {
   openShell(stored: Stored<RequestRecord>): Promise<void>
   /** Opens the forward of an approved request. */
   openForward(stored: Stored<RequestRecord>): Promise<void>
+  /** Answers the grant of an approved request. */
+  openRole(stored: Stored<RequestRecord>): Promise<void>
   /** Takes up a live session, or a connection of a forward, again. */
   attachSession(id: string, have: {stdout: number; stderr: number}): Promise<void>
 }
