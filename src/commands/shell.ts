@@ -1,8 +1,11 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
+import {afterFailure} from '@prod/sdk/cli/after-failure'
 import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {explainerPackages} from '@prod/sdk/cli/explainers'
 import {newKey} from '@prod/sdk/cli/key'
+import {keepingRefusal} from '@prod/sdk/cli/last-failure'
 import {takeReason} from '@prod/sdk/cli/reason'
 import {ProdError} from '@prod/sdk/errors'
 import {pickTarget} from '../catalog/pick.ts'
@@ -40,22 +43,24 @@ export default class Shell extends ProdCommand {
     const target = args.target ?? (await pickTarget(this.broker()))
     if (flags.reason === '-') throw new ProdError('REASON_INVALID', 'a shell takes a reason of its own', '--reason "why, in your words"')
     const {reason} = await takeReason(flags.reason)
-    const ended = await followShell({
-      ...(await openStreams(this.brokerFlag)),
-      first: {
-        type: 'shell',
-        key: newKey(),
-        target,
-        reason,
-        ...(flags.incident === undefined ? {} : {incident: flags.incident}),
-        size: ownSize(),
-        term: /^[A-Za-z0-9._+-]{1,64}$/.test(process.env.TERM ?? '') ? (process.env.TERM as string) : 'xterm-256color',
-        confirmed: null,
-        wait: !flags.nowait,
-        client: clientInfo(),
-      },
-      onInterrupt: act => this.onInterrupt(act),
-    })
+    const {tail, ...ended} = await keepingRefusal({target, use: 'shell'}, async () =>
+      followShell({
+        ...(await openStreams(this.brokerFlag)),
+        first: {
+          type: 'shell',
+          key: newKey(),
+          target,
+          reason,
+          ...(flags.incident === undefined ? {} : {incident: flags.incident}),
+          size: ownSize(),
+          term: /^[A-Za-z0-9._+-]{1,64}$/.test(process.env.TERM ?? '') ? (process.env.TERM as string) : 'xterm-256color',
+          confirmed: null,
+          wait: !flags.nowait,
+          client: clientInfo(),
+        },
+        onInterrupt: act => this.onInterrupt(act),
+      }),
+    )
     sayEnded(ended)
     if (ended.status === 245) this.log(ended.session)
     this.endWith(ended.status)
