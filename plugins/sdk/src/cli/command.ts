@@ -70,10 +70,9 @@ export abstract class ProdCommand extends Command {
       call: async (endpoint, ...input) => {
         const client = await this.connect()
         if (endpoint.method !== 'GET') (await import('./whoami-cache.ts')).dropWhoami()
-        const answering = client.call(endpoint, ...input)
-        // with what signs it: no start pays for that
+        const answer = await client.call(endpoint, ...input)
+        // a command that has what it came for ends now, and a later one sends; it loads here, so that no start pays for it
         if (endpoint.caller === 'person') void import('./usage-send.ts').then(({sendUsageBeside}) => sendUsageBeside(client.session))
-        const answer = await answering
         if (this.#brokerFlag === undefined) keepForCompletion(endpoint, answer, client.broker.url)
         return answer
       },

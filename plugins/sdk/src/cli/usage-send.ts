@@ -4,8 +4,8 @@ import {proof} from '../dpop.ts'
 import {type Session, trust} from '../session.ts'
 import {takeUsage} from './usage.ts'
 
-/** The command's own first call goes before. */
-const afterMilliseconds = 10
+/** What the command itself sends goes before. */
+const afterMilliseconds = 30
 const limitMilliseconds = 5000
 
 let begun = false
