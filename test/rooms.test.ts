@@ -92,6 +92,7 @@ const packages: Record<string, string[]> = {
   'openid-client': ['src/login', 'plugins/broker/src/identity-providers'],
   '@napi-rs/keyring': ['src/login', 'src/doctor', 'plugins/sdk/src/cli'],
   '@cedar-policy/cedar-wasm': ['plugins/broker/src/policy'],
+  ssh2: ['plugins/ec2-instance-connect/src'],
   '@lydell/node-pty': ['plugins/host/src'],
   '@inquirer/prompts': ['plugins/sdk/src/cli'],
   ora: ['plugins/sdk/src/cli'],

@@ -43,7 +43,7 @@ export async function setUpDevelopment({
   const service = await startDemoService(dir, {node: process.execPath})
   const config: Config = {
     ...defaults,
-    plugins: [...defaults.plugins, '@prod/aws', '@prod/ssm'],
+    plugins: [...defaults.plugins, '@prod/aws', '@prod/ec2-instance-connect', '@prod/ecs', '@prod/ssm'],
     limits: [],
     metrics: {...defaults.metrics, minPeople: 1},
     dir,
