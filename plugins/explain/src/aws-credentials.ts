@@ -207,6 +207,9 @@ export const credentials: readonly Rule[] = [
       'access token expired',
       'code has expired',
       'temporary credentials are expired',
+      'tokenrefreshrequired',
+      'token must be refreshed',
+      'have already expired',
     ],
   },
   {
@@ -357,6 +360,7 @@ export const credentials: readonly Rule[] = [
       'credentials validation',
       'error validating provider credentials',
       'credentials not valid',
+      'but the current credentials are for',
       'could not validate credentials',
       'unable to validate credentials',
     ],

@@ -25,6 +25,19 @@ export const faults: readonly Rule[] = [
     unless: ['not authorized to perform', 'caused by'],
   },
   {
+    // credentials are not asked for where no region says of whom
+    category: 'not_a_denial',
+    confidence: 0.67,
+    match: [
+      'aws region is required',
+      'region is missing',
+      'must specify a region',
+      'missing region',
+      'could not find region',
+      'invalid aws region',
+    ],
+  },
+  {
     category: 'not_a_denial',
     confidence: 0.9,
     match: [

@@ -251,6 +251,7 @@ export const kubernetes: Explainer = {
       category: 'k8s_unauthenticated',
       confidence: 0.8,
       match: ['error: unauthorized', 'message: unauthorized', ': unauthorized'],
+      alone: true,
       near: [
         'kubernetes',
         'kube',

@@ -2,6 +2,7 @@ import type {Category} from '@prod/sdk/explainer'
 import {aws} from './messages-aws.ts'
 import {libraries} from './messages-libraries.ts'
 import {others} from './messages-others.ts'
+import {posts} from './messages-posts.ts'
 import {services} from './messages-services.ts'
 import {tools} from './messages-tools.ts'
 
@@ -12,4 +13,4 @@ export type Row = readonly [
   fields: {principal?: string; action?: string; resource?: string; role?: string; encoded?: boolean} | undefined,
 ]
 
-export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services]
+export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services, ...posts]

@@ -67,6 +67,20 @@ test('lines that are filled to the brim are read joined as well', () => {
   expect(peel(`${width}\nyz`).map(({plain}) => plain)).toEqual([`${width}\nyz`, `${width}yz`])
 })
 
+test('one line that is longer than the others is not joined to a sentence, nor are two alike', () => {
+  const width = 'X'.repeat(60)
+  expect(peel(`${width}\nUnable`)).toHaveLength(1)
+  expect(peel(`${width}\n${width}\nUnable`)).toHaveLength(1)
+  expect(peel(`${width}\n${'Y'.repeat(60)}\nZ`).at(1)?.plain).toBe(`${width}${'Y'.repeat(60)}Z`)
+})
+
+test('a folded last column is read joined as well', () => {
+  const blanks = ' '.repeat(24)
+  expect(peel(`FAILED                  User: arn:1\n${blanks}2:user/ana\n${blanks}may not`).at(1)?.plain).toBe(
+    'FAILED User: arn:12:user/ana may not',
+  )
+})
+
 test('of a long text the end is read', () => {
   expect(peel('a'.repeat(maxTextLength + 5)).at(0)?.plain).toHaveLength(maxTextLength)
 })

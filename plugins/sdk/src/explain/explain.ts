@@ -128,7 +128,7 @@ function firstPlace(message: Message, rule: Rule): Match | undefined {
 
 /** Whether a match is a part of a longer word, of a path or of a file's name. */
 function isInName(plain: string, {at, end}: Match): boolean {
-  return /[\w/-]/.test(plain[at - 1] ?? ' ') || /^(?:[\w/-]|\.\w)/.test(plain.slice(end, end + 2))
+  return (/\w/.test(plain[at] ?? ' ') && /[\w/-]/.test(plain[at - 1] ?? ' ')) || /^(?:[\w/-]|\.\w)/.test(plain.slice(end, end + 2))
 }
 
 function fieldsOf({fields = {}}: Pick<Rule, 'fields'>, {captures}: Match): Finding['fields'] {
@@ -156,18 +156,25 @@ const noNames =
   /^(?:(?:the|this|that|these|any|all|it|its|your|you|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|n\/a|true|false|using|for|by|from|at|who|an?|resources?|operation)|[.?…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*|required|sufficient)$/i
 /** What a table may be called, and who was refused is not. */
 const noPrincipals =
-  /^(?:users?|roles?|account|caller|client|api|request|entity|identity|principal|service|arn|credentials|function|project|action|object|bucket|key):?$/i
+  /^(?:users?|roles?|account|caller|client|api|request|entity|identity|principal|service|arn|credentials|function|project|action|object|bucket|key|\d{3}):?$/i
 /** The calls that libraries make for themselves. */
 const noActions = /^(?:GetMetadata|operation|api|request|function|action|\w)$/i
 
 /** The value where it names something, else null: a placeholder stands for a name and is none. */
 function named(field: Field, value: string): string | null {
-  const text = value.trim()
+  const text = withoutTail(value.trim())
   if (text === '' || noNames.test(text)) return null
   if (field === 'action' ? noActions.test(text) : field !== 'resource' && noPrincipals.test(text)) return null
   if (field === 'action' && !/^[A-Za-z*"/][\w.:*/ {}()"-]*$/.test(text)) return null
   if ((field === 'principal' || field === 'role') && text.length < 2 && !/\w/.test(text)) return null
   return text
+}
+
+/** Without the comma or the quote that closes what did not open in it. */
+function withoutTail(text: string): string {
+  const last = text.at(-1) ?? ''
+  const isOpen = last !== '' && '"\'`'.includes(last) && text.split(last).length % 2 === 0
+  return isOpen || last === ',' ? text.slice(0, -1) : text
 }
 
 /** Fills in the fields that are still missing from the place of a reading that is nearest to where the reason stands. */

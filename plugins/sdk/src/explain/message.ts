@@ -35,23 +35,73 @@ const entities: Readonly<Record<string, string>> = {
 export function peel(text: string): Message[] {
   const part = text.length > maxTextLength ? text.slice(-maxTextLength) : text
   const plain = unwrap(part, Number.POSITIVE_INFINITY)
-  const width = widthOfFolds(part)
-  const joined = width === undefined ? plain : unwrap(part, width)
+  const table = withoutColumns(part)
+  const width = table === undefined ? widthOfFolds(part) : undefined
+  const joined = table !== undefined ? unwrap(table, Number.POSITIVE_INFINITY) : width === undefined ? plain : unwrap(part, width)
   return (joined === plain ? [plain] : [plain, joined]).map(one => ({plain: one, low: lower(one)}))
 }
 
-/** The length that the longest lines share, where at least one line seems to go on in the next. */
+/**
+ * The length that the longest lines share, where at least one line seems to go on in the next: two different lines are filled to the brim,
+ * or one, and what follows it does not begin like a sentence.
+ */
 function widthOfFolds(text: string): number | undefined {
   if (!text.includes('\n')) return undefined
   let longest = 0
-  let from = 0
-  while (from <= text.length) {
-    const end = text.indexOf('\n', from)
-    longest = Math.max(longest, (end < 0 ? text.length : end) - from)
-    if (end < 0) break
+  let first = 0
+  let goesOn = false
+  for (let from = 0; from <= text.length; ) {
+    const at = text.indexOf('\n', from)
+    const end = at < 0 ? text.length : at
+    const length = end - from
+    if (length > longest) {
+      longest = length
+      first = from
+      goesOn = /^(?:[│|>] ?)?[a-z0-9:/_*-]/.test(text.slice(end + 1, end + 4))
+    } else if (length === longest && length <= 400) goesOn ||= !text.startsWith(text.slice(from, end), first)
+    if (at < 0) break
     from = end + 1
   }
-  return longest >= 60 && longest <= 400 ? longest : undefined
+  return goesOn && longest >= 60 && longest <= 400 ? longest : undefined
+}
+
+/** What indents a cell at the least. */
+const leastIndent = 20
+
+/**
+ * A text whose last column is folded, as tables and log handlers print it, with each such cell on one line; undefined where there is none.
+ * A line of a cell that is filled to the brim goes on in the next without a blank, and so does a name that is broken after a hyphen.
+ */
+function withoutColumns(text: string): string | undefined {
+  if (!text.includes(`\n${' '.repeat(leastIndent)}`) && !text.includes(`\n,${' '.repeat(leastIndent)}`)) return undefined
+  const lines = text.split('\n')
+  const out: string[] = []
+  let found = false
+  for (let at = 0; at < lines.length; at++) {
+    const indent = indentOf(lines[at + 1] ?? '')
+    let end = at + 1
+    while (indent >= leastIndent && end < lines.length && indentOf(lines[end] as string) === indent) end += 1
+    const head = lines[at] as string
+    const isHead = head.length > indent && head[indent - 1] === ' ' && head[indent] !== ' '
+    if (end - at < 3 || !isHead) {
+      out.push(head)
+      continue
+    }
+    const cells = lines.slice(at, end).map(line => line.slice(indent).trimEnd())
+    const width = cells.reduce((most, {length}) => Math.max(most, length), 0)
+    const goesOn = (cell: string): boolean => cell.length === width || /(?:^| )arn:\S{0,400}-$/.test(cell.slice(-404))
+    out.push(head.slice(0, indent) + cells.map(cell => (goesOn(cell) ? cell : `${cell} `)).join(''))
+    found = true
+    at = end - 1
+  }
+  return found ? out.join('\n') : undefined
+}
+
+/** The blanks that a line begins with; a comma may stand first. */
+function indentOf(line: string): number {
+  let at = line.startsWith(',') ? 1 : 0
+  while (line[at] === ' ') at += 1
+  return at === line.length ? 0 : at
 }
 
 /** `width`: lines as long as this are joined to the next one without a blank. */

@@ -8,7 +8,10 @@ export const wrappers: readonly Reading[] = [
   {match: 'when calling the {action} api'},
   {match: 'the {action} operation:'},
   {match: 'operation error {service:text}: {action},'},
-  {match: 'Error executing "{action}" on "{resource}"'},
+  {
+    match: 'Error executing "{action}" on "{resource}"',
+    of: ['unknown_denial', 'action_not_allowed', 'explicit_deny_identity', 'resource_policy', 'kms_key', 'network_denied'],
+  },
   {match: 'Error executing "{action}"'},
   {match: '"eventName": "{action}"'},
   {match: '"eventName":"{action}"'},

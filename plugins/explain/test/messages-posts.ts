@@ -1,0 +1,98 @@
+import type {Row} from './messages.ts'
+
+/** As people post them: cut out of logs, folded by tables and consoles, with masks where names were. */
+export const posts: readonly Row[] = [
+  [
+    'Module plan failed: The role "arn:aws:iam::NNNNNNNNNNNN:role/shared-network" cannot be assumed.\n\n  There are several possible causes of this.',
+    'role_assume_denied',
+    {role: 'arn:aws:iam::NNNNNNNNNNNN:role/shared-network'},
+  ],
+  [
+    'Message_: "Role with arn: arn:aws:iam::NNNNNNNN:role/web-cluster, could not be assumed because the trusted entity is not correct"',
+    'role_assume_denied',
+    {role: 'arn:aws:iam::NNNNNNNN:role/web-cluster'},
+  ],
+  [
+    "ValidationException: Provided role 'arn:aws:iam::111122223333:role/timer' cannot be assumed by principal 'events.amazonaws.com'.",
+    'role_assume_denied',
+    {principal: 'events.amazonaws.com', role: 'arn:aws:iam::111122223333:role/timer'},
+  ],
+  [
+    'An error occurred (AccessDenied) when calling the AssumeRole operation: User: arn:aws:iam::111122223333:user/ci is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/cluster-admin\nUnable to connect to the server: getting credentials: exec: executable aws failed with exit code 254',
+    'role_assume_denied',
+    {
+      principal: 'arn:aws:iam::111122223333:user/ci',
+      action: 'sts:AssumeRole',
+      resource: 'arn:aws:iam::111122223333:role/cluster-admin',
+      role: 'arn:aws:iam::111122223333:role/cluster-admin',
+    },
+  ],
+  [
+    ',ResourceStatus           ResourceType             LogicalResourceId        ResourceStatusReason   \n' +
+      ',CREATE_FAILED            AWS::IAM::Role           HelloRole                API: iam:CreateRole    \n' +
+      ',                                                                           User: arn:aws:iam::111 \n' +
+      ',                                                                           122223333:user/walterp \n' +
+      ',                                                                           aul is not authorized  \n' +
+      ',                                                                           to perform:            \n' +
+      ',                                                                           iam:CreateRole on      \n' +
+      ',                                                                           resource: arn:aws:iam: \n' +
+      ',                                                                           :111122223333:role/web ',
+    'action_not_allowed',
+    {principal: 'arn:aws:iam::111122223333:user/walterpaul', action: 'iam:CreateRole', resource: 'arn:aws:iam::111122223333:role/web'},
+  ],
+  [
+    'ERROR    deploy failed: arn:aws:iam::111122223333:user/ana is\n' +
+      '                              not authorized to perform:\n' +
+      '                              lambda:GetLayerVersion on resource: arn:aws:lambda:eu-\n' +
+      '                              west-1:444455556666:layer:watch:7 because no resource-based\n' +
+      '                              policy allows the lambda:GetLayerVersion action',
+    'resource_policy',
+    undefined,
+  ],
+  [
+    '* data.aws_ami.eks: UnauthorizedOperation: You are not authorized to perform this operation.\n\tstatus code: 403, request id: aaaa',
+    'unknown_denial',
+    {},
+  ],
+  [
+    'Model access is denied: the role is not authorized to perform the required Marketplace actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe).',
+    'action_not_allowed',
+    {action: 'aws-marketplace:ViewSubscriptions'},
+  ],
+  [
+    'ERROR : Insufficient Lake Formation permission(s) on sales (Service: AWSGlue; Status Code: 400)',
+    'action_not_allowed',
+    {resource: 'sales'},
+  ],
+  [
+    'api error AccessDeniedException: Insufficient Lake Formation permission(s): Required Create Database on Catalog',
+    'action_not_allowed',
+    {resource: 'Catalog'},
+  ],
+  [
+    'Error executing "GetAuthorizationToken" on "https://ecr.eu-west-1.amazonaws.com"; AWS HTTP error: `400 Bad Request`: {"__type":"UnrecognizedClientException"}',
+    'credentials_invalid',
+    {action: 'GetAuthorizationToken'},
+  ],
+  [
+    'operation error STS: GetSessionToken, failed to resolve service endpoint, an AWS region is required, but was not found',
+    'not_a_denial',
+    {action: 'GetSessionToken'},
+  ],
+  ['The retrieved credentials have already expired: Now = 06/21/2025, Credentials expiration = 06/18/2025', 'credentials_expired', {}],
+  ['An error occurred (TokenRefreshRequired) when calling the ListObjects operation', 'credentials_expired', {action: 'ListObjects'}],
+  ['Need to perform AWS calls for account 111122223333, but the current credentials are for 444455556666', 'credentials_invalid', {}],
+  ['C: pooler error: password authentication failed', 'db_auth', {}],
+  [
+    "AccessDeniedException: 403,  does not have storage.objects.list access to the Google Cloud Storage bucket.\nPermission 'storage.objects.list' denied on resource (or it may not exist).",
+    'gcp_iam',
+    {action: 'storage.objects.list'},
+  ],
+  ['You need the storage.objects.list permission to list objects in this bucket.', 'gcp_iam', {action: 'storage.objects.list'}],
+  ['You do not have sufficient permissions to access this VM instance.', 'gcp_iam', {}],
+  [
+    '│ Error: googleapi: Error 403: Permission denied on resource project #1029900783057.\n│ Details:\n│ [\n│   {\n│     "@type": "type.googleapis.com/google.rpc.ErrorInfo"',
+    'gcp_iam',
+    {resource: '#1029900783057'},
+  ],
+]
