@@ -1,4 +1,5 @@
 /** The smallest far side: service and agent in one WebSocket server, that says what a test tells it to. */
+import {once} from 'node:events'
 import type {IncomingHttpHeaders} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {type WebSocket, WebSocketServer} from 'ws'
@@ -35,6 +36,8 @@ export interface Peer {
   raw(bytes: Uint8Array): void
   service(messageType: string): void
   cut(): void
+  /** Resolves when the client has taken all that was sent. */
+  heard(): Promise<void>
   readonly sockets: Set<WebSocket>
 }
 
@@ -152,6 +155,11 @@ export async function startPeer(onFinished: (stop: () => Promise<void>) => void,
     service: messageType => service(messageType),
     cut() {
       for (const socket of sockets) socket.terminate()
+    },
+    async heard() {
+      const pongs = [...sockets].map(socket => once(socket, 'pong'))
+      for (const socket of sockets) socket.ping()
+      await Promise.all(pongs)
     },
     sockets,
   }
