@@ -210,6 +210,8 @@ const readings: readonly Reading[] = [
   {match: 'access to the resource {resource} is'},
   {match: 'upload failed: {local:text} to {resource}', of: ['unknown_denial', 'kms_key']},
   {match: 'download failed: {resource} to', of: ['unknown_denial', 'kms_key']},
+  {match: 'failed to upload {local:text} to {resource}: an error', of: ['unknown_denial', 'kms_key']},
+  {match: 's3a://{path}', of: ['unknown_denial'], fields: {resource: 's3a://{path}'}},
   {match: 'delete failed: {resource} an error', of: ['unknown_denial']},
   {match: '<resource>{resource}</resource>', of: ['unknown_denial']},
   {match: 's3 bucket with retry {resource} returned', of: ['unknown_denial']},

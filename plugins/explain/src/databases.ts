@@ -67,6 +67,10 @@ export const databases: Explainer = {
         'access denied for user {principal}',
         'access denied for user',
         'sequelizeaccessdeniederror',
+        // libraries that speak to several
+        'authentication failed against {the |}database',
+        'provided database credentials for {principal} are not valid',
+        'user {principal} was denied access on the database {resource}',
         // by their codes alone: MySQL, SQLSTATE, SQL Server
         'error 1044 (',
         'error 1045 (',
@@ -229,6 +233,7 @@ export const databases: Explainer = {
     {match: "denied to user '{principal}'@", of: ['db_auth']},
     {match: ' user "{principal}"', of: ['db_auth']},
     {match: 'for role "{principal}"', of: ['db_auth']},
+    {match: 'database credentials for {principal} are not valid', of: ['db_auth']},
     {match: 'connection to server at {resource}', of: ['network_denied']},
     ...['postgres', 'postgresql', 'mysql', 'redis', 'rediss', 'mongodb', 'mongodb+srv'].map(scheme => ({
       match: `${scheme}://{principal}{:|@}`,

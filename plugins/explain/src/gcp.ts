@@ -307,6 +307,7 @@ export const gcp: Explainer = {
     {match: '{principal} does not have {action} access'},
     {match: 'user [{principal}] does not have permission'},
     {match: 'user {principal} does not have permission'},
+    {match: 'user {principal} does not have {action} permission'},
     {match: 'account [{principal}]', near: ['does not have']},
     {match: 'account {principal} does not have'},
     {match: 'command is authenticated as {principal} which'},

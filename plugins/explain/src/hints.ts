@@ -105,9 +105,21 @@ export const hints: Explainer = {
       ],
     },
     {
+      category: 'credentials_invalid',
+      confidence: 0.5,
+      match: '{status|code|response|error|http|returned} {few:few}401',
+      alone: true,
+    },
+    {
       category: 'unknown_denial',
       confidence: 0.5,
-      match: ['permission {few:few}denied', 'access {few:few}denied', 'denied {few:few}access', 'not {few:few}authorized'],
+      match: [
+        'permission {few:few}denied',
+        'access {few:few}denied',
+        'denied {few:few}access',
+        'not {few:few}authorized',
+        '{status|code|response|error|http|returned} {few:few}403',
+      ],
       alone: true,
     },
   ],

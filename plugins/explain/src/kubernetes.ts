@@ -194,6 +194,8 @@ export const kubernetes: Explainer = {
         'error trying to reach service',
         '"reason":"serviceunavailable"',
         '"reason":"notfound"',
+        '"reason":"methodnotallowed"',
+        '"reason": "methodnotallowed"',
         '"reason": "notfound"',
         '"reason":"conflict"',
         '"reason":"alreadyexists"',

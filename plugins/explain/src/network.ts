@@ -145,11 +145,6 @@ export const network: Explainer = {
         'network error',
         'networkingerror',
         'failed to connect to {resource} port',
-        'failed to connect',
-        'unable to connect',
-        'could not connect',
-        'cannot connect to',
-        "couldn't connect",
         'unexpected eof',
         'error: eof',
         ': eof',
@@ -173,6 +168,13 @@ export const network: Explainer = {
         '504 gateway',
         'broken pipe',
       ],
+    },
+    {
+      // of these, a refusal that stands beside them is the cause
+      category: 'network_denied',
+      confidence: 0.8,
+      match: ['failed to connect', 'unable to connect', 'could not connect', 'cannot connect to', "couldn't connect"],
+      unless: ['accessdenied', 'access denied', 'not authorized'],
     },
     {
       category: 'not_a_denial',
@@ -240,6 +242,7 @@ export const network: Explainer = {
     {match: 'getaddrinfo {code} {resource}', of: ['network_denied']},
     {match: 'connect {econnrefused|etimedout|ehostunreach|enetunreach} {resource}', of: ['network_denied']},
     {match: 'connect to host {resource} port', of: ['network_denied']},
+    {match: 'connection {closed|reset} by {resource} port', of: ['network_denied']},
     {match: 'failed to connect to {resource} port', of: ['network_denied']},
     {match: 'could not resolve hostname {resource}:', of: ['network_denied']},
     {match: '{principal}@{host}: permission denied (', of: ['credentials_invalid']},

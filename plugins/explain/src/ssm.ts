@@ -48,10 +48,17 @@ export const ssm: Explainer = {
         'requires advanced-instances tier',
         'enable advanced-instances tier',
         'ec2 instance connect endpoint',
+      ],
+    },
+    {
+      category: 'target_unreachable',
+      confidence: 0.95,
+      match: [
         'failed to create websocket for datachannel',
         'setting up data channel with id',
         'encountered error while initiating handshake',
       ],
+      unless: ['dial tcp', 'i/o timeout', 'no such host', 'connection refused', 'not authorized to perform'],
     },
   ],
   readings: [

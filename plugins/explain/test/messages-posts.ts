@@ -91,6 +91,46 @@ export const posts: readonly Row[] = [
   ['You need the storage.objects.list permission to list objects in this bucket.', 'gcp_iam', {action: 'storage.objects.list'}],
   ['You do not have sufficient permissions to access this VM instance.', 'gcp_iam', {}],
   [
+    'Access Denied: Project shop-1: The user lena@shop.example does not have bigquery.jobs.create permission in project shop-1.',
+    'gcp_iam',
+    {principal: 'lena@shop.example', action: 'bigquery.jobs.create', resource: 'shop-1'},
+  ],
+  ['Failed upload artifact out/pack.zip to the bucket. Response code received: 403.', 'unknown_denial', {}],
+  ['artifact store answered, response status 401, giving up', 'credentials_invalid', {}],
+  ['(CRITICAL) Fatal error: MFA_REQUIRED', 'mfa_required', {}],
+  ["Unsupported App sign on rule: 'Prompt for factor'.", 'mfa_required', {}],
+  [
+    'error: Unable to upgrade connection: {"kind":"Status","status":"Failure","message":"the server does not allow this method on the requested resource","reason":"MethodNotAllowed","code":405}',
+    'not_a_denial',
+    {},
+  ],
+  [
+    'S3UploadFailedError: Failed to upload /tmp/a.csv to lake/a.csv: An error occurred (AccessDenied) when calling the PutObject operation: Access Denied',
+    'unknown_denial',
+    {action: 'PutObject', resource: 'lake/a.csv'},
+  ],
+  [
+    'java.nio.file.AccessDeniedException: s3a://lake/raw/part-0: getFileStatus: Forbidden (Service: Amazon S3; Status Code: 403)',
+    'unknown_denial',
+    {resource: 's3a://lake/raw/part-0'},
+  ],
+  [
+    'P1000: Authentication failed against database server at `db.example`, the provided database credentials for `shop` are not valid.',
+    'db_auth',
+    {principal: 'shop'},
+  ],
+  ['P1010: User `shop` was denied access on the database `shop.public`', 'db_auth', {principal: 'shop', resource: 'shop.public'}],
+  [
+    'Setting up data channel with id ana-1 failed: failed to create websocket for datachannel: dial tcp 10.0.0.1:443: i/o timeout',
+    'network_denied',
+    {resource: '10.0.0.1:443'},
+  ],
+  [
+    'Failed to connect to Systems Manager with SSM role credentials. error calling RequestManagedInstanceRoleToken: AccessDeniedException: the instance management role is not configured',
+    'unknown_denial',
+    {action: 'RequestManagedInstanceRoleToken'},
+  ],
+  [
     '│ Error: googleapi: Error 403: Permission denied on resource project #1029900783057.\n│ Details:\n│ [\n│   {\n│     "@type": "type.googleapis.com/google.rpc.ErrorInfo"',
     'gcp_iam',
     {resource: '#1029900783057'},

@@ -188,7 +188,7 @@ export const tools: readonly Row[] = [
     {resource: 'bastion.shop.example'},
   ],
   ['ssh_exchange_identification: read: Connection reset by peer', 'network_denied', {}],
-  ['Connection closed by 10.0.0.1 port 22', 'network_denied', {}],
+  ['Connection closed by 10.0.0.1 port 22', 'network_denied', {resource: '10.0.0.1'}],
   [
     '@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\nHost key verification failed.',
     'not_a_denial',

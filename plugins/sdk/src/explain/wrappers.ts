@@ -3,7 +3,7 @@ import type {Reading} from '../explainer.ts'
 
 /** The operation of an API as CLI, boto3, the Go, PHP, .NET and Rust SDKs and CloudTrail write it. */
 export const wrappers: readonly Reading[] = [
-  {match: 'error calling {service}:{call}:', fields: {action: '{service}:{call}'}},
+  {match: 'error calling {action}: '},
   {match: 'when calling the {action} operation'},
   {match: 'when calling the {action} api'},
   {match: 'the {action} operation:'},
