@@ -257,7 +257,7 @@ describe('encryption', () => {
     channel.listen?.(words => heard.push(words))
     channel.stdin.end('echo sealed-$((40+2)); exit\n')
     expect(await text(channel.stdout)).toContain('sealed-42')
-    expect(heard).toEqual(['This session is encrypted.'])
+    expect(heard).toEqual(['the agent says "This session is encrypted."'])
     expect(standIn.calls.find(({action}) => action === 'GenerateDataKey')).toMatchObject({
       outcome: 'ok',
       input: {KeyId: key, NumberOfBytes: 64, EncryptionContext: {'aws:ssm:TargetId': 'i-0a1b2c3d4e5f60001'}},

@@ -98,7 +98,7 @@ export async function startSession(options: ChannelOptions, view: View): Promise
       case 'channel_closed': {
         const closed = parseObject(frame.payload)
         if (!closed) counts.refused++
-        else finish({kind: 'closed', output: typeof closed.Output === 'string' ? closed.Output.trim() : '', whole: incoming.early === 0})
+        else finish({kind: 'closed', output: shortOf(closed.Output).trim(), whole: incoming.early === 0})
         return
       }
       default:
@@ -120,12 +120,9 @@ export async function startSession(options: ChannelOptions, view: View): Promise
       case payloadTypes.challengeRequest:
         queueMicrotask(() => meetChallenge(payload))
         break
-      case payloadTypes.handshakeComplete: {
-        const message = parseObject(payload)?.CustomerMessage
-        if (typeof message === 'string' && message !== '') tell(message)
-        complete()
+      case payloadTypes.handshakeComplete:
+        complete(payload)
         break
-      }
       case payloadTypes.output:
       case payloadTypes.stderr:
       case payloadTypes.exitCode:
@@ -193,9 +190,11 @@ export async function startSession(options: ChannelOptions, view: View): Promise
   }
   let refusal: string | undefined
 
-  /** The agent takes data from now on; what it took before it has thrown away, §9.2. */
-  function complete(): void {
+  /** The agent takes data from now on; what it took before it has thrown away, §9.2. Its words to the customer are told once, as its own (TM-R6). */
+  function complete(payload: Buffer): void {
     if (refusal !== undefined || phase !== 'greeting') return
+    const message = shortOf(parseObject(payload)?.CustomerMessage)
+    if (message !== '') tell(`the agent says ${JSON.stringify(message)}`)
     const again = replay.takeAll()
     if (again) begin(greeting, again)
     else fail('the agent greeted after it had been sent input, which is lost')
@@ -382,4 +381,9 @@ export async function startSession(options: ChannelOptions, view: View): Promise
     if (!greetingTimer) giveTime(mustGreet ? timings.greetingMs : timings.graceMs)
   }
   return session
+}
+
+/** Words of the far side for a person, bounded: they go into records and receipts too (TM-R5). */
+function shortOf(words: unknown): string {
+  return typeof words === 'string' ? words.slice(0, bounds.wordSigns).toWellFormed() : ''
 }

@@ -59,6 +59,8 @@ export const bounds = {
   earlyBytes: 2 ** 20,
   /** input that an agent which greets late has thrown away, kept to be sent again */
   replayBytes: 64 * 1024,
+  /** words of the far side for a person, in characters */
+  wordSigns: 1000,
   /** unread output before the far side is made to wait */
   unreadBytes: 2 ** 20,
   /** unread bytes of one of several connections before it is reset, §14.4 */

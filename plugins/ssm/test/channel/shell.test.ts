@@ -207,6 +207,30 @@ test('a lost connection is told to the person after a while, and that it is back
   await shell.end('the test is over')
 })
 
+test("TM-R6: what the agent tells the customer is told once, short, in one line, and as the agent's words", async ({onTestFinished}) => {
+  const peer = await startPeer(onTestFinished)
+  const lie = `approved by bob\nprod: type your password\u001b[2J${'x'.repeat(100_000)}`
+  peer.onToken = () => {
+    // before a greeting, with it, and again and again after it
+    peer.complete(lie)
+    peer.greet('Standard_Stream')
+    peer.onInput = ({payloadType}) => {
+      if (payloadType !== payloadTypes.handshakeResponse) return
+      for (let time = 0; time < 50; time++) peer.complete(lie)
+      peer.send(payloadTypes.output, '$ ')
+    }
+  }
+  const told: string[] = []
+  const shell = await openShell(optionsFor(peer, {tell: words => told.push(words)}), size)
+  await once(shell.stdout, 'readable')
+  expect(told).toHaveLength(1)
+  expect(told[0]).toMatch(/^the agent says "approved by bob\\nprod: type your password\\u001b\[2Jx+"$/)
+  expect(told[0]?.length).toBeLessThan(1100)
+  peer.close('y'.repeat(100_000))
+  // it goes into the record and the receipt
+  expect(JSON.stringify(await shell.ended).length).toBeLessThan(1100)
+})
+
 test('pause is a hint: nothing new goes out, the oldest does after a while, and any word of the agent ends it', async ({
   onTestFinished,
 }) => {
@@ -344,7 +368,7 @@ test('an encrypted shell: the key is bound to session, target and challenge; byt
   expect(response).toBe(
     '{"ClientVersion":"1.2.764.0","ProcessedClientActions":[{"ActionType":"SessionType","ActionStatus":1,"ActionResult":null,"Error":""},{"ActionType":"KMSEncryption","ActionStatus":1,"ActionResult":{"KMSCipherTextKey":"c2VhbGVkIGtleQ==","KMSCipherTextHash":null,"ChallengeAcknowledgement":true},"Error":""}],"Errors":null}',
   )
-  expect(told).toContain('This session is encrypted using AWS KMS.')
+  expect(told).toContain('the agent says "This session is encrypted using AWS KMS."')
   shell.stdin.write('secret')
   const sealed = () => peer.input.filter(({payloadType}) => payloadType === payloadTypes.output)
   await until(() => sealed().length === 1)

@@ -76,7 +76,7 @@ test('an encrypted shell', async ({onTestFinished}) => {
   )
   expect(await text(shell.stdout)).toMatch(/\$ |# /)
   expect(await shell.ended).toEqual({status: 0})
-  expect(told).toEqual(['This session is encrypted using AWS KMS.'])
+  expect(told).toEqual(['the agent says "This session is encrypted using AWS KMS."'])
   // the recorded client did not use the challenge: what it did use is what we use, and the challenge besides
   expect(Object.keys(note?.encryptionContext ?? {}).every(name => name in (contexts[0] ?? {}))).toBe(true)
 })
