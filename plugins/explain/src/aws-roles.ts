@@ -54,7 +54,7 @@ export const roles: readonly Rule[] = [
       'unable to assume the role',
       'failed to assume role',
       'error assuming role',
-      'unable to assume the provided role',
+      'assume the provided role',
       'is authorized to assume the provided role',
       'not authorized to assume',
       'do not have permission to assume',
@@ -82,7 +82,8 @@ export const roles: readonly Rule[] = [
     category: 'role_assume_denied',
     confidence: 0.93,
     match: [
-      'no openidconnect provider found in your account',
+      'no openidconnect provider found',
+      'invalid identity token',
       "couldn't retrieve verification key from your identity provider",
       'could not retrieve verification key',
       'incorrect token audience',

@@ -48,7 +48,9 @@ export const databases: Explainer = {
         'sasl: ',
         'invalid password packet size',
         'insufficient_privilege',
-        'insufficientprivilege',
+        'errors.insufficientprivilege',
+        'insufficientprivilege:',
+        '(insufficientprivilege)',
         'cloud sql iam user authentication failed',
         'user {principal} ident authentication failed',
         // PostgreSQL speaks the language of its host
@@ -232,6 +234,7 @@ export const databases: Explainer = {
     {match: "for user '{principal}'@", of: ['db_auth']},
     {match: "denied to user '{principal}'@", of: ['db_auth']},
     {match: ' user "{principal}"', of: ['db_auth']},
+    {match: 'and user [name={principal},', of: ['db_auth']},
     {match: 'for role "{principal}"', of: ['db_auth']},
     {match: 'database credentials for {principal} are not valid', of: ['db_auth']},
     {match: 'connection to server at {resource}', of: ['network_denied']},

@@ -19,6 +19,10 @@ export const gcp: Explainer = {
       confidence: 0.95,
       match: [
         'permission {action} denied on resource {resource}',
+        'permission {action} denied on service account {resource}',
+        'must have permission {action} on service account {resource}',
+        'permission to act as service account {resource}',
+        'permission denied to get service {resource}',
         'permission {action} is required to perform this operation on {kind:text} {resource}.',
         'permission {action} is required to perform this operation on service account {resource}',
         'permission {action} is required to perform this operation',

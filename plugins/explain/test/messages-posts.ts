@@ -88,6 +88,31 @@ export const posts: readonly Row[] = [
     'gcp_iam',
     {action: 'storage.objects.list'},
   ],
+  [
+    "googleapi: Error 403: Permission 'iam.serviceaccounts.actAs' denied on service account 123-compute@developer.gserviceaccount.com (or it may not exist)., forbidden",
+    'gcp_iam',
+    {action: 'iam.serviceaccounts.actAs', resource: '123-compute@developer.gserviceaccount.com'},
+  ],
+  [
+    'ERROR: (gcloud.builds.submit) PERMISSION_DENIED: caller does not have permission to act as service account 10909550',
+    'gcp_iam',
+    {resource: '10909550'},
+  ],
+  [
+    'Error: You must have permission iam.serviceAccounts.ActAs on service account shop-1@appspot.gserviceaccount.com.',
+    'gcp_iam',
+    {action: 'iam.serviceAccounts.ActAs', resource: 'shop-1@appspot.gserviceaccount.com'},
+  ],
+  [
+    'Error: HTTP Error: 403, Permission denied to get service [cloudfunctions.googleapis.com]',
+    'gcp_iam',
+    {resource: 'cloudfunctions.googleapis.com'},
+  ],
+  [
+    'InvalidParameterException: Could not assume the provided role. Reason: Roles may not be assumed by root accounts',
+    'role_assume_denied',
+    {},
+  ],
   ['You need the storage.objects.list permission to list objects in this bucket.', 'gcp_iam', {action: 'storage.objects.list'}],
   ['You do not have sufficient permissions to access this VM instance.', 'gcp_iam', {}],
   [
@@ -97,6 +122,28 @@ export const posts: readonly Row[] = [
   ],
   ['Failed upload artifact out/pack.zip to the bucket. Response code received: 403.', 'unknown_denial', {}],
   ['artifact store answered, response status 401, giving up', 'credentials_invalid', {}],
+  [
+    "An error occurred (InsufficientPrivilegesException) when calling the UpdateEnvironment operation: You do not have permission to perform the 's3:CreateBucket' action.",
+    'action_not_allowed',
+    {action: 's3:CreateBucket'},
+  ],
+  ['You do not have sufficient permissions to call s3.putObject for the deployment bucket', 'action_not_allowed', {action: 's3.putObject'}],
+  [
+    'Failed to retrieve credentials.\ncaused by Invalid Identity token: No OpenIDConnect provider found in account',
+    'role_assume_denied',
+    {},
+  ],
+  ['InvalidAccessException: Account 111122223333 is not an administrator for this organization', 'unknown_denial', {}],
+  [
+    'response code: 403 ({"type"=>"security_exception", "reason"=>"no permissions for [indices:data/write/index, indices:data/write/bulk[s]] and User [name=shipper, roles=[]]"})',
+    'db_auth',
+    {principal: 'shipper'},
+  ],
+  [
+    'Failed to read a.txt from bucket lake-raw: An error occurred (AccessDenied) when calling the GetObject operation: Access Denied',
+    'unknown_denial',
+    {action: 'GetObject', resource: 'lake-raw'},
+  ],
   ['(CRITICAL) Fatal error: MFA_REQUIRED', 'mfa_required', {}],
   ["Unsupported App sign on rule: 'Prompt for factor'.", 'mfa_required', {}],
   [
