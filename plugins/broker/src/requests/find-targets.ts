@@ -4,7 +4,7 @@ import type {FoundTargets} from '@prod/sdk/catalog-view'
 import {describeError, ProdError} from '@prod/sdk/errors'
 import type {FastifyInstance} from 'fastify'
 import type {TargetEntry} from '../catalog/catalog.ts'
-import {memberOf, standsForMany} from '../catalog/members.ts'
+import {findTarget, standsForMany} from '../catalog/members.ts'
 import {accessFor} from '../grants/access.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
@@ -61,7 +61,8 @@ function isLookedAmong(parts: Parts, {principal, groups, address}: Caller, targe
 async function lookAmong(parts: Parts, caller: Caller, target: TargetEntry, text: string, found: FoundTargets): Promise<void> {
   const {primitive, where} = reach(parts, target)
   const id = parts.newId('look')
-  const role = target.role === null ? null : (parts.bundle().catalog.roles.get(target.role) ?? null)
+  const {catalog} = parts.bundle()
+  const role = target.role === null ? null : (catalog.roles.get(target.role) ?? null)
   const given = await accessFor(
     parts,
     {target, access: role, tool: null, class: 'read'},
@@ -77,8 +78,9 @@ async function lookAmong(parts: Parts, caller: Caller, target: TargetEntry, text
   try {
     let count = 0
     for await (const one of primitive.discover?.({text, within: where}, given.access) ?? []) {
-      const member = memberOf(target, idOf(one.address))
-      if (!member) continue
+      const member = findTarget(catalog, `${target.name}/${idOf(one.address)}`)
+      // what the catalog names itself is none of many
+      if (member?.of !== target.name) continue
       if (++count > mostFound) {
         found.more = true
         break

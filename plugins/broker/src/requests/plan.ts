@@ -12,7 +12,7 @@ import {addArguments, print} from '@prod/sdk/grammar/print'
 import {needsCredential} from '@prod/sdk/primitive'
 import {showArgv} from '@prod/sdk/text'
 import type {RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
-import {findTarget, standsForMany} from '../catalog/members.ts'
+import {findTarget, placeOf, standsForMany} from '../catalog/members.ts'
 import type {Parts} from '../parts.ts'
 import {longestOn} from '../policy/decide.ts'
 import type {Bundle, Question, Resource} from '../policy/policy.ts'
@@ -197,8 +197,8 @@ function planOn(bundle: Bundle, draft: Draft & {kind: 'exec'}, tool: ToolEntry, 
     class: toolClass,
     environment: target.environment,
     summary: `${showArgv(draft.argv)} on ${target.name} (${target.environment})`,
-    // by address: two names of one machine are one machine
-    lock: toolClass === 'read' ? null : JSON.stringify([target.address, ...structure.locks.map(canonicalName)]),
+    // two names of one machine are one machine
+    lock: toolClass === 'read' ? null : JSON.stringify([placeOf(target), ...structure.locks.map(canonicalName)]),
     tool,
     target,
     access: roleFor(bundle, target, tool),

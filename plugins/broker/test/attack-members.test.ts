@@ -1,0 +1,70 @@
+/** Targets that stand for many, against a target that names one of them, and against each other. */
+import {expect, test} from 'vitest'
+import {defaults} from '../src/config.ts'
+import type {Parts} from '../src/parts.ts'
+import {decideUse} from '../src/policy/decide.ts'
+import type {Bundle} from '../src/policy/policy.ts'
+import {makePlan, type Plan, question} from '../src/requests/plan.ts'
+import type {Draft} from '../src/requests/state.ts'
+import {countStart} from '../src/runs/limits.ts'
+import {codeOf} from './core.ts'
+import {by, load} from './policy-folder.ts'
+import {makeFolder, openFolder} from './store-folder.ts'
+
+const one = 'i-0a1b2c3d4e5f60001'
+const target = (name: string, address: string, more = ''): Record<string, string> => ({
+  [`catalog/targets/${name}.yaml`]: `kind: Target\nname: ${name}\naddress: ${address}\nenvironment: staging\n${more}`,
+})
+const files = {
+  ...target('web', 'ssm:eu-west-1/*?tag:Role=web'),
+  ...target('staging', 'ssm:eu-west-1/*?tag:Env=staging'),
+  ...target('vault', `ssm:eu-west-1/${one}?account=111122223333`, 'forwards: [{host: localhost, ports: [22]}]\n'),
+  'catalog/tools/agent.yaml': `kind: Tool
+name: agent
+summary: for tests
+program: /usr/bin/agent
+run: { primitive: ssm, targets: [web, staging] }
+commands:
+  - { path: [stop], class: change, limit: { perTarget: 1, per: 10m } }
+`,
+  'policy/global/members.cedar': `permit (principal in Group::"engineers", action in [Action::"shell", Action::"run"], resource);
+forbid (principal, action, resource == Target::"vault");
+`,
+}
+const rest = {reason: 'because this test wants it', incident: null}
+const shell = (name: string): Draft => ({kind: 'shell', target: name, ...rest})
+const stop = (name: string): Draft => ({kind: 'exec', argv: ['agent', 'stop'], target: name, startAt: null, stdin: null, ...rest})
+const decisionOf = (bundle: Bundle, plan: Plan): string =>
+  decideUse(bundle, question(plan, {...by('alice', 'engineers'), address: '127.0.0.1'}), plan.action).decision
+
+test('TM-L4, TM-A6: what the catalog names itself is judged as that, also where it is called one of many', async ({onTestFinished}) => {
+  const bundle = await load(onTestFinished, files)
+  expect(decisionOf(bundle, makePlan(bundle, shell('web/i-0a1b2c3d4e5f60002')))).toBe('allow')
+  for (const name of ['vault', `web/${one}`, `staging/${one}`]) {
+    const plan = makePlan(bundle, shell(name))
+    expect([name, plan.target?.name, decisionOf(bundle, plan)]).toEqual([name, 'vault', 'deny'])
+  }
+  // nor does a tool of the many run there
+  expect(() => makePlan(bundle, stop(`web/${one}`))).toThrow(/does not run on/)
+})
+
+test('TM-N1, TM-F3: one machine has one line and one budget, whichever of those that stand for it is named', async ({onTestFinished}) => {
+  const bundle = await load(onTestFinished, files)
+  const [first, second, other] = ['web/i-0a1b2c3d4e5f60002', 'staging/i-0a1b2c3d4e5f60002', 'web/i-0a1b2c3d4e5f60003'].map(name =>
+    makePlan(bundle, stop(name)),
+  ) as [Plan, Plan, Plan]
+  expect(second.lock).toBe(first.lock)
+  expect(other.lock).not.toBe(first.lock)
+  const {dir, remove} = makeFolder()
+  const store = await openFolder(dir)
+  onTestFinished(async () => {
+    await store.close()
+    remove()
+  })
+  const parts = {store, config: {...defaults, limits: []}, bundle: () => bundle} as unknown as Parts
+  const {principal} = by('alice')
+  const {put} = await countStart(parts, first, principal)
+  await store.commit({put, events: []})
+  expect(await codeOf(countStart(parts, second, principal))).toBe('LIMIT_REACHED')
+  expect(await codeOf(countStart(parts, other, principal))).toBe('none')
+})
