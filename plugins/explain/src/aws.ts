@@ -1,6 +1,7 @@
 /** AWS: who was refused what on what, by which kind of policy. Source: IAM User Guide, "Troubleshoot access denied error messages". */
 import type {Explainer, Reading, Rule} from '@prod/sdk/explainer'
 import {credentials} from './aws-credentials.ts'
+import {factors} from './aws-factors.ts'
 import {faults} from './aws-faults.ts'
 import {keys} from './aws-keys.ts'
 import {limits} from './aws-limits.ts'
@@ -229,4 +230,8 @@ const readings: readonly Reading[] = [
   {match: 'for bucket {resource}:', of: ['unknown_denial']},
 ]
 
-export const aws: Explainer = {id: 'aws', rules: [...statements, ...roles, ...keys, ...credentials, ...limits, ...faults], readings}
+export const aws: Explainer = {
+  id: 'aws',
+  rules: [...statements, ...roles, ...keys, ...credentials, ...factors, ...limits, ...faults],
+  readings,
+}
