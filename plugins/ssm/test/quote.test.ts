@@ -70,6 +70,38 @@ test('TM-H5: whatever well-formed text without NUL is a word, a real sh gives it
   )
 })
 
+/** What PowerShell does with a text, as far as quotes go: signs that stand outside of all quotes. Its single and double quotes have several signs each. */
+function outsideOfQuotes(text: string): string {
+  const singles = "'\u2018\u2019\u201a\u201b"
+  const doubles = '"\u201c\u201d\u201e'
+  let within = ''
+  let outside = ''
+  for (const sign of text) {
+    if (within !== '') {
+      if (within.includes(sign)) within = ''
+    } else if (singles.includes(sign)) within = singles
+    else if (doubles.includes(sign)) within = doubles
+    else outside += sign
+  }
+  return within === '' ? outside : `${outside} and an open quote`
+}
+
+test('TM-H5, TM-X5: nor does a PowerShell, which a Windows instance reads it with, find a command in it', () => {
+  const signs = fc.constantFrom(...'\'"\u2018\u2019\u201a\u201b\u201c\u201d\u201e;&|$(){}`\\\n@#ab ')
+  const word = fc.array(signs, {maxLength: 12}).map(all => all.join(''))
+  for (const one of ["'; calc; '", '\u2019; calc; \u2018', '"; calc; "', "\\'; calc #", '{{ x }}']) {
+    expect(outsideOfQuotes(quoteWords(['/bin/echo', one]))).toMatch(/^[\w/ ]*$/)
+    expect(wordsOf(quoteWords([one]))).toEqual([one])
+  }
+  fc.assert(
+    fc.property(fc.array(word, {maxLength: 40}), words => {
+      // what is plain stands there as it is
+      expect(outsideOfQuotes(quoteWords(words))).toMatch(/^[\w@ ]*$/)
+    }),
+    {numRuns: 500},
+  )
+})
+
 test('TM-X5: text that looks like a command or a parameter of Systems Manager stays a word', () => {
   expect(quoteWords(['/bin/echo', '; rm -rf /', '{{ssm:secret}}'])).toBe("/bin/echo '; rm -rf /' '{''{ssm:secret}}'")
 })
