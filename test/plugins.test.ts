@@ -18,7 +18,7 @@ function clone(): string {
     })
   }
   cpSync(join(root, 'tsconfig.json'), join(folder, 'tsconfig.json'))
-  for (const file of ['vitest.config.ts', 'reporter.ts', 'seed.ts']) cpSync(join(root, 'test', file), join(folder, 'test', file))
+  for (const file of ['vitest.config.ts', 'reporter.ts', 'setup.ts']) cpSync(join(root, 'test', file), join(folder, 'test', file))
   mkdirSync(join(folder, 'node_modules/@prod'), {recursive: true})
   for (const name of readdirSync(join(root, 'node_modules'))) {
     if (name !== '@prod') symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name))

@@ -9,7 +9,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'plugins/*/test/**/*.test.ts'],
     reporters: ['default', fileURLToPath(new URL('reporter.ts', import.meta.url))],
-    setupFiles: [fileURLToPath(new URL('seed.ts', import.meta.url))],
+    setupFiles: [fileURLToPath(new URL('setup.ts', import.meta.url))],
     testTimeout: 180_000,
     hookTimeout: 240_000,
     pool: 'forks',

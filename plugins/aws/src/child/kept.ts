@@ -9,9 +9,9 @@ export async function runKept(command: readonly string[], {name, credentials, fr
     (await (await import('@prod/aws/assume')).obtain(name, {asking: mayLogIn ? 'browser' : 'nobody'})).credentials
   const started = Date.now()
   const ended = serveChild(command, {name, credentials, from, child, renew})
-  // while the command starts
-  setImmediate(() => countUse(name))
-  const status = await ended.catch(() => undefined)
+  // while the command starts; one that ends at once is counted before this process does
+  const counted = new Promise<void>(resolve => setImmediate(() => resolve(countUse(name))))
+  const [status] = await Promise.all([ended.catch(() => undefined), counted])
   // one that could not be started the slow way tells
   if (status !== undefined) keepUsage(command, started, status)
   return status
