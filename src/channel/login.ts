@@ -3,6 +3,7 @@ import {connectBroker} from '@prod/sdk/cli/credentials'
 import {sendUsageBeside} from '@prod/sdk/cli/usage-send'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker, Session} from '@prod/sdk/session'
+import {handInBeside} from '../offline/beside.ts'
 import type {Pins} from './proof.ts'
 
 /** What a stream needs: the broker, the person's login there, and the keys that were pinned at login. Throws NOT_LOGGED_IN. */
@@ -12,5 +13,6 @@ export async function openStreams(named: string | undefined): Promise<{broker: B
   if (!pins) throw new ProdError('NOT_LOGGED_IN', `not logged in to ${broker.name}`, `prod login --broker ${broker.url}`)
   const opened = await session()
   sendUsageBeside(session)
+  handInBeside(broker, session)
   return {broker, session: opened, pins}
 }

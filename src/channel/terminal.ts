@@ -10,6 +10,12 @@ export function ownSize(): TerminalSize {
   return {columns: process.stdout.columns || 80, rows: process.stdout.rows || 24}
 }
 
+/** What kind of terminal it is, as programs there know it. */
+export function ownTerm(): string {
+  const {TERM = ''} = process.env
+  return /^[A-Za-z0-9._+-]{1,64}$/.test(TERM) ? TERM : 'xterm-256color'
+}
+
 /** What is told of the terminal. */
 export interface TerminalUser {
   typed(bytes: Uint8Array): void

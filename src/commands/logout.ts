@@ -37,6 +37,7 @@ export default class Logout extends ProdCommand {
       }
     }
     await withCredentialLock(() => store.remove(broker.url))
+    await (await import('@prod/sdk/cli/kit')).dropKit(broker.url)
     dropWhoami()
     if (flags.forget) forgetPin(broker)
     if (fault !== undefined) {

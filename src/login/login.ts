@@ -12,6 +12,7 @@ import {createLoginKey} from '@prod/sdk/dpop'
 import {ProdError} from '@prod/sdk/errors'
 import {bindingNonce} from '@prod/sdk/login-binding'
 import {type Broker, isLoopback} from '@prod/sdk/session'
+import {handInBeside} from '../offline/beside.ts'
 
 /** How one login is to be. */
 export interface LoginOptions {
@@ -82,7 +83,12 @@ export async function login({
     callback.close()
   }
   const name = remember(broker, wanted, configuration.name)
-  return {who: await askWhoami(createClient({broker, session: await openSession(broker)})), name}
+  const client = createClient({broker, session: await openSession(broker)})
+  const {fetchKit} = await import('@prod/sdk/cli/kit')
+  // a login is worth having without a kit; one that was there belongs to another key
+  const [who] = await Promise.all([askWhoami(client), fetchKit(client).catch(() => {})])
+  handInBeside(broker, () => openSession(broker))
+  return {who, name}
 }
 
 /** Puts the broker into the configuration; the first one is the one that is meant where none is named. */

@@ -131,7 +131,8 @@ function environment(home: string): Record<string, string> {
   return {PATH: process.env.PATH ?? '', HOME: home, PROD_CREDENTIAL_STORE: 'file', LANG: 'C.UTF-8'}
 }
 
-function openPerson(name: string, home: string, broker: string | undefined): RealPerson {
+/** Somebody with a HOME of their own, whom the first command logs in at this broker. */
+export function openPerson(name: string, home: string, broker: string | undefined): RealPerson {
   const env = environment(home)
   let loggedIn: Promise<void> | undefined
   const login = async () => {

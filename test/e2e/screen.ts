@@ -23,6 +23,8 @@ export interface Screen {
   resize(columns: number, rows: number): void
   /** Waits until the text fits. Throws with what stood there when it took too long or the command ended. */
   until(pattern: RegExp): Promise<RegExpExecArray>
+  /** Ends it at once, as a kill -9 does, and waits for that. */
+  kill(): Promise<void>
   /** exit status */
   ended: Promise<number>
 }
@@ -95,6 +97,10 @@ export async function openScreen(
         if (over || late.aborted) throw new Error(`no ${pattern} on the screen:\n${text()}`)
         await new Promise<void>(resolve => lookers.push(resolve))
       }
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await ended
     },
     ended,
   }

@@ -6,6 +6,11 @@ import {listRoles} from './roles.ts'
 export const roleSource: RoleSource = {
   id: 'aws',
   list: async () => listRoles(),
+  credential: async role => {
+    const {credentials} = await (await import('./credentials/obtain.ts')).obtain(role, {fresh: true})
+    const {Version: _, ...credential} = credentials
+    return credential
+  },
   decodeMessage: async (encoded, role) => (await import('./iam/decode.ts')).decodeMessage(encoded, role),
   refresh: async progress => (await import('./identity-center/refresh.ts')).refreshAll(progress),
 }

@@ -60,6 +60,8 @@ export interface Config {
     /** whether a second person may stand in for alerts that were not accepted: the last resort, when every channel is dead */
     withoutAlerts: boolean
     remindSeconds: number
+    /** hours after a login that its kit for a break-glass without the broker is good; 0: nobody gets one */
+    kitHours: number
   }
   /** how long a forward lasts at most, and how many connections go through those of one person at once */
   forward: {maxSeconds: number; connections: number}
@@ -159,6 +161,7 @@ export const configSchema = {
         alertSeconds: seconds(60),
         withoutAlerts: {type: 'boolean'},
         remindSeconds: seconds(900),
+        kitHours: {type: 'integer', minimum: 0, maximum: 24},
       },
     },
     forward: {
@@ -225,6 +228,7 @@ export const defaults = {
     alertSeconds: 60,
     withoutAlerts: false,
     remindSeconds: 900,
+    kitHours: 12,
   },
   forward: {maxSeconds: 28_800, connections: 256},
   requestSeconds: 3600,

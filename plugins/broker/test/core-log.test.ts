@@ -152,6 +152,9 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
     act: async () => () =>
       alice.client.call(api.usage, {events: [{command: 'exec', durationMs: 10, exit: 0, at: new Date().toISOString()}]}),
   },
+  // handed-in.test.ts; here no target is reached without the broker, so nothing is issued
+  breakGlassKit: {records: null, act: async () => () => alice.client.call(api.breakGlassKit)},
+  handIn: {records: 'session.opened'},
   showFreeze: {records: null, act: async () => () => alice.client.call(api.showFreeze)},
   // freeze.test.ts
   freeze: {records: 'freeze.set'},

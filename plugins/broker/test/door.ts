@@ -81,6 +81,7 @@ export async function openDoor(
       incidentPattern: '.*',
       alertSeconds: 60,
       withoutAlerts: false,
+      kitHours: 12,
       remindSeconds: 900,
     },
     requestSeconds: 3600,

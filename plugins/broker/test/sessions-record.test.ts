@@ -7,7 +7,7 @@ import {api} from '@prod/sdk/api'
 import {decodeRecords, headerOf, recordStream} from '@prod/sdk/recording'
 import {Decrypter, generateX25519Identity, identityToRecipient} from 'age-encryption'
 import {afterAll, beforeAll, expect, test} from 'vitest'
-import {openRecorder} from '../src/sessions/recorder.ts'
+import {openRecorder} from '@prod/sdk/recorder'
 import {type Core, type OnFinished, startCore} from './core.ts'
 import {ask, bytesOf, leave, open, prompt, readRecording, until} from './sessions-shell.ts'
 

@@ -5,6 +5,7 @@
 import type {JSONSchema} from 'json-schema-to-ts'
 import type {CatalogView, FoundTargets} from './catalog-view.ts'
 import type {Freeze, Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
+import type {IssuedKit} from './kit.ts'
 import type {Help, Ruling} from './ruling.ts'
 
 /** `A` is what it answers; the input is path parameters, query and body in one object. */
@@ -111,6 +112,19 @@ export interface LogEntry {
   envelope: string
   /** texts of the committed fields, with their salts; absent where erased */
   openings: Record<string, {salt: string; value: string}>
+}
+
+/** How far a spool was taken over; with `receipt` it is whole, and the machine that wrote it may forget it. */
+export interface HandedIn {
+  session: string
+  /** the next entry that is wanted */
+  next: number
+  /** null: nobody has to look at it (a drill, or nothing was opened) */
+  review: string | null
+  /** what is wrong with it beside its bytes: security was told */
+  faults: string[]
+  /** compact JWS by the receipt key, `typ: prod-handed-in+jws`, payload `{session, next, head}` */
+  receipt: string | null
 }
 
 /** The figures of one team or service. `shells` and `others` (commands and forwards) go by the same steps as the series. */
@@ -417,6 +431,32 @@ export const api = {
       additionalProperties: false,
       required: ['id', 'verdict', 'note'],
       properties: {id, verdict: {type: 'string', enum: ['ok', 'follow-up', 'violation']}, note: text},
+    },
+  }),
+  breakGlassKit: endpoint<IssuedKit>()({
+    method: 'POST',
+    path: '/v1/break-glass/kit',
+    summary: 'what I need to break glass when the broker is gone: a signed statement, bound to my login key, without any credential',
+    caller: 'person',
+    input: none,
+  }),
+  handIn: endpoint<HandedIn>()({
+    method: 'POST',
+    path: '/v1/break-glass/hand-in',
+    summary: 'some entries of a spool that was written without the broker, with what they seal; safe to repeat',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['kit', 'session', 'from', 'entries', 'chunks', 'last'],
+      properties: {
+        kit: {type: 'string', maxLength: 262_144},
+        session: {type: 'string', pattern: '^ses_[0-9a-z]{17}$'},
+        from: {type: 'integer', minimum: 0, maximum: 10_000_000},
+        entries: {type: 'array', maxItems: 2000, items: {type: 'string', maxLength: 16_384}},
+        chunks: {type: 'array', maxItems: 2000, items: {type: 'string', maxLength: 1_048_576}},
+        last: {type: 'boolean'},
+      },
     },
   }),
 

@@ -259,6 +259,8 @@ export interface Session {
   chunks: number
   review: string | null
   alerted: boolean
+  /** it was opened without the broker, and handed in at this time */
+  offline?: {handedInAt: string}
 }
 
 /** The fleet-wide stop, while it is on: nothing of class `change`, `admin` or `shell` starts, with `all` no read either. */

@@ -56,6 +56,7 @@ export const codes = {
   LIMIT_REACHED: {exit: 243, status: 429},
   FROZEN: {exit: 243, status: 423},
   REVIEW_OVERDUE: {exit: 243, status: 403},
+  KIT_INVALID: {exit: 243, status: 403},
   SELF_REVIEW: {exit: 243, status: 403},
   REQUEST_DENIED: {exit: 244, status: 409},
   REQUEST_EXPIRED: {exit: 244, status: 410},

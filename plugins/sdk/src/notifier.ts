@@ -38,6 +38,11 @@ export interface NoticeChannel {
   readonly name: string
   /** Accepted, or throws. Safe to repeat with the same notice. */
   send(notice: Notice, signal: AbortSignal): Promise<Delivered>
+  /**
+   * The configuration of this channel for one person, who sends from their own machine when the broker is gone (TM-O6): what it signs by speaks
+   * for `holder` alone, and a receiver can tell. Absent: this channel is the broker's alone.
+   */
+  forHolder?(holder: string): Promise<{notifier: string; config: Record<string, unknown>}>
 }
 
 /** Types a notifier. */

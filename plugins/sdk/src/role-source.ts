@@ -32,6 +32,8 @@ export interface RoleSource {
   list(): Promise<LocalRoles>
   /** Looks again over the network, at what was found before or is known to be there. Throws NOT_LOGGED_IN, TARGET_UNREACHABLE. */
   refresh?(progress: (text: string) => void): Promise<void>
+  /** A fresh credential of a role, through the person's own login: for a primitive that runs on this machine. Throws ROLE_NOT_FOUND, DENIED, NOT_LOGGED_IN. */
+  credential?(role: string): Promise<Readonly<Record<string, string>>>
   /** An encoded authorization message in clear, as JSON; by a role that may read it, this one or what is at hand. Throws DENIED, NOT_LOGGED_IN, BAD_REQUEST. */
   decodeMessage?(encoded: string, role: string | undefined): Promise<string>
 }

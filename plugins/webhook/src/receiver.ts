@@ -4,30 +4,37 @@ import {isIP} from 'node:net'
 import {isAbsolute} from 'node:path'
 import {ProdError} from '@prod/sdk/errors'
 import ipaddr from 'ipaddr.js'
+import {secretKey} from './secrets.ts'
 
 /** One receiver, checked. Two secret files while the secret is being exchanged. */
 export interface Receiver {
   url: URL
   secretFiles: string[]
+  /** of one person, who sends from their own machine: whose name the signature is in, and the secret that is theirs alone */
+  holder: {name: string; secret: string} | null
   /** a literal loopback address is allowed, over http too */
   development: boolean
 }
 
-const known = new Set(['url', 'secretFile', 'secretFiles', 'development'])
+const known = new Set(['url', 'secretFile', 'secretFiles', 'holder', 'secret', 'development'])
 const globalUnicastV6 = ipaddr.parseCIDR('2000::/3') as [ipaddr.IPv6, number]
 
-/** Reads a channel's configuration `{url, secretFile | secretFiles, development?}`. Throws CONFIG_INVALID. Pure. */
+/** Reads a channel's configuration `{url, secretFile | secretFiles | holder and secret, development?}`. Throws CONFIG_INVALID. Pure. */
 export function parseReceiver(name: string, config: Record<string, unknown>): Receiver {
   const refuse = (why: string, hint = 'config: {url: https://…, secretFile: /…}') =>
     new ProdError('CONFIG_INVALID', `the channel ${name} ${why}`, hint)
   const unknown = Object.keys(config).find(key => !known.has(key))
   if (unknown !== undefined) throw refuse(`has a key that a webhook does not know: ${unknown}`)
-  const {url: text, secretFile, secretFiles, development = false} = config
+  const {url: text, secretFile, secretFiles, holder, secret, development = false} = config
   if (typeof development !== 'boolean') throw refuse('says neither true nor false for development')
 
   const files = secretFiles ?? (secretFile === undefined ? [] : [secretFile])
   if (secretFile !== undefined && secretFiles !== undefined) throw refuse('has both secretFile and secretFiles')
-  if (
+  const held = typeof holder === 'string' && holder !== '' && typeof secret === 'string' ? {name: holder, secret} : null
+  if (held ? files !== undefined && (files as unknown[]).length > 0 : holder !== undefined || secret !== undefined)
+    throw refuse('has a holder without a secret, or beside the files of the operator')
+  if (held) secretKey(held.secret)
+  else if (
     !Array.isArray(files) ||
     files.length < 1 ||
     files.length > 2 ||
@@ -44,7 +51,7 @@ export function parseReceiver(name: string, config: Record<string, unknown>): Re
   const here = development && literal !== undefined && isLoopback(literal)
   if (url.protocol !== 'https:' && !(here && url.protocol === 'http:')) throw refuse('must have an https URL')
   if (literal !== undefined && !here && !isPublic(literal)) throw refuse(`must not lead to ${literal}, which is inside`)
-  return {url, secretFiles: files as string[], development}
+  return {url, secretFiles: files as string[], holder: held, development}
 }
 
 /** The address that a URL names itself; undefined for a host name. Short, decimal and hex forms are dotted by then. */

@@ -1,4 +1,5 @@
 /** Secrets of a receiver, as Standard Webhooks writes them: `whsec_` and base64 of 24 to 64 random bytes. */
+import {createHmac} from 'node:crypto'
 import {constants} from 'node:fs'
 import {open} from 'node:fs/promises'
 import {ProdError} from '@prod/sdk/errors'
@@ -18,6 +19,11 @@ export function secretKey(text: string): Buffer {
     )
   }
   return key
+}
+
+/** The secret of one person, made of the channel's own: HMAC-SHA-256 over `prod holder NAME`. It signs in that name alone, and tells nothing of the other. Pure. */
+export function holderSecret(secret: string, holder: string): string {
+  return prefix + createHmac('sha256', secretKey(secret)).update(`prod holder ${holder}`).digest('base64')
 }
 
 /** Reads a secret's file: plain, of this account or root, closed to all others. Throws CONFIG_INVALID. */

@@ -27,12 +27,15 @@ export async function send(
   resolve: Resolve = resolveName,
 ): Promise<Delivered> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMilliseconds)])
-  const secrets = await Promise.all(receiver.secretFiles.map(readSecret))
+  const {holder} = receiver
+  const secrets = holder ? [holder.secret] : await Promise.all(receiver.secretFiles.map(readSecret))
   const body = Buffer.from(noticeBody(notice))
   let status: number
   try {
     const addresses = await unlessAborted(limit, addressesOf(receiver, resolve))
-    status = await post(receiver.url, addresses, signWebhook(notice.id, body, secrets, new Date()), body, limit)
+    const signed = signWebhook(notice.id, body, secrets, new Date())
+    const headers = holder ? {...signed, 'webhook-holder': encodeURIComponent(holder.name)} : signed
+    status = await post(receiver.url, addresses, headers, body, limit)
   } catch (error) {
     if (error instanceof ProdError) throw error
     const why = limit.aborted

@@ -31,6 +31,8 @@ export interface TargetEntry {
   forwards: ForwardRule[]
   /** by whose credential it is reached; null: by none */
   role: string | null
+  /** how people reach it by break-glass when the broker is gone; null: not at all */
+  offline: {role: string} | null
 }
 
 export interface RoleEntry {

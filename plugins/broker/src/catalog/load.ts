@@ -13,7 +13,7 @@ import type {Catalog, RedactRules, RoleEntry, ServiceEntry, TargetEntry, ToolEnt
 import {checkForm} from './check-form.ts'
 import type {Finding} from './finding.ts'
 import {limitsOf} from './limits.ts'
-import {findMissingRole, findRoleFault} from './reached.ts'
+import {findMissingRole, findRoleFault, isReachedByOwn} from './reached.ts'
 import type {BundleFile} from './read.ts'
 import {roleSchema, serviceSchema, targetSchema, toolSchema} from './schemas.ts'
 import {parseYaml, showPath, type YamlFile} from './yaml.ts'
@@ -75,10 +75,9 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
     return entries
   }
   const services = read<Partly<ServiceEntry, 'name' | 'owner'>>('services', serviceSchema)
-  const targets = read<Partly<TargetEntry & {service: string; shellAs: string; role: string}, 'name' | 'address' | 'environment'>>(
-    'targets',
-    targetSchema,
-  )
+  const targets = read<
+    Partly<TargetEntry & {service: string; shellAs: string; role: string; offline: {role: string}}, 'name' | 'address' | 'environment'>
+  >('targets', targetSchema)
   const roles = read<Partly<RoleEntry & {service: string}, 'name' | 'summary' | 'provider' | 'parameters' | 'maxSeconds'>>(
     'roles',
     roleSchema,
@@ -116,6 +115,13 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
     if (fault) refuse(file, ['address'], fault.message, fault.hint)
     if (data.forwards && primitive && !primitive.uses.includes('forward'))
       refuse(file, ['forwards'], `${primitive.id} forwards no ports`, 'take it out')
+    if (data.offline && primitive && !fault && !isReachedByOwn(primitive, address))
+      refuse(
+        file,
+        ['offline'],
+        'no shell there is had by a credential of the person’s own, so there is no way to it without the broker',
+        'take it out',
+      )
     for (const [index, rule] of (data.forwards ?? []).entries()) {
       const wrong = findRuleFault(rule)
       if (wrong) refuse(file, ['forwards', index, wrong.field], wrong.message, wrong.mend)
@@ -131,6 +137,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       shellAs: data.shellAs ?? null,
       forwards: data.forwards ?? [],
       role: data.role ?? null,
+      offline: data.offline ?? null,
     })
   }
 

@@ -37,3 +37,8 @@ export function findMissingRole(
   }
   return `${target.name} is reached by a credential, and neither it nor ${tool.name} names the role that gives it`
 }
+
+/** Whether a shell there is had by a credential alone, from wherever one holds it. Pure. */
+export function isReachedByOwn(primitive: Primitive, address: string): boolean {
+  return needsCredential(primitive, primitive.parse(address.slice(address.indexOf(':') + 1)), 'shell')
+}

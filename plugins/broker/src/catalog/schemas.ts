@@ -79,6 +79,12 @@ export const targetSchema = {
       },
     },
     role: name,
+    offline: {
+      type: 'object',
+      required: ['role'],
+      additionalProperties: false,
+      properties: {role: {type: 'string', minLength: 1, maxLength: 200, pattern: '^[!-~]+$'}},
+    },
   },
 } as const
 

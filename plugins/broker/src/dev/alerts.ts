@@ -34,7 +34,14 @@ export async function startReceiver(dir: string, name: string, secret: string): 
       const id = String(request.headers['webhook-id'] ?? '')
       const timestamp = String(request.headers['webhook-timestamp'] ?? '')
       const body = Buffer.concat(chunks)
-      const expected = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest()
+      const holder = request.headers['webhook-holder']
+      const by =
+        typeof holder === 'string'
+          ? createHmac('sha256', key)
+              .update(`prod holder ${decodeURIComponent(holder)}`)
+              .digest()
+          : key
+      const expected = createHmac('sha256', by).update(`${id}.${timestamp}.`).update(body).digest()
       const signed = String(request.headers['webhook-signature'] ?? '')
         .split(' ')
         .some(one => {

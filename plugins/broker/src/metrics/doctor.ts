@@ -1,8 +1,12 @@
 import {api} from '@prod/sdk/api'
+import {openEntry} from '@prod/sdk/log/envelope'
 import type {FastifyInstance} from 'fastify'
 import {freezeWords, showFreeze, storedFreeze} from '../freeze/state.ts'
 import {handle} from '../http/handle.ts'
 import type {Parts} from '../parts.ts'
+
+const dayMilliseconds = 86_400_000
+const drillDays = 90
 
 /** What this broker can and cannot do where it runs; for `prod doctor`. */
 export function doctorRoutes(app: FastifyInstance, parts: Parts): void {
@@ -26,6 +30,7 @@ export function doctorRoutes(app: FastifyInstance, parts: Parts): void {
       ok: new Set(parts.config.alertChannels).size >= 2,
       detail: parts.config.alertChannels.join(', ') || 'none: break-glass is refused',
     })
+    checks.push(await checkDrill(parts))
     checks.push({
       name: 'recording recipients',
       ok: parts.config.recordingRecipients.length > 0,
@@ -33,4 +38,25 @@ export function doctorRoutes(app: FastifyInstance, parts: Parts): void {
     })
     return {checks}
   })
+}
+
+/** Break-glass without the broker is practised every 90 days, or nobody knows whether it works (TM-O8). */
+async function checkDrill(parts: Parts): Promise<{name: string; ok: boolean; detail: string}> {
+  const name = 'break-glass drill'
+  const offered = parts.config.breakGlass.kitHours > 0 && [...parts.bundle().catalog.targets.values()].some(({offline}) => offline)
+  if (!offered) return {name, ok: true, detail: 'no target is reached without the broker'}
+  const age = await drillAge(parts)
+  if (age === null) return {name, ok: false, detail: 'never: prod break-glass drill'}
+  const days = Math.floor(age / dayMilliseconds)
+  return {
+    name,
+    ok: days < drillDays,
+    detail: `${days} days ago${days < drillDays ? '' : `, longer than ${drillDays}: prod break-glass drill`}`,
+  }
+}
+
+/** Milliseconds since the last drill that was handed in; null: there was none. */
+export async function drillAge({store}: Pick<Parts, 'store'>): Promise<number | null> {
+  const [last] = await store.entries({from: 0, limit: 1, newest: true, type: 'break-glass.drill'})
+  return last ? Math.max(0, store.now().getTime() - Date.parse(openEntry(last).time)) : null
 }

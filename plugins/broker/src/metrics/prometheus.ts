@@ -3,6 +3,7 @@ import type {Review} from '@prod/sdk'
 import {figures} from '@prod/sdk/figures'
 import {Counter, Gauge, Registry} from 'prom-client'
 import type {Parts} from '../parts.ts'
+import {drillAge} from './doctor.ts'
 import {figuresOf, materialOf, touchedIncidents, type Values} from './figures.ts'
 import {approvalBuckets, type Counters, catchUp, type Ledger} from './ledger.ts'
 
@@ -45,12 +46,13 @@ export async function currentFigures({store, config}: Pick<Parts, 'store' | 'con
 /** The figures as text of the exposition format. */
 export async function renderPrometheus(parts: Pick<Parts, 'store' | 'bundle' | 'config'>, {live, alarms}: Running): Promise<string> {
   const {store} = parts
-  const [{counters: tally}, notices, reviews, size, values] = await Promise.all([
+  const [{counters: tally}, notices, reviews, size, values, drilled] = await Promise.all([
     catchUp(store),
     store.countNotices(),
     store.list<Review>({kind: 'review', state: 'open'}),
     store.logSize(),
     currentFigures(parts),
+    drillAge(parts),
   ])
   const now = store.now()
   const registry = new Registry()
@@ -83,6 +85,8 @@ export async function renderPrometheus(parts: Pick<Parts, 'store' | 'bundle' | '
     'reviews of break-glass past their time',
     reviews.filter(({value}) => value.dueAt < now.toISOString()).length,
   )
+  if (drilled !== null)
+    gauge('broker_break_glass_drill_age_seconds', 'since break-glass without the broker was practised last', drilled / 1000)
   gauge('broker_log_entries', 'entries of the log', size)
   gauge(
     'broker_bundle_loaded_timestamp_seconds',

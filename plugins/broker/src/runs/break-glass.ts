@@ -44,11 +44,7 @@ export async function takeUpGlass(serving: Serving, plan: Plan, typed: string | 
     const rules = answer.rules.length > 0 ? `${answer.rules.join(' and ')} says no` : 'no rule permits it'
     throw aboutBreakGlass(
       plan,
-      new ProdError(
-        'DENIED',
-        `you may not break glass for ${plan.summary}: ${rules}`,
-        'without --break-glass it waits for an approval',
-      ),
+      new ProdError('DENIED', `you may not break glass for ${plan.summary}: ${rules}`, 'without --break-glass it waits for an approval'),
     )
   }
   const hindrance = await checkBreakGlass(parts, caller(), plan)

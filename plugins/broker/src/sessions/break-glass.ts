@@ -75,7 +75,8 @@ export function fromPlace(places: string[], address: string): boolean {
   })
 }
 
-async function hasOverdueReview(parts: Parts, caller: Caller): Promise<boolean> {
+/** Whether a break-glass of this person, by whichever account, waits for its review past its time. */
+export async function hasOverdueReview(parts: Parts, caller: Caller): Promise<boolean> {
   const now = parts.store.now().toISOString()
   // of the person, whichever account they came with
   const open = await parts.store.list<Review>({kind: 'review', state: 'open'})
@@ -148,9 +149,8 @@ export async function raiseAlerts(
   signal: AbortSignal,
 ): Promise<string[]> {
   const names = parts.config.alertChannels
-  const channels = names.map(name => parts.channels.get(name)).filter(channel => channel !== undefined)
-  const ways = new Set(names.map(name => wayOf(parts.config.channels.find(one => one.name === name))))
-  if (channels.length !== names.length || ways.size < 2) {
+  const channels = twoAlertChannels(parts)
+  if (!channels) {
     parts.alarm('break-glass has no two alert channels that differ', {channels: names, subject: notice.subject})
     throw new ProdError('ALERTS_NOT_ACCEPTED', 'break-glass needs two alert channels that differ, so nothing was opened', 'prod doctor')
   }
@@ -161,6 +161,13 @@ export async function raiseAlerts(
   signal.throwIfAborted()
   parts.alarm('a break-glass alert was not accepted', {channels: failed, subject: notice.subject})
   throw new ProdError('ALERTS_NOT_ACCEPTED', `the alert was not accepted by ${failed.join(' and ')}, so nothing was opened`, 'prod doctor')
+}
+
+/** The alert channels, if there are two that differ. */
+export function twoAlertChannels({config, channels}: Pick<Parts, 'config' | 'channels'>): NoticeChannel[] | undefined {
+  const found = config.alertChannels.map(name => channels.get(name)).filter(channel => channel !== undefined)
+  const ways = new Set(config.alertChannels.map(name => wayOf(config.channels.find(one => one.name === name))))
+  return found.length === config.alertChannels.length && ways.size >= 2 ? found : undefined
 }
 
 /** Where a channel leads: two names of one receiver are one channel. */

@@ -2,6 +2,7 @@
 import {join} from 'node:path'
 import type {Channel, Limits, TargetRef, TerminalSize, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {openRecorder, type Recorder} from '@prod/sdk/recorder'
 import type {FirstMessage} from '@prod/sdk/wire'
 import {showFreeze, storedFreeze} from '../freeze/state.ts'
 import {accessFor, type UseAccess} from '../grants/access.ts'
@@ -22,7 +23,6 @@ import {breakGlassAnswer, checkBreakGlass} from './break-glass.ts'
 import {alertFirst, checkAgain, confirmTarget, keepReminding, loudly, newReview, sayBeyond} from './breaking.ts'
 import {endSession} from './end.ts'
 import {putReview, putSession, type SessionRecord} from './record.ts'
-import {openRecorder, type Recorder} from './recorder.ts'
 
 const shellDetachSeconds = 15
 /** what a link said of its terminal, until the shell opens */

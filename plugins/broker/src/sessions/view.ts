@@ -5,6 +5,7 @@ import {join} from 'node:path'
 import type {Review, Session} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {checkNote} from '@prod/sdk/reason'
+import {chunkName} from '@prod/sdk/recorder'
 import {about} from '../audit/refusals.ts'
 import type {RoleEntry} from '../catalog/catalog.ts'
 import {findTarget} from '../catalog/members.ts'
@@ -16,7 +17,6 @@ import {samePerson} from '../requests/state.ts'
 import type {RunRecord} from '../runs/record.ts'
 import type {LiveSet} from '../streams/live-set.ts'
 import {listChunks, putReview, type SessionRecord, showSession} from './record.ts'
-import {chunkName} from './recorder.ts'
 
 /** Whether policy lets the caller do this to the session's target. One that left the catalog is still judged: its reviews and recordings stay. */
 export function maySee(
@@ -41,6 +41,7 @@ export function maySee(
     shellAs: null,
     forwards: [],
     role: null,
+    offline: null,
   }
   return bundle.ask({...asked, resource: {kind: 'target', target}}).decision === 'allow'
 }

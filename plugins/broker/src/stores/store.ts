@@ -26,6 +26,8 @@ export type Kind =
   | 'conferral'
   /** a run on many targets (its id is the request's), and what has begun of it */
   | 'rollout'
+  /** what was handed in of a break-glass without the broker (its id is the session's) */
+  | 'handin'
 
 export interface Stored<T> {
   readonly kind: Kind

@@ -38,7 +38,7 @@ export async function openSession(broker: Broker): Promise<Session> {
     return underWay
   }
 
-  return {
+  const session: Session = {
     broker,
     key,
     get principal() {
@@ -62,7 +62,10 @@ export async function openSession(broker: Broker): Promise<Session> {
     async token() {
       if (Date.now() < now.renewAt) return now.accessToken
       try {
-        return await renew(now.accessToken)
+        const token = await renew(now.accessToken)
+        // beside the command: nothing waits for it
+        void import('./kit.ts').then(({renewKit}) => renewKit(createClient({broker, session})))
+        return token
       } catch (error) {
         // due is not over: while the broker is out of reach the old one serves to its end
         if (error instanceof ProdError && error.code === 'BROKER_UNREACHABLE' && Date.now() < now.tokenEndsAt) return now.accessToken
@@ -71,6 +74,7 @@ export async function openSession(broker: Broker): Promise<Session> {
     },
     renew,
   }
+  return session
 }
 
 /** Under the lock. Saved before it is used: a process that dies in between gets the same successor for a minute. */

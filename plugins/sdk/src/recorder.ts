@@ -1,9 +1,8 @@
-/** Seals what happens on a channel while it happens (TM-O4): a chunk at least each quarter second, each an age file of its own. */
+/** Seals what happens on a channel while it happens (TM-O4): a chunk at least each quarter second, each an age file of its own. The broker does, and offline the CLI. */
 import {createHash} from 'node:crypto'
 import {mkdir, open} from 'node:fs/promises'
 import {join} from 'node:path'
-import {encodeRecord, type RecordingHeader, recordStream} from '@prod/sdk/recording'
-import {Encrypter} from 'age-encryption'
+import {encodeRecord, type RecordingHeader, recordStream} from './recording.ts'
 
 /** bytes at which a chunk is sealed at once */
 const chunkBytes = 64 * 1024
@@ -49,6 +48,7 @@ export interface RecorderOptions {
 export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
   const {id, folder, recipients, startedAt, maxBytes = Number.POSITIVE_INFINITY} = options
   await mkdir(folder, {recursive: true, mode: 0o700})
+  const {Encrypter} = await import('age-encryption')
   const encrypter = new Encrypter()
   for (const recipient of recipients) encrypter.addRecipient(recipient)
   const begun = process.hrtime.bigint()

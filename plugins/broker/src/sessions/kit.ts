@@ -1,0 +1,76 @@
+/** The break-glass kit (TM-O6): who may reach what when this broker is gone, signed by it now. Whatever is amiss, there is none. */
+import {canonical, sha256} from '@prod/sdk/document'
+import {ProdError} from '@prod/sdk/errors'
+import {type IssuedKit, type KitChannel, type KitClaims, kitType} from '@prod/sdk/kit'
+import {storedLogin} from '../identity/logins.ts'
+import type {Caller, Parts} from '../parts.ts'
+import {person} from '../requests/create.ts'
+import {makePlan} from '../requests/plan.ts'
+import {signAs} from '../runs/receipt.ts'
+import {breakGlassAnswer, fromPlace, hasOverdueReview, twoAlertChannels} from './break-glass.ts'
+
+/** A kit for the caller's login, or why there is none. It ends so many hours after the person proved who they are, whenever it was issued. */
+export async function issueKit(parts: Parts, caller: Caller): Promise<IssuedKit> {
+  const {config, keys, store} = parts
+  const none = (why: string): IssuedKit => ({kit: null, why})
+  if (config.breakGlass.kitHours === 0) return none('this broker gives out no kits')
+  const bundle = parts.bundle()
+  const targets = [...bundle.catalog.targets.values()].flatMap(({name, address, environment, shellAs, offline}) => {
+    if (!offline) return []
+    const plan = makePlan(bundle, {kind: 'shell', target: name, reason: '', incident: 'any'})
+    const {decision} = breakGlassAnswer(bundle, plan, caller)
+    return decision === 'allow' ? [{name, address, environment, shellAs, role: offline.role}] : []
+  })
+  if (targets.length === 0) return none('no target that you may break glass on is reached without the broker')
+  if (!fromPlace(config.places, caller.address)) return none('it is issued in the listed places alone')
+  if (await hasOverdueReview(parts, caller)) return none('an earlier break-glass of yours still waits for its review')
+  const now = store.now()
+  const expiresAt = new Date(Date.parse(caller.loggedInAt) + config.breakGlass.kitHours * 3_600_000)
+  if (!(expiresAt > now)) return none('your login is too old: prod login --fresh')
+  const found = twoAlertChannels(parts)
+  const held =
+    found &&
+    (await Promise.all(
+      found.map(async channel => {
+        const own = await channel.forHolder?.(person(caller))
+        return own && {name: channel.name, ...own}
+      }),
+    ))
+  if (!held?.every(channel => channel !== undefined)) return none('there are no two alert channels that a person can send to')
+  const login = await storedLogin(parts, caller.login)
+  if (!login) throw new ProdError('LOGIN_EXPIRED', 'this login has ended', 'prod login')
+  const channels: KitChannel[] = held
+  const {maxSeconds, remindSeconds, alertSeconds, incidentPattern} = config.breakGlass
+  const claims: KitClaims = {
+    version: 1,
+    id: parts.newId('kit'),
+    broker: config.origin,
+    development: config.development,
+    principal: caller.principal,
+    login: caller.login,
+    loggedInAt: caller.loggedInAt,
+    jwk: login.value.jwk,
+    targets,
+    channels: channels.map(({name, notifier, config: own}) => ({name, notifier, sha256: sha256(canonical(own))})),
+    recipients: config.recordingRecipients,
+    incidentPattern,
+    maxSeconds,
+    remindSeconds,
+    alertSeconds,
+    issuedAt: now.toISOString(),
+    expiresAt: expiresAt.toISOString(),
+  }
+  await store.commit({
+    events: [
+      {
+        type: 'break-glass.kit-issued',
+        by: person(caller),
+        subject: claims.id,
+        correlation: caller.correlation,
+        data: {login: caller.login, targets: targets.map(({name}) => name), expiresAt: claims.expiresAt, bundle: bundle.digest},
+        personal: {name: caller.principal.name, address: caller.address},
+      },
+    ],
+  })
+  return {kit: await signAs(keys, kitType, JSON.stringify(claims)), channels}
+}
