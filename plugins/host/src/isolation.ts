@@ -52,6 +52,8 @@ export interface Cage {
   readonly ours: number
   /** where it has folders for a program of its own; else the caller makes them */
   readonly places?: Places
+  /** where the files of those places are seen from here: goes before their paths */
+  readonly seen?: string
   /** its files as seen from here, and what goes before a program that may change what is mounted there */
   readonly inside?: {readonly root: string; readonly enter: readonly string[]}
   /** Ends whatever is inside, without asking. Resolves when nobody is left; absent where only watching helps. */
@@ -161,6 +163,7 @@ export function namespaceCages({unshare, nsenter, bwrap}: Instruments, hide: rea
     return {
       enter: join,
       places: {cwd, home},
+      seen: inside,
       ...(rootless || needs?.processes ? {} : {inside: {root: inside, enter: join}}),
       ...(needs?.processes ? {init: undefined, ours: 0, release: end} : {init, ours: 1, close: end}),
     }

@@ -1,7 +1,4 @@
-import {chmodSync, mkdtempSync} from 'node:fs'
 import {createServer, type Server, type Socket} from 'node:net'
-import {tmpdir} from 'node:os'
-import {join} from 'node:path'
 import {ProdError} from '@prod/sdk/errors'
 import {tokenBytes} from './messages.ts'
 
@@ -13,13 +10,6 @@ export interface Links {
 }
 
 const strangerMilliseconds = 30_000
-
-/** New folders: one for what the runner makes, through which others may pass; in it the socket's own, 0700: no other user can connect (TM-A5). */
-export function makeFolders(): {folder: string; socket: string} {
-  const folder = mkdtempSync(join(tmpdir(), 'prod-host-'))
-  chmodSync(folder, 0o711)
-  return {folder, socket: join(mkdtempSync(join(folder, 'link-')), 'runner')}
-}
 
 /** Listens for the broker's connections. */
 export async function listen(socket: string): Promise<Links> {

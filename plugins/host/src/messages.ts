@@ -1,6 +1,7 @@
 /** What broker, runner and terminal say to each other over their channels. The bytes of tools never go this way. */
 import type {Exit, SignalName, TerminalSize, Use} from '@prod/sdk'
 import type {ErrorCode} from '@prod/sdk/errors'
+import type {AwsKeys} from './credential.ts'
 
 /** How a tree is kept together: namespaces of our own, bubblewrap's, or by watching processes. Best first. */
 export type Isolation = 'namespaces' | 'bubblewrap' | 'processes'
@@ -50,7 +51,9 @@ export interface Tokens {
 
 export type ToRunner =
   | {type: 'start'; settings: Settings}
-  | {type: 'open'; id: string; use: Exclude<Use, {kind: 'forward'}>; tokens: Tokens}
+  /** `keys`: by which its program reaches what lies beyond this machine */
+  | {type: 'open'; id: string; use: Exclude<Use, {kind: 'forward'}>; tokens: Tokens; keys: AwsKeys | null}
+  | {type: 'renew'; id: string; keys: AwsKeys}
   | {type: 'inspect'; id: string; program: {path: string; sha256?: string}}
   | {type: 'signal'; id: string; name: SignalName}
   | {type: 'resize'; id: string; size: TerminalSize}

@@ -6,7 +6,8 @@ import {dirname} from 'node:path'
 import {Readable, Writable} from 'node:stream'
 import type {Access, Channel, Exit, StartOptions, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import {makeFolders} from './links.ts'
+import {awsKeys, keepFresh} from './credential.ts'
+import {makeFolders, sweepFolders} from './folders.ts'
 import {type FromRunner, type Isolation, type Limit, type Platform, type ToRunner, tokenBytes} from './messages.ts'
 import {Output, openInput} from './streams.ts'
 import type {Target} from './target.ts'
@@ -20,7 +21,8 @@ export interface RunnerOptions extends StartOptions {
 export interface Runner {
   readonly pid: number
   readonly platform: Platform
-  open(use: Use, signal: AbortSignal): Promise<Channel>
+  /** `access`: whose keys of AWS the program is given, and only it; absent: none */
+  open(use: Use, signal: AbortSignal, access?: Access): Promise<Channel>
   inspect(program: {path: string; sha256?: string}): Promise<{path: string; sha256: string}>
   /** resolves when it is gone, whatever the cause */
   readonly gone: Promise<void>
@@ -43,6 +45,7 @@ export async function startRunner(
   dead: readonly string[] = [],
   instance = randomBytes(9).toString('hex'),
 ): Promise<Runner> {
+  await sweepFolders()
   const {folder, socket} = makeFolders()
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
   const child = fork(new URL(`./runner${extension}`, import.meta.url), [], {
@@ -94,7 +97,7 @@ export async function startRunner(
     pid: child.pid as number,
     platform,
     gone,
-    open: (use, signal) => openChannel({socket, tell, wait}, use, signal),
+    open: (use, signal, access) => openChannel({socket, tell, wait}, use, signal, access),
     inspect: program =>
       new Promise((resolve, reject) => {
         const id = randomBytes(9).toString('hex')
@@ -147,9 +150,12 @@ async function openChannel(
   {socket, tell, wait}: {socket: string; tell: (message: ToRunner) => void; wait: (id: string, each: Waiting) => void},
   use: Use,
   signal: AbortSignal,
+  access: Access | undefined,
 ): Promise<Channel> {
   if (use.kind === 'forward') throw new ProdError('TARGET_INVALID', 'this machine forwards no ports', 'prod targets')
   signal.throwIfAborted()
+  const keys = access && awsKeys(access.credential)
+  const until = Date.now() + use.limits.wallSeconds * 1000
   const id = randomBytes(9).toString('hex')
   const newToken = () => randomBytes(tokenBytes / 2).toString('hex')
   const tokens = {
@@ -177,7 +183,7 @@ async function openChannel(
     leave = () => reject(signal.reason as Error)
     signal.addEventListener('abort', leave, {once: true})
   })
-  tell({type: 'open', id, use, tokens})
+  tell({type: 'open', id, use, tokens, keys: keys ?? null})
   const stdout = new Output(socket, tokens.stdout)
   const stderr = tokens.stderr === null ? Readable.from([]) : new Output(socket, tokens.stderr)
   const stdin = tokens.stdin === null ? new Writable({write: (_chunk, _encoding, done) => done()}) : openInput(socket, tokens.stdin)
@@ -190,7 +196,9 @@ async function openChannel(
   } finally {
     signal.removeEventListener('abort', leave)
   }
+  const stopRenewing = keys ? keepFresh(access, keys, until, fresh => tell({type: 'renew', id, keys: fresh})) : () => {}
   void ended.then(() => {
+    stopRenewing()
     stdin.destroy()
   })
   return {
@@ -241,9 +249,9 @@ function runner(): Promise<Runner> {
 }
 
 /** Opens a program or a shell on this machine. Throws TARGET_UNREACHABLE, TOOL_UNAVAILABLE, or the signal's reason. */
-export async function open(_target: Target, use: Use, _access: Access, signal: AbortSignal): Promise<Channel> {
+export async function open(_target: Target, use: Use, access: Access, signal: AbortSignal): Promise<Channel> {
   signal.throwIfAborted()
-  return (await runner()).open(use, signal)
+  return (await runner()).open(use, signal, access)
 }
 
 /** What a program is now: its real path and digest. Throws TOOL_UNAVAILABLE. */

@@ -9,6 +9,7 @@ import {describeError, ProdError} from '@prod/sdk/errors'
 import {type Account, accountFor} from './accounts.ts'
 import {commandLine} from './command.ts'
 import type {Places, Wishes} from './confine.ts'
+import {type AwsKeys, type Handed, handKeys} from './credential.ts'
 import {completeEnvironment} from './environment.ts'
 import {type Group, type Groups, openGroups} from './groups.ts'
 import {bubblewrapCages, type Cage, type Cages, exitOf, findInstruments, namespaceCages, watchedCages} from './isolation.ts'
@@ -22,6 +23,7 @@ import {type Tree, watchTree} from './tree.ts'
 interface Live {
   readonly tree: Tree
   readonly terminal: ReturnType<typeof fork> | null
+  readonly handed: Handed | undefined
 }
 
 /** smallest size of the private folders of a run */
@@ -64,7 +66,7 @@ async function handle(message: ToRunner): Promise<void> {
         say({type: 'inspected', id: message.id, program: {path: held.path, sha256: held.sha256 as string}})
       } else {
         opening.set(message.id, {unwanted: false})
-        await open(message.id, message.use, message.tokens)
+        await open(message.id, message.use, message.tokens, message.keys)
       }
     } catch (error) {
       const {
@@ -89,7 +91,8 @@ async function handle(message: ToRunner): Promise<void> {
       const coming = opening.get(message.id)
       if (coming) coming.unwanted = true
     }
-  } else if (message.type === 'signal') found?.tree.signal(message.name, found.terminal !== null)
+  } else if (message.type === 'renew') await found?.handed?.renew(message.keys).catch(() => {})
+  else if (message.type === 'signal') found?.tree.signal(message.name, found.terminal !== null)
   else if (found?.terminal?.connected) found.terminal.send({type: 'resize', size: message.size} satisfies ToTerminal)
 }
 
@@ -198,7 +201,7 @@ function wishesOf(use: Exclude<Use, {kind: 'forward'}>, account: Account | null)
   }
 }
 
-async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: Tokens): Promise<void> {
+async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: Tokens, keys: AwsKeys | null): Promise<void> {
   const account = await accountFor(use.runAs, settings.development)
   const held = use.kind === 'exec' ? await holdProgram(use.program, owners()) : undefined
   const wishes = wishesOf(use, account)
@@ -206,6 +209,7 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
   let folder: string | undefined
   let cage: Cage | undefined
   let group: Group | undefined
+  let handed: Handed | undefined
   try {
     // nothing comes on them before we say that it is open, and by then they are the tool's alone
     const sockets = await Promise.all(
@@ -231,7 +235,8 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
     // without a namespace, members are known by a mark
     const mark = cage.ours === 0 ? `PROD_RUN=${settings.instance}.${id}` : null
     const marked: Record<string, string> = mark === null ? {} : {PROD_RUN: mark.slice('PROD_RUN='.length)}
-    const env = {...completeEnvironment(use.env, places.home), ...marked}
+    if (keys) handed = await handKeys(keys, places.home, cage.seen ?? '', wishes.owner, Date.now() + use.limits.wallSeconds * 1000)
+    const env = {...completeEnvironment(use.env, places.home), ...handed?.env, ...marked}
     const cwd = use.kind === 'shell' ? places.home : (use.cwd ?? places.cwd)
     const plan = {env, cwd, limits: use.limits, account, joins: group !== undefined}
 
@@ -265,17 +270,19 @@ async function open(id: string, use: Exclude<Use, {kind: 'forward'}>, tokens: To
       terminal = started.terminal
     }
     const tree = watchTree({root, exited, cage, limits: use.limits, mark, hangUp: use.kind === 'shell', group})
-    live.set(id, {tree, terminal})
+    live.set(id, {tree, terminal, handed})
     say({type: 'opened', id})
     if (opening.get(id)?.unwanted) tree.end()
-    const [home, used] = [folder, cage]
+    const [home, used, given] = [folder, cage, handed]
     void tree.ended.then(async ({exit, limit}) => {
+      await given?.remove().catch(() => {})
       live.delete(id)
       say({type: 'ended', id, exit, limit})
       await used.release?.()
       if (home !== undefined) await rm(home, {recursive: true, force: true}).catch(() => {})
     })
   } catch (error) {
+    await handed?.remove().catch(() => {})
     await giveBack(cage)
     await group?.close()
     if (folder !== undefined) await rm(folder, {recursive: true, force: true})

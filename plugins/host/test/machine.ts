@@ -47,13 +47,13 @@ export async function startHere(onTestFinished: (fn: () => Promise<void>) => voi
 }
 
 /** Opens, with nobody who could go away. */
-export function open(runner: Runner, use: Use): Promise<Channel> {
-  return runner.open(use, new AbortController().signal)
+export function open(runner: Runner, use: Use, given?: Access): Promise<Channel> {
+  return runner.open(use, new AbortController().signal, given)
 }
 
 /** Runs a program to its end. */
-export async function run(runner: Runner, use: Use) {
-  const channel = await open(runner, use)
+export async function run(runner: Runner, use: Use, given?: Access) {
+  const channel = await open(runner, use, given)
   const [stdout, stderr, exit] = await Promise.all([text(channel.stdout), text(channel.stderr), channel.ended])
   return {stdout, stderr, exit, limit: channel.limit}
 }
