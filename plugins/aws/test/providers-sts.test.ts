@@ -3,6 +3,7 @@ import {grantProviderContract} from '@prod/sdk/testing/grant-provider-contract'
 import {afterAll, afterEach, beforeAll, expect, test, vi} from 'vitest'
 import {awsSts} from '../src/grant-providers.ts'
 import {AwsRefused, query} from '../src/providers/call.ts'
+import {denyName, denyUntil, readDeny, writeDeny} from '../src/providers/deny.ts'
 import {type BrokerStandIn, roleArn, startBrokerStandIn} from './providers-stand-in.ts'
 
 const ends: (() => Promise<void>)[] = []
@@ -168,6 +169,23 @@ test('of many that are revoked at once none is forgotten, though IAM shows what 
   await Promise.all(grants.map(one => awsSts.revoke(one, parsed)))
   aws.settleMs = 0
   for (const {credential} of credentials) expect(await works(credential, 'GetRole', 'busy')).toBe(false)
+})
+
+test('TM-N4: the uses of a day fill no role so far that a grant of it could not be revoked', async () => {
+  role('busy')
+  const busy = awsSts.parse(parameters('busy'))
+  const id = (kind: string, at: number): string => `${kind}_${String(at).padStart(26, '0')}`
+  const inline = aws.roles.get(roleArn('busy'))?.inline
+  const many = new Map(Array.from({length: 200}, (_, at) => [id('run', at), denyUntil(grant().expiresAt)]))
+  inline?.set(denyName, {text: writeDeny(many, Date.now() / 1000) as string, from: 0})
+  // how the rest of the day goes: at some time it is told
+  const refusal = await (async () => {
+    for (let at = 200; at < 400; at++) await awsSts.revoke(grant(1800, {id: id('run', at)}), busy)
+  })().catch((error: unknown) => error)
+  expect(refusal).toMatchObject({code: 'LIMIT_REACHED'})
+  for (let at = 0; at < 40; at++) await awsSts.revoke(grant(1800, {id: id('grant', at)}), busy)
+  expect(readDeny(inline?.get(denyName)?.text ?? '{}').has(id('grant', 39))).toBe(true)
+  await expect(awsSts.revoke(grant(1800, {id: id('ses', 1)}), busy)).rejects.toMatchObject({code: 'LIMIT_REACHED'})
 })
 
 test('what has served its time is swept, and the policy goes with the last of it', async () => {

@@ -14,6 +14,8 @@ interface Statement {
 /** Ends are rounded up to this, so that many grants share a statement: IAM gives a role 10,240 characters of inline policies. */
 const stepSeconds = 900
 const mostCharacters = 10_000
+/** Of these, how many the uses of targets may fill: their credentials never left the broker, and a grant's did (TM-N4). */
+const mostOfUses = 7000
 
 /** The end of a grant, as it stands in the policy. */
 export function denyUntil(expiresAt: string): number {
@@ -55,5 +57,8 @@ export function writeDeny(revoked: Revoked, nowSeconds: number): string | undefi
   })
 }
 
-/** Whether IAM takes no more. */
-export const isTooLong = (document: string): boolean => document.length > mostCharacters
+/** Whether IAM takes no more, or no more of what is put in now. */
+export function isTooLong(document: string, added: Revoked): boolean {
+  const isOfUses = added.size > 0 && [...added.keys()].every(id => !id.startsWith('grant_'))
+  return document.length > (isOfUses ? mostOfUses : mostCharacters)
+}

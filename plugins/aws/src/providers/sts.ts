@@ -109,7 +109,7 @@ function changeDeny(role: StsRole, added: Revoked): Promise<Revoked> {
     const unseen = late.map(([grant, {until}]) => [grant, until] as const)
     const all = new Map([...before, ...unseen, ...added].filter(([, until]) => until > now))
     const same = all.size === before.size && [...all.keys()].every(grant => before.has(grant))
-    if (!same) await writePolicy(way, role, all, now)
+    if (!same) await writePolicy(way, role, all, added, now)
     written.set(role.arn, new Map([...late, ...[...added].map(([grant, until]) => [grant, {until, at: now}] as const)]))
     return all
   })
@@ -125,12 +125,12 @@ async function readPolicy(way: Way, {name, arn}: StsRole): Promise<Map<string, n
   }
 }
 
-async function writePolicy(way: Way, {name, arn}: StsRole, revoked: Revoked, now: number): Promise<void> {
+async function writePolicy(way: Way, {name, arn}: StsRole, revoked: Revoked, added: Revoked, now: number): Promise<void> {
   const document = writeDeny(revoked, now)
-  if (document !== undefined && isTooLong(document))
+  if (document !== undefined && isTooLong(document, added))
     throw new ProdError(
       'LIMIT_REACHED',
-      `${arn} refuses ${revoked.size} grants, and IAM has no room for more`,
+      `${arn} refuses ${revoked.size} grants and uses, and IAM has no room for more`,
       'deny the role to everybody by hand',
     )
   try {
