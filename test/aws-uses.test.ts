@@ -12,7 +12,7 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../plugins/aws/test/providers-stand-in.ts'
 import {type Core, codeOf, openPerson, type Person, prepareFolder, reason, startCore, until} from '../plugins/broker/test/core.ts'
 import {shellMessage, stream} from '../plugins/broker/test/sessions-shell.ts'
-import {call, given} from './cloud-primitive.ts'
+import {call, given, looked} from './cloud-primitive.ts'
 
 const ends: (() => Promise<void> | void)[] = []
 const onFinished = (end: () => Promise<void> | void) => void ends.push(end)
@@ -51,12 +51,15 @@ const files = {
     'kind: Role\nname: member\nsummary: for tests\nprovider: group\nparameters: { group: members }\nclass: change\nmaxSeconds: 3600\n',
   'catalog/targets/east.yaml': target('east', 'reach', 'role: reach\n'),
   'catalog/targets/west.yaml': target('west', 'narrow', 'role: narrow\n'),
+  'catalog/targets/wide.yaml': target('wide', 'narrow/*', 'role: narrow\n'),
   'catalog/tools/cloud.yaml': tool('cloud'),
   'catalog/tools/narrowed.yaml': tool('narrowed', ', role: narrow', '[east]'),
   'policy/global/cloud.cedar': `@id("cloud")
 permit (principal in Group::"engineers", action == Action::"run", resource) when { resource in Tool::"cloud" || resource in Tool::"narrowed" };
 @id("cloud-shell")
 permit (principal in Group::"engineers", action == Action::"shell", resource == Target::"east");
+@id("cloud-look")
+permit (principal in Group::"sre-leads", action == Action::"shell", resource == Target::"wide");
 @id("cloud-late")
 permit (principal in Group::"sre-leads", action == Action::"request", resource in Tool::"cloud");
 @id("cloud-approve")
@@ -295,6 +298,22 @@ test('TM-P6: killed while it confers, while the run goes on, or while it takes b
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
     rmSync(dir, {recursive: true, force: true})
   }
+})
+
+test('TM-F1, TM-N4: looking among targets is counted, and takes no room from those whose rights are revoked', async () => {
+  const look = () => bob.client.call(api.findTargets, {text: '', within: 'wide'})
+  const found = await look()
+  expect(found).toMatchObject({targets: [{name: 'wide/one'}], faults: []})
+  // a way in that names nothing that looking takes gets nothing
+  const {credential} = looked.at(-1) as Access
+  expect(await call(credential, 'GetRole', 'narrow')).toBe(403)
+  expect(await renewed(looked.at(-1) as Access)).toBe('REVOKED')
+  const denied = [...(aws.roles.get(roleArn('narrow'))?.inline.values() ?? [])].map(({text}) => text).join()
+  expect(denied).not.toContain('look_')
+  // how often one person may
+  const faults = (await Promise.all(Array.from({length: 125}, look))).flatMap(one => one.faults.map(({message}) => message))
+  expect(faults).toHaveLength(6)
+  expect(faults[0]).toMatch(/^targets are looked for by one person at most 120 times in 10m/)
 })
 
 test('TM-C4: a shell gets a credential of its own, renewed while it is open and refused when it is closed', async () => {

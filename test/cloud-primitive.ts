@@ -6,6 +6,9 @@ import {ProdError} from '@prod/sdk/errors'
 /** What it was given, newest last: for tests in the same process. */
 export const given: {use: Use; access: Access}[] = []
 
+/** By what was looked for targets. */
+export const looked: Access[] = []
+
 /** Asks the role about itself; the HTTP status. */
 export async function call(credential: Readonly<Record<string, string>>, action: string, role: string): Promise<number> {
   const response = await fetch(process.env.AWS_ENDPOINT_URL as string, {
@@ -24,7 +27,11 @@ export const primitive = definePrimitive<{role: string}>({
   id: 'cloud',
   summary: 'a role that is asked about itself',
   uses: ['exec', 'shell'],
-  parse: role => ({role}),
+  parse: text => ({role: text.split('/')[0] as string}),
+  async *discover({within}, access) {
+    looked.push(access)
+    yield {address: `cloud:${within?.role}/one`, name: 'one', labels: {}}
+  },
   permissions: ({role}) => [{kind: 'aws', actions: ['iam:GetRole'], resources: [`arn:aws:iam::*:role/${role}`]}],
   async open({role}, use, access) {
     given.push({use, access})

@@ -72,8 +72,9 @@ export async function accessFor(
   const said = await parts.store.commit({put: [putConferral(record, 0)], events: []})
   if (!said.ok) throw new Error(`${id} has its access already`)
   // an end that cannot be written now is found by the next comparison
-  const end = () => endConferral(parts, id).catch(() => {})
-  const mint = () => mintFor(parts, id, needed.length > 0 ? needed : undefined, plan)
+  const isLook = 'permissions' in use
+  const end = () => endConferral(parts, id, isLook).catch(() => {})
+  const mint = () => mintFor(parts, id, isLook || needed.length > 0 ? needed : undefined, plan)
   try {
     return {access: {...bare, credential: await mint(), renew: mint}, end}
   } catch (error) {

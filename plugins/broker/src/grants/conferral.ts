@@ -18,8 +18,11 @@ export function providerOfConferral(parts: Parts, {grant, parameters}: Conferral
   return {provider, role: provider.parse(parameters)}
 }
 
-/** Ends the conferral of a use that is over; the provider takes it back now, or at a later pass. Safe to repeat. */
-export async function endConferral(parts: Parts, id: string): Promise<void> {
+/**
+ * Ends the conferral of a use that is over: no more is minted for it; the provider takes it back now, or at a later pass. Safe to repeat.
+ * `brief`: it is over by itself within moments, and not taken back before: at a cloud's role there is room for few who are refused (TM-N4).
+ */
+export async function endConferral(parts: Parts, id: string, brief = false): Promise<void> {
   for (;;) {
     const stored = await parts.store.find<ConferralRecord>('conferral', id)
     if (stored?.value.state !== 'open') return
@@ -29,7 +32,8 @@ export async function endConferral(parts: Parts, id: string): Promise<void> {
       state: 'ending',
       grant: {...grant, state: 'revoked', endedAt: parts.store.now().toISOString()},
     }
-    const saved = await parts.store.commit({put: [putConferral(ending, stored.version)], events: []})
+    const saved = await parts.store.commit({put: [putConferral(ending, stored.version, brief ? grant.expiresAt : undefined)], events: []})
+    if (saved.ok && brief) return
     if (saved.ok) break
   }
   // what fails here is due: the next pass tries again, and tells

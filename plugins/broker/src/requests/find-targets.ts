@@ -9,6 +9,7 @@ import {accessFor} from '../grants/access.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
+import {countMint} from '../runs/limits.ts'
 import {reach} from '../runs/program.ts'
 
 /** most that are told of one target that stands for many */
@@ -63,6 +64,7 @@ async function lookAmong(parts: Parts, caller: Caller, target: TargetEntry, text
   const id = parts.newId('look')
   const {catalog} = parts.bundle()
   const role = target.role === null ? null : (catalog.roles.get(target.role) ?? null)
+  await countMint(parts, caller.principal, 'looks')
   const given = await accessFor(
     parts,
     {target, access: role, tool: null, class: 'read'},

@@ -143,14 +143,15 @@ async function weigh(
 
 /** what a machine at work asks for in ten minutes lies far below */
 const mostMints = 120
+const mints = {mints: 'a credential is minted for one person', looks: 'targets are looked for by one person'} as const
 
-/** Counts a credential that a person asks for, whatever becomes of it (TM-F1). Throws LIMIT_REACHED. */
-export async function countMint(parts: Pick<Parts, 'store'>, starter: Starter): Promise<void> {
-  const key = sha256(canonical(['mints', starterKey(starter)])).slice(0, 32)
+/** Counts a credential that a person asks for, or that looking for targets takes, whatever becomes of it (TM-F1). Throws LIMIT_REACHED. */
+export async function countMint(parts: Pick<Parts, 'store'>, starter: Starter, what: keyof typeof mints = 'mints'): Promise<void> {
+  const key = sha256(canonical([what, starterKey(starter)])).slice(0, 32)
   for (;;) {
     const counted: Counted = {put: [], beyond: []}
     const now = parts.store.now().getTime()
-    await weigh(parts, {key, most: mostMints, per: '10m', words: 'a credential is minted for one person'}, now, counted)
+    await weigh(parts, {key, most: mostMints, per: '10m', words: mints[what]}, now, counted)
     const saved = await parts.store.commit({put: counted.put, events: []})
     if (saved.ok) return
   }
