@@ -137,6 +137,7 @@ export async function runProgram(terminal: Channel, {mark, stdin: takesInput, wa
     stderr,
     ended,
     resize: () => {},
+    ...(terminal.listen ? {listen: terminal.listen} : {}),
     signal: name => {
       if (!isOver) tell(`s${name.replace(/^SIG/, '')}`)
     },

@@ -76,6 +76,7 @@ export function runShell(terminal: Channel, {mark, wallSeconds, finish}: ShellOp
     stderr: Readable.from([]),
     ended,
     resize: size => terminal.resize(size),
+    ...(terminal.listen ? {listen: terminal.listen} : {}),
     signal: name => {
       if (name === 'SIGTERM' || name === 'SIGHUP' || name === 'SIGKILL') void end(name)
       else terminal.signal(name)

@@ -2,7 +2,7 @@
 import type {Access, Channel, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {wayOf} from './aws/call.ts'
-import {type ChannelOptions, openCommand, openShell} from './channel/index.ts'
+import {openCommand, openShell} from './channel/index.ts'
 import {commandLine, loginShell} from './command-line.ts'
 import {checkDocument} from './documents.ts'
 import {documentOf} from './permissions.ts'
@@ -31,24 +31,11 @@ export async function open(
       )
     const parameters = {command: [commandLine(use)]}
     const options = await prepare(target, use, {document, parameters, access, signal, strict})
-    return heard(options, openCommand).catch(error => notBegun(error, target))
+    return openCommand(options).catch(error => notBegun(error, target))
   }
   const parameters = use.runAs === undefined ? undefined : {command: [loginShell(use.runAs)]}
   const options = await prepare(target, use, {document, ...(parameters ? {parameters} : {}), access, signal, strict})
-  return heard(options, to => openShell(to, use.size)).catch(error => notBegun(error, target))
-}
-
-/** Opens with somebody who hears what the session has to say; what is said before is kept for them. */
-async function heard(options: ChannelOptions, openWith: (options: ChannelOptions) => Promise<Channel>): Promise<Channel> {
-  const early: string[] = []
-  let hear = (text: string): void => void early.push(text)
-  const channel = await openWith({...options, tell: text => hear(text)})
-  return Object.assign(channel, {
-    listen(to: (text: string) => void) {
-      hear = to
-      for (const text of early.splice(0)) to(text)
-    },
-  })
+  return openShell(options, use.size).catch(error => notBegun(error, target))
 }
 
 /** Checks what is pinned, and starts the session: what a data channel is opened with. */

@@ -14,6 +14,9 @@ import type {SessionRecord} from './record.ts'
 /** a cut link keeps a connection as long as it keeps the forward */
 export const forwardDetachSeconds = 15
 
+/** Connections share their way to a target: words that come again within so long are those of another one. */
+const sameWordsMilliseconds = 10_000
+
 /** What opens one connection at the target. */
 export type OpenConnection = (to: HostPort, signal: AbortSignal) => Promise<Channel>
 
@@ -33,7 +36,12 @@ export class Forward implements Connections {
   readonly #over = new AbortController()
   /** being opened: they count too */
   #opening = 0
+  /** what was said last of the way to each place */
+  readonly #said = new Map<string, {text: string; at: number}>()
   #traffic: Traffic = {connections: 0, bytesIn: 0, bytesOut: 0}
+
+  /** who hears what connections say of the way there */
+  hear: (text: string) => void = () => {}
 
   constructor(parts: Parts, session: SessionRecord, open: OpenConnection) {
     this.#parts = parts
@@ -108,6 +116,7 @@ export class Forward implements Connections {
       halfCloses: true,
       prompt: true,
       broken: 'broken off',
+      hear: text => this.#tell(showHostPort(to), text),
       input: bytes => {
         bytesIn += bytes.byteLength
         this.#traffic.bytesIn += bytes.byteLength
@@ -128,6 +137,14 @@ export class Forward implements Connections {
     const connection = {to, live, ended}
     this.#connections.set(id, connection)
     return connection
+  }
+
+  #tell(place: string, text: string): void {
+    const at = this.#parts.store.now().getTime()
+    const last = this.#said.get(place)
+    if (last?.text === text && at - last.at < sameWordsMilliseconds) return
+    this.#said.set(place, {text, at})
+    this.hear(`${place}: ${text}`)
   }
 
   /** Before anything is opened: what cannot be written down does not happen, and nothing begins in a freeze. */

@@ -156,7 +156,7 @@ async function goOn(serving: Serving, session: SessionRecord, plan: Plan, reques
   const forward = new Forward(parts, session, (to, signal) =>
     primitive.open(where, {kind: 'forward', to}, given.access, AbortSignal.any([signal, set.stopping])),
   )
-  const channel = heldOpen(why => forward.end(why))
+  const channel = heldOpen(forward)
   const live = goLive(id, principal, channel, {stdin: true, detachSeconds: forwardDetachSeconds})
   const endLater = (why: string): void => void live.end(why).catch(() => {})
   const limit = setTimeout(() => endLater('limit: time'), Date.parse(session.expiresAt) - Date.parse(session.openedAt))
@@ -179,13 +179,13 @@ async function goOn(serving: Serving, session: SessionRecord, plan: Plan, reques
   live.attach(link, {stdout: 0, stderr: 0}, offsets => startedMessage(session, offsets))
 }
 
-/** A channel through which nothing goes: it is over when its input ends, or when it is ended. `close` ends what hangs on it. */
-function heldOpen(close: (why: string) => Promise<void>): Channel {
+/** The channel of a forward itself, through which nothing goes: it is over when its input ends, or when it is ended, with all connections. */
+function heldOpen(forward: Forward): Channel {
   const {promise: ended, resolve} = Promise.withResolvers<Exit>()
   const stdout = new Readable({read() {}})
   let closing: Promise<Exit> | undefined
   const end = (why: string): Promise<Exit> => {
-    closing ??= close(why).then(() => {
+    closing ??= forward.end(why).then(() => {
       stdout.push(null)
       resolve({status: 0})
       return ended
@@ -206,6 +206,9 @@ function heldOpen(close: (why: string) => Promise<void>): Channel {
     signal() {},
     end,
     ended,
+    listen(hear) {
+      forward.hear = hear
+    },
   }
 }
 

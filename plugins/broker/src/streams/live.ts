@@ -29,6 +29,8 @@ export interface LiveHooks {
   halfCloses?: boolean
   /** Whether each piece of output goes out at once, however soon after another: two machines talk here. */
   prompt?: boolean
+  /** Hears what the channel says of the way there; absent: the client does. */
+  hear?(text: string): void
   /** Why it is ended where its output breaks off; absent: the recording was lost. */
   broken?: string
 }
@@ -222,7 +224,11 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
 
   // what is said before anybody is on is said to the first
   const unsaid: string[] = []
-  channel.listen?.(text => (link ? link.send({type: 'notice', text}) : unsaid.length < 10 && unsaid.push(text)))
+  const say = (text: string): void => {
+    if (link) link.send({type: 'notice', text})
+    else if (unsaid.length < 10) unsaid.push(text)
+  }
+  channel.listen?.(text => (hooks.hear ? hooks.hear(text) : say(text)))
   return {
     id,
     principal,

@@ -5,6 +5,7 @@ import {startSession} from './session.ts'
 import {notBegun} from './shell.ts'
 import {createOutput} from './streams.ts'
 import type {ChannelOptions, Session, SessionEnd, View} from './view.ts'
+import {createWords} from './words.ts'
 
 /** What is said where the far side cannot tell how a command ended. */
 export const noStatus =
@@ -21,6 +22,7 @@ export async function openCommand(options: ChannelOptions): Promise<Channel> {
   let status: number | undefined
   let lastOutput: NodeJS.Timeout | undefined
   const keys: number[] = []
+  const words = createWords(options.tell)
   const began = Promise.withResolvers<void>()
   const ended = Promise.withResolvers<Exit>()
   const balance = () => session?.hold(stdout.isFull || stderr.isFull)
@@ -72,7 +74,7 @@ export async function openCommand(options: ChannelOptions): Promise<Channel> {
     },
   }
   began.promise.catch(() => {})
-  session = await startSession(options, view)
+  session = await startSession({...options, tell: words.tell}, view)
   await began.promise
   const {wake} = session
   const end = async (why: string): Promise<Exit> => {
@@ -92,6 +94,7 @@ export async function openCommand(options: ChannelOptions): Promise<Channel> {
     },
     end,
     ended: ended.promise,
+    listen: words.listen,
   }
 }
 

@@ -11,6 +11,7 @@ import {notBegun} from './shell.ts'
 import type {SmuxVersion} from './smux.ts'
 import {openStandard} from './standard.ts'
 import {type ChannelOptions, clientVersion as ourVersion, type Session, type SessionEnd, type View} from './view.ts'
+import {createWords} from './words.ts'
 
 export type PortForm = 'multiplexed' | 'basic' | 'standard'
 
@@ -22,7 +23,8 @@ export interface PortSession {
   /**
    * One connection to the port. In the basic form it waits until the one before has ended; in the standard form there is only one.
    * Its `stdin` may end before its `stdout`: the end is held back until the local side ends altogether (`end()`), since the agent
-   * would take it for the end of both directions. `ended` is `{status: 0}` at an orderly close. Throws TARGET_UNREACHABLE.
+   * would take it for the end of both directions. `ended` is `{status: 0}` at an orderly close. Of the connections that are open, one
+   * hears what the session says. Throws TARGET_UNREACHABLE.
    */
   connect(): Promise<Channel>
   /** Ends the session and all its connections. */
@@ -47,6 +49,7 @@ export async function openPort(options: PortOptions): Promise<PortSession> {
   const began = Promise.withResolvers<Greeting>()
   const ended = Promise.withResolvers<Exit>()
   began.promise.catch(() => {})
+  const words = createWords(options.tell)
   const can = (greeting: Greeting) => whatAgentCan(greeting.agentVersion)
   let hasTerminateFlag = false
   const end = async (why: string): Promise<Exit> => {
@@ -110,7 +113,7 @@ export async function openPort(options: PortOptions): Promise<PortSession> {
       ended.resolve(exit)
     },
   }
-  session = await startSession(options, view)
+  session = await startSession({...options, tell: words.tell}, view)
   const opened = session
   const greeting = await began.promise
   return {
@@ -118,7 +121,12 @@ export async function openPort(options: PortOptions): Promise<PortSession> {
     greeting,
     async connect() {
       if (!form) throw new ProdError('TARGET_UNREACHABLE', 'the session has ended', 'prod doctor')
-      return form.connect()
+      const channel = await form.connect()
+      return Object.assign(channel, {
+        listen(hear: (text: string) => void) {
+          void channel.ended.then(words.listen(hear))
+        },
+      })
     },
     end,
     ended: ended.promise,

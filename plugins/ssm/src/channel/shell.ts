@@ -4,6 +4,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {startSession} from './session.ts'
 import {createInput, createOutput, emptyOutput} from './streams.ts'
 import type {ChannelOptions, Session, SessionEnd, View} from './view.ts'
+import {createWords} from './words.ts'
 
 /** What keys make of signals at the remote terminal. */
 const signalKeys: Record<string, number> = {SIGINT: 0x03, SIGQUIT: 0x1c}
@@ -19,6 +20,7 @@ export async function openShell(options: ChannelOptions, size: TerminalSize): Pr
   let isReady = false
   const began = Promise.withResolvers<void>()
   const ended = Promise.withResolvers<Exit>()
+  const words = createWords(options.tell)
   let control: Buffer[] = []
   const input = createInput(
     () => session?.wake(),
@@ -59,7 +61,7 @@ export async function openShell(options: ChannelOptions, size: TerminalSize): Pr
     },
   }
   began.promise.catch(() => {})
-  session = await startSession(options, view)
+  session = await startSession({...options, tell: words.tell}, view)
   const {resize, wake} = session
   resize(size)
   await began.promise
@@ -81,6 +83,7 @@ export async function openShell(options: ChannelOptions, size: TerminalSize): Pr
     },
     end,
     ended: ended.promise,
+    listen: words.listen,
   }
 }
 

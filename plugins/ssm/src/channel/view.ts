@@ -16,7 +16,7 @@ export interface ChannelOptions extends Pick<LinkOptions, 'streamUrl' | 'token' 
   kms?: Kms
   /** ends the session, and what is being opened */
   signal?: AbortSignal
-  /** words for a person, never secrets: a lost connection, what the service says of the session */
+  /** words for a person, never secrets: a lost connection, what the service says of the session. Whoever listens to a channel hears them too. */
   tell?(text: string): void
   clientVersion?: string
   /** some other times, for tests and figures */

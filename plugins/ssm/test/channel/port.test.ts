@@ -160,6 +160,24 @@ test('a local end reaches the agent once, and no number is used again', async ({
   expect(seen).toEqual(['open 3', 'close 3', 'open 5', 'close 5'])
 })
 
+test('of the connections that share a session, one that is open hears what it says', async ({onTestFinished}) => {
+  const renewed = Promise.withResolvers<void>()
+  const {session, peer} = await openMux(onTestFinished, await startTarget(onTestFinished, echo), {
+    tell: words => void (words.includes('lost') && renewed.resolve()),
+    timings: {tellMs: 1},
+    renew: async () => renewed.promise.then(() => ({streamUrl: peer.url, token: 'token-1'})),
+  })
+  const heard: string[] = []
+  const listen = (channel: Channel, name: string) => channel.listen?.(words => heard.push(`${name}: ${words}`))
+  const [first, second] = [await session.connect(), await session.connect()]
+  listen(first, 'first')
+  listen(second, 'second')
+  await first.end('closed')
+  peer.cut()
+  while (heard.length < 2) await wait(5)
+  expect(heard).toEqual(['second: connection lost, resuming…', 'second: connection resumed'])
+})
+
 test('ending the session sends the flag, and is an orderly end of it and of what is open', async ({onTestFinished}) => {
   const {session, peer} = await openMux(onTestFinished, await startTarget(onTestFinished, echo))
   const connection = await session.connect()
