@@ -1,18 +1,23 @@
 /** Instances of AWS through the built CLI and a real broker: the way in is the stand-in of AWS, by roles that the broker mints. */
 import {createHash, randomBytes} from 'node:crypto'
-import {mkdirSync, writeFileSync} from 'node:fs'
+import {once} from 'node:events'
+import {existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs'
 import {createServer} from 'node:http'
-import type {AddressInfo} from 'node:net'
+import {type AddressInfo, connect, createServer as createTcpServer, type Socket} from 'node:net'
 import {join} from 'node:path'
+import {createInterface} from 'node:readline'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type StandIn, startStandIn} from '../sessions-stand-in/stand-in.ts'
-import {type RealBroker, type RealPerson, startRealBroker} from './broker.ts'
+import {someInstances} from '../sessions-stand-in/world.ts'
+import {collect, type RealBroker, type RealPerson, startRealBroker} from './broker.ts'
 import {openScreen} from './screen.ts'
 
 const ends: (() => Promise<void> | void)[] = []
 let aws: StandIn
 let broker: RealBroker
 let alice: RealPerson
+/** what the broker wrote to stderr */
+let alarms = ''
 
 const target = (name: string, address: string) => `kind: Target
 name: ${name}
@@ -40,13 +45,13 @@ maxSeconds: 3600
   'catalog/targets/web-1.yaml':
     target('web-1', 'ssm:us-east-1/i-0a1b2c3d4e5f60001?exec=Prod-RunCommand&tag:Name=web-1') +
     'forwards: [{ host: localhost, ports: ["1024-65535"] }]\n',
-  'catalog/targets/web-2.yaml': target('web-2', 'ssm:us-east-1/i-0a1b2c3d4e5f60002'),
+  'catalog/targets/plain.yaml': target('plain', 'ssm:us-east-1/i-0a1b2c3d4e5f60004'),
   'catalog/targets/web.yaml': target('web', 'ssm:us-east-1/*?tag:Service=web&exec=Prod-RunCommand'),
   'catalog/targets/fleet.yaml': target('fleet', 'ssm-command:us-east-1/*?tag:Service=web'),
   'catalog/targets/naps.yaml': target('naps', 'ssm-automation:us-east-1/Say'),
   'catalog/tools/script.yaml': tool(
     'script',
-    '{ primitive: ssm, targets: [web-1, web-2, web] }',
+    '{ primitive: ssm, targets: [web-1, plain, web] }',
     `program: /bin/sh
 commands:
   - { path: [], options: { -c: { value: { type: text, lines: true, maxLength: 2000 } } } }`,
@@ -70,6 +75,7 @@ beforeAll(async () => {
   aws = await startStandIn({
     region: 'us-east-1',
     agent: {outputDelayMs: 0, pieceDelayMs: 0},
+    instances: [...someInstances(), {id: 'i-0a1b2c3d4e5f60004', name: 'plain-1'}],
     roles: {operator: {allows: {Statement: {Effect: 'Allow', Action: '*', Resource: '*'}}}},
     documents: [
       {
@@ -82,7 +88,12 @@ beforeAll(async () => {
     ],
   })
   ends.push(() => aws.close())
-  broker = await startRealBroker(end => void ends.push(end), {env: aws.env})
+  broker = await startRealBroker(end => void ends.push(end), {
+    env: aws.env,
+    onAlarm: text => {
+      alarms += text
+    },
+  })
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(broker.dir, name, '..'), {recursive: true})
     writeFileSync(join(broker.dir, name), text)
@@ -102,6 +113,19 @@ afterAll(async () => {
 
 const reason = ['--reason', 'looking at the web servers']
 
+/** what was said to people, and the argv of all processes while something ran */
+const told: string[] = []
+let processes = ''
+function look(): void {
+  if (!existsSync('/proc/self/cmdline')) return
+  for (const id of readdirSync('/proc').filter(name => /^\d+$/.test(name)))
+    try {
+      processes += readFileSync(`/proc/${id}/cmdline`, 'latin1')
+    } catch {
+      // it has ended
+    }
+}
+
 test('a tool on an instance: its own status, output and errors apart, under a role for this run alone', async () => {
   const done = await alice.run(['exec', ...reason, '--on', 'web-1', 'script', '-c', 'echo out; echo err >&2; exit 7'])
   expect(done).toMatchObject({status: 7, stdout: 'out\n', stderr: expect.stringContaining('err\n')})
@@ -113,7 +137,7 @@ test('a tool on an instance: its own status, output and errors apart, under a ro
 })
 
 test('where the document cannot give a status: 248, and what to change', async () => {
-  const done = await alice.run(['exec', ...reason, '--on', 'web-2', 'script', '-c', 'echo out; exit 7'])
+  const done = await alice.run(['exec', ...reason, '--on', 'plain', 'script', '-c', 'echo out; exit 7'])
   expect(done).toMatchObject({status: 248, stdout: 'out\n', stderr: expect.stringContaining('separateOutputStream')})
 })
 
@@ -123,8 +147,10 @@ test('a shell on an instance has the size of the terminal, follows it, and is ov
   screen.type('stty size; echo ünï-$((40+2))\r')
   await screen.until(/24 90/)
   await screen.until(/^ünï-42$/m)
+  look()
   screen.type('exit\r')
   expect(await screen.ended).toBe(0)
+  told.push(screen.raw())
 })
 
 test('Run Command goes to all with the tag, and each output stands under its instance', async () => {
@@ -142,7 +168,7 @@ test('an Automation is a tool too', async () => {
 
 test('instances are looked for among those that a target stands for, and one of them is used', async () => {
   const found = await alice.run(['targets', 'web', '--find', '10.0.1.12', '--json'])
-  expect(JSON.parse(found.stdout)).toMatchObject([
+  expect(JSON.parse(found.stdout), found.stderr).toMatchObject([
     {name: 'web/i-0a1b2c3d4e5f60002', called: 'web-2', environment: 'production', labels: {Service: 'web', agent: 'Online', fleet: 'web'}},
   ])
   const minted = [...aws.world.identities.values()].findLast(({arn}) => arn.includes('assumed-role/operator/'))
@@ -151,11 +177,14 @@ test('instances are looked for among those that a target stands for, and one of 
   const on = (name: string) => alice.run(['exec', ...reason, '--on', name, 'script', '-c', 'echo here; exit 3'])
   expect(await on('web/i-0a1b2c3d4e5f60002')).toMatchObject({status: 3, stdout: 'here\n'})
   expect(await on('web')).toMatchObject({status: 241, stdout: '', stderr: expect.stringContaining('stands for many')})
-  expect(await on('web/i-0a1b2c3d4e5f60009')).toMatchObject({status: 241, stdout: ''})
+  const missing = await on('web/i-0a1b2c3d4e5f60009')
+  expect(missing).toMatchObject({status: 241, stdout: ''})
+  told.push(missing.stderr)
 })
 
 test('TM-X2: an instance without the tags is none of those that a target stands for', async () => {
   const done = await alice.run(['exec', ...reason, '--on', 'web/i-0a1b2c3d4e5f60003', 'script', '-c', 'true'])
+  told.push(done.stderr)
   expect(done).toMatchObject({status: 241, stdout: '', stderr: expect.stringContaining('its tag Service is "worker"')})
 })
 
@@ -186,3 +215,119 @@ test('a port of an instance: many connections at once over sessions side by side
   expect(sessions.length).toBeLessThanOrEqual(8)
   await expect.poll(() => sessions.filter(({state}) => state === 'Connected'), {timeout: 60_000}).toEqual([])
 })
+
+/** A port of this machine where everything comes back. */
+async function startEcho(onFinished: (stop: () => void) => void): Promise<number> {
+  const server = createTcpServer(socket => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const {port} = server.address() as AddressInfo
+  onFinished(() => void server.close())
+  return port
+}
+
+/** A forward that is open, with a port here for each one there, and what it says to the person. */
+async function openForward(ports: readonly number[]) {
+  const listen = ports.flatMap(port => ['-L', `0:localhost:${port}`])
+  const child = await alice.start(['forward', 'web-1', ...listen, '--json', ...reason])
+  const ended = collect(child)
+  let said = ''
+  child.stderr.on('data', (text: string) => {
+    said += text
+  })
+  const line = await Promise.race([once(createInterface(child.stdout), 'line'), ended])
+  if (!Array.isArray(line)) throw new Error(line.stderr)
+  const {forwards} = JSON.parse(line[0] as string) as {forwards: {port: number}[]}
+  const sockets: Socket[] = []
+  return {
+    to(index: number): Socket {
+      const socket = connect((forwards[index] as {port: number}).port, '127.0.0.1').on('error', () => {})
+      sockets.push(socket)
+      return socket
+    },
+    async says(words: string): Promise<void> {
+      while (!said.includes(words))
+        await Promise.race([once(child.stderr, 'data'), ended.then(all => Promise.reject(new Error(all.stderr)))])
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      child.kill('SIGINT')
+      return ended
+    },
+  }
+}
+const isOpenForward = ({documentName, state}: {documentName: string; state: string}): boolean =>
+  documentName === 'AWS-StartPortForwardingSession' && state === 'Connected'
+
+test('who forwards hears what becomes of the way there: a connection lost, and back; a port that nobody serves', async ({
+  onTestFinished,
+}) => {
+  onTestFinished(() => aws.mend())
+  const echo = await startEcho(onTestFinished)
+  const nobody = await startEcho(stop => stop())
+  const forward = await openForward([echo, nobody])
+  const socket = forward.to(0)
+  const hears = async (words: string) => {
+    socket.write(words)
+    expect(String((await once(socket, 'data'))[0])).toBe(words)
+  }
+  await hears('before')
+  aws.fail('ResumeSession', 'InternalServerError', undefined, 500)
+  for (const session of [...aws.sessions.values()].filter(isOpenForward)) session.cut('client')
+  await forward.says(`localhost:${echo}: connection lost, resuming…`)
+  aws.mend()
+  await forward.says(`localhost:${echo}: connection resumed`)
+  await hears('after')
+  forward.to(1)
+  await forward.says(`localhost:${nobody}: the target refused the connection to the port`)
+  look()
+  const {stdout, stderr} = await forward.close()
+  told.push(stdout, stderr)
+  expect(stderr.match(/connection lost/g)).toHaveLength(1)
+})
+
+/** Every file under a folder. */
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, {recursive: true, encoding: 'utf8'})
+    .map(name => join(folder, name))
+    .filter(path => statSync(path, {throwIfNoEntry: false})?.isFile())
+}
+
+/** A secret as it is, and as it may be written. */
+const written = (secret: string): string[] => [
+  ...new Set([
+    secret,
+    encodeURIComponent(secret),
+    Buffer.from(secret).toString('base64').replace(/=+$/, ''),
+    Buffer.from(secret).toString('hex'),
+  ]),
+]
+
+test.runIf(existsSync('/proc/self/cmdline'))(
+  'TM-X3: addresses, tokens and credentials of sessions are in no file, no log, no argv and no words of a failure',
+  async () => {
+    const folder = alice.home
+    const script = `touch ${folder}/begun; while [ ! -e ${folder}/seen ]; do sleep 0.1; done`
+    const running = alice.run(['exec', ...reason, '--on', 'web-1', 'script', '-c', script])
+    await expect.poll(() => existsSync(join(folder, 'begun')), {timeout: 60_000}).toBe(true)
+    look()
+    writeFileSync(join(folder, 'seen'), '')
+    const ran = await running
+    expect(ran.status, ran.stderr).toBe(0)
+    told.push(ran.stdout, ran.stderr)
+
+    // those of the tests above are among them
+    const secrets = aws.secrets()
+    for (const name of ['AWS-StartPortForwardingSession', 'Prod-RunCommand', 'SSM-SessionManagerRunShell'])
+      expect([...aws.sessions.values()].map(({documentName}) => documentName)).toContain(name)
+    expect(secrets.length).toBeGreaterThan(12)
+    const needles = secrets.flatMap(written).map(text => Buffer.from(text))
+    const places: [string, Buffer][] = [
+      ...[...filesOf(broker.dir), ...filesOf(alice.home)].map((path): [string, Buffer] => [path, readFileSync(path)]),
+      ['argv', Buffer.from(processes, 'latin1')],
+      ['words', Buffer.from(told.join('\n'))],
+      ['alarms', Buffer.from(alarms)],
+    ]
+    expect(processes).toContain('bin/run.js')
+    expect(places.filter(([, bytes]) => needles.some(needle => bytes.includes(needle))).map(([place]) => place)).toEqual([])
+  },
+)

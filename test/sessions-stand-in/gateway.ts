@@ -73,6 +73,8 @@ export interface NewSession {
 
 export interface Gateway {
   readonly sessions: Map<string, Session>
+  /** every token and every secret part of an address that was given out */
+  readonly given: string[]
   open(it: NewSession): Session
   /** A fresh address and token; undefined when the session is over. */
   renew(id: string): {streamUrl: string; token: string} | undefined
@@ -89,6 +91,7 @@ const backlogLimit = 1024
 /** Makes a gateway. */
 export function startGateway({trouble, limits, timeScale, now, webSocketUrl, mark}: GatewayOptions): Gateway {
   const sessions = new Map<string, Held>()
+  const given: string[] = []
   let made = 0
   const scaled = (ms: number): number => ms / timeScale
   const cellNumber = (): string =>
@@ -312,6 +315,7 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl, mar
 
   return {
     sessions,
+    given,
     open,
     renew(id) {
       const it = sessions.get(id)
@@ -322,6 +326,7 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl, mar
         it.stale = trouble.staleUpgrades ?? 0
       }
       it.token = randomBytes(48).toString('base64')
+      given.push(it.token, it.cell)
       it.tokenFrom = now()
       return {streamUrl: address(it), token: it.token}
     },

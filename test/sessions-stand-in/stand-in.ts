@@ -74,6 +74,8 @@ export interface StandIn {
   world: World
   sessions: Map<string, Session>
   calls: Call[]
+  /** All that it gave out and nobody may find again: tokens, the secret part of addresses, what credentials are signed with. */
+  secrets(): string[]
   /** Knows a credential from now on: who it is, what it may do, and by what session policy it is bounded. */
   register(it: NewIdentity): Identity
   /** The next calls of an action fail: so many times, for ever where nothing is said. */
@@ -185,6 +187,10 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     world,
     sessions: gateway.sessions,
     calls: serving.calls,
+    secrets: () => [
+      ...gateway.given,
+      ...[...known.values()].flatMap(({secretAccessKey, sessionToken}) => [secretAccessKey, sessionToken]).filter(one => one !== ''),
+    ],
     register: identities.register,
     fail: (action, code, times = Number.POSITIVE_INFINITY, status = 400) => void serving.failures.set(action, {code, times, status}),
     hang: action => void serving.hung.add(action),
