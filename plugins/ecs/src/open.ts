@@ -8,7 +8,7 @@ import {checkDocument} from '@prod/ssm/documents'
 import {channelOf, openSession} from '@prod/ssm/session'
 import {failureOf} from './preflight.ts'
 import {runProgram} from './program.ts'
-import {finishText, type Mark, programText, programWords, shellText} from './script.ts'
+import {finishText, type Mark, programText, programWords, shellText, variables} from './script.ts'
 import {runShell} from './shell.ts'
 import {forwardDocument, isContainer, isMany, type Target} from './target.ts'
 import {checkLogging, findPlace, type Place} from './task.ts'
@@ -32,10 +32,12 @@ export async function open(target: Target, use: Use, access: Access, signal: Abo
   return foreseen(target, region, signal, async () => {
     if (use.kind === 'forward') return openForward(way, target, use, access, signal)
     const place = await findPlace(way, target)
-    if (strict && target.logging !== 'broker') await checkLogging(way, target, place)
+    const mustLog = strict && target.logging !== 'broker'
+    // a session by a document is logged where that says, not where the cluster does
+    if (mustLog && !bySession) await checkLogging(way, target, place)
     signal.throwIfAborted()
     return bySession
-      ? openByDocument(way, target, place, use as Extract<Use, {kind: 'exec'}>, access, signal, strict)
+      ? openByDocument(way, target, place, use as Extract<Use, {kind: 'exec'}>, access, signal, {strict, mustLog})
       : openByCommand(way, target, place, use, signal)
   })
 }
@@ -129,12 +131,11 @@ async function openByDocument(
   use: Extract<Use, {kind: 'exec'}>,
   access: Access,
   signal: AbortSignal,
-  strict: boolean,
+  {strict, mustLog}: {strict: boolean; mustLog: boolean},
 ): Promise<Channel> {
-  await checkDocument(way, {document: exec, use: 'exec', logged: false, pinned: strict})
-  const variables = Object.entries(use.env).map(([name, value]) => `${name}=${value}`)
   // plain words: to split them is to take them apart at the blanks
-  const command = ['/usr/bin/env', ...variables, ...programWords(use.program.path, use.argv)].join(' ')
+  const command = ['/usr/bin/env', ...variables(use.env), ...programWords(use.program.path, use.argv)].join(' ')
+  await checkDocument(way, {document: exec, use: 'exec', logged: mustLog, pinned: strict})
   const options = await openSession({
     way,
     region: way.region,

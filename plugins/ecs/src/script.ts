@@ -104,7 +104,8 @@ export function finishText({left}: Mark): string {
   return text(finish, ['prod', left])
 }
 
-function variables(env: Readonly<Record<string, string>>): string[] {
+/** The variables, each a plain word. Throws TOOL_UNAVAILABLE. */
+export function variables(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env).map(([name, value]) => {
     const isName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name) && (name === 'TERM' || !refused.test(name))
     if (!isName || !plain.test(`x${value}`))

@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto'
 import {once} from 'node:events'
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -152,6 +153,31 @@ test('TM-X3: outside of development a cluster that does not log ECS Exec is refu
   await expect(run(echo)).rejects.toMatchObject({message: 'prod does not log ECS Exec, so nothing was opened'})
   delete cluster().logging
   expect(await run(echo, `${app}?logging=broker`)).toMatchObject({exit: {status: 0}})
+  stop = await primitive.start?.({development: true, hide: []})
+})
+
+test('TM-X3, TM-X5: nor does a program run by a document that logs nowhere, nor with a variable that is more than one word', async () => {
+  const add = (name: string, inputs: object): string => {
+    const content = {
+      schemaVersion: '1.0',
+      sessionType: 'NonInteractiveCommands',
+      parameters: {command: {type: 'String'}},
+      inputs,
+      properties: {linux: {commands: '{{ command }}', runAsElevated: true, separateOutputStream: true}},
+    }
+    here.standIn.world.documents.unshift({name, type: 'Session', owner: 'self', version: '1', content})
+    return `${app}?exec=${name}@${createHash('sha256').update(JSON.stringify(content)).digest('hex')}`
+  }
+  const silent = add('Silent-Run', {})
+  const logged = add('Own-Run', {cloudWatchLogGroupName: 'ssm', cloudWatchEncryptionEnabled: true})
+  const echo = script('echo done')
+  const spoiled = {...echo, env: {A: 'x /bin/other'}}
+  await expect(run(spoiled, logged)).rejects.toMatchObject({code: 'TOOL_UNAVAILABLE'})
+  await stop?.()
+  stop = undefined
+  await expect(run(echo, silent)).rejects.toMatchObject({code: 'TARGET_INVALID', message: expect.stringContaining('logs sessions nowhere')})
+  expect(await run(echo, logged)).toMatchObject({stdout: 'done\n'})
+  expect(await run(echo, `${silent}&logging=broker`)).toMatchObject({stdout: 'done\n'})
   stop = await primitive.start?.({development: true, hide: []})
 })
 
