@@ -14,6 +14,11 @@ export function parametersOf(argv: readonly string[]): Record<string, string[]> 
         position,
       })
     }
+    // Systems Manager would put a value from elsewhere in its place, which nobody saw (TM-H4)
+    if (value.includes('{{'))
+      throw new ProdError('ARGV_INVALID', `the value of ${name} holds {{, which Systems Manager reads as a reference`, 'the value itself', {
+        position: at,
+      })
     if (Object.hasOwn(parameters, name)) parameters[name]?.push(value)
     else Object.defineProperty(parameters, name, {value: [value], enumerable: true, configurable: true, writable: true})
   }

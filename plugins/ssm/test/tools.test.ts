@@ -269,6 +269,13 @@ describe('Automation', () => {
   )
 })
 
+test('TM-H4: no value names another one that Systems Manager would put in its place', () => {
+  for (const value of ['{{ssm:/prod/password}}', '{{ ssm-secure:key }}', 'x{{global:DATE}}y', '{{ InstanceId }}', '{{{', '{{'])
+    for (const words of [['--Value', value], [`--Value=${value}`], ['--A', 'b', '--Value', value]])
+      expect(() => parametersOf(['t', ...words])).toThrow(expect.objectContaining({code: 'ARGV_INVALID', position: words.length}))
+  expect(parametersOf(['t', '--Value', '{"a":{"b":1}}'])).toEqual({Value: ['{"a":{"b":1}}']})
+})
+
 test('parameters are read from words, whatever their values hold', () => {
   expect(parametersOf(['tool', '--A', 'x', '--B=y=z', '--A', '--C'])).toEqual({A: ['x', '--C'], B: ['y=z']})
   for (const bad of [
@@ -279,11 +286,19 @@ test('parameters are read from words, whatever their values hold', () => {
   ])
     expect(() => parametersOf(bad)).toThrow(expect.objectContaining({code: 'ARGV_INVALID'}))
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.constantFrom('A', 'B', '__proto__x', 'constructor'), fc.string())), pairs => {
-      const good = pairs.filter(([name]) => /^[A-Za-z]/.test(name))
-      const read = parametersOf(['t', ...good.flatMap(([name, value]) => [`--${name}`, value])])
-      for (const name of new Set(good.map(([one]) => one)))
-        expect(Object.getOwnPropertyDescriptor(read, name)?.value).toEqual(good.filter(([one]) => one === name).map(([, value]) => value))
-    }),
+    fc.property(
+      fc.array(
+        fc.tuple(
+          fc.constantFrom('A', 'B', '__proto__x', 'constructor'),
+          fc.string().filter(value => !value.includes('{{')),
+        ),
+      ),
+      pairs => {
+        const good = pairs.filter(([name]) => /^[A-Za-z]/.test(name))
+        const read = parametersOf(['t', ...good.flatMap(([name, value]) => [`--${name}`, value])])
+        for (const name of new Set(good.map(([one]) => one)))
+          expect(Object.getOwnPropertyDescriptor(read, name)?.value).toEqual(good.filter(([one]) => one === name).map(([, value]) => value))
+      },
+    ),
   )
 })
