@@ -126,6 +126,12 @@ export async function startBrokerStandIn(onTestFinished: (finish: () => Promise<
     if (key.startsWith('ASIA') && (!by || by.token !== token))
       return fail(403, 'InvalidClientTokenId', 'The security token included in the request is invalid')
     if (by && by.endsAt <= it.now()) return fail(403, 'ExpiredToken', 'The security token included in the request is expired')
+    // "No permissions are required", whatever denies it: AWS STS API reference, GetCallerIdentity
+    if (by && action === 'GetCallerIdentity')
+      return [
+        200,
+        `<GetCallerIdentityResponse><GetCallerIdentityResult><UserId>AROA:${by.sessionName}</UserId><Account>${account}</Account><Arn>arn:aws:sts::${account}:assumed-role/${by.role.split('/').at(-1)}/${by.sessionName}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`,
+      ]
     if (by) {
       const decision = decide(by, `${service}:${action}`, arn, region)
       const why =

@@ -5,16 +5,7 @@ import {type FileHandle, mkdir, open, rename, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Access} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import type {Ids} from './messages.ts'
-
-/** Keys of AWS, as a grant provider confers them. `Expiration`: ISO 8601; `Region`: where the role works, if in one. */
-export interface AwsKeys {
-  readonly AccessKeyId: string
-  readonly SecretAccessKey: string
-  readonly SessionToken?: string
-  readonly Expiration?: string
-  readonly Region?: string
-}
+import type {AwsKeys, Ids} from './messages.ts'
 
 /** What a program was given. */
 export interface Handed {

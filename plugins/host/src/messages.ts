@@ -1,7 +1,6 @@
 /** What broker, runner and terminal say to each other over their channels. The bytes of tools never go this way. */
 import type {Exit, SignalName, TerminalSize, Use} from '@prod/sdk'
 import type {ErrorCode} from '@prod/sdk/errors'
-import type {AwsKeys} from './credential.ts'
 
 /** How a tree is kept together: namespaces of our own, bubblewrap's, or by watching processes. Best first. */
 export type Isolation = 'namespaces' | 'bubblewrap' | 'processes'
@@ -47,6 +46,15 @@ export interface Tokens {
   stdin: string | null
   stdout: string
   stderr: string | null
+}
+
+/** Keys of AWS, as a grant provider confers them. `Expiration`: ISO 8601; `Region`: where the role works, if in one. */
+export interface AwsKeys {
+  readonly AccessKeyId: string
+  readonly SecretAccessKey: string
+  readonly SessionToken?: string
+  readonly Expiration?: string
+  readonly Region?: string
 }
 
 export type ToRunner =
