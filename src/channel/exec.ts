@@ -233,7 +233,8 @@ class TerminalEnd {
         break
       case 'confirm':
       case 'request':
-        break // asked where it is read; of followers
+      case 'granted':
+        break // asked where it is read; of followers; of roles
     }
     return undefined
   }
