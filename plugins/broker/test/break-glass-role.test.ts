@@ -1,6 +1,10 @@
 /** `assume --break-glass`, through the real stream: a role without an approval, and what it leaves behind. */
+import {once} from 'node:events'
+import {type IncomingMessage, request} from 'node:http'
+import {text} from 'node:stream/consumers'
 import type {Grant} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
+import {proof} from '@prod/sdk/dpop'
 import {ProdError} from '@prod/sdk/errors'
 import {openStream} from '@prod/sdk/stream-client'
 import type {FirstMessage, ServerMessage} from '@prod/sdk/wire'
@@ -93,6 +97,32 @@ test('TM-O3: without an incident, the name typed, a permit, or a time that is al
   expect(await codeOf(take(alice, {role: 'nobody'}))).toBe('ROLE_NOT_FOUND')
   expect(await codeOf(take(await core.as('bob')))).toBe('DENIED')
   expect(await granted(alice)).toEqual([])
+})
+
+test('TM-O3: what was taken by breaking glass gives its credentials where it was taken, or in a listed place', async ({onTestFinished}) => {
+  const own = await startCore(onTestFinished, {files: {'policy/global/glass.cedar': rule}, settings: {places: ['127.0.0.1/32']}})
+  const person = await own.as('alice')
+  const {grant} = await take(person)
+  await until(async () => (await person.client.call(api.whoami)).groups.includes('jobbers'), 'the role')
+  const {broker, key} = person.session
+  const mintFrom = async (localAddress: string, nonce?: string): Promise<string> => {
+    const url = `${broker.url}/v1/grants/${grant.id}/credentials`
+    const accessToken = await person.session.token()
+    const headers = {
+      authorization: `DPoP ${accessToken}`,
+      dpop: proof(key, {method: 'POST', url, accessToken, ...(nonce === undefined ? {} : {nonce})}),
+      'content-type': 'application/json',
+    }
+    const call = request(url, {method: 'POST', localAddress, headers}).end('{}')
+    const [response] = (await once(call, 'response')) as [IncomingMessage]
+    const {error} = JSON.parse(await text(response)) as {error: {code: string}}
+    const given = response.headers['dpop-nonce']
+    return response.statusCode === 401 && nonce === undefined ? mintFrom(localAddress, String(given)) : error.code
+  }
+  // the provider of the tests gives no credential to anybody
+  expect(await mintFrom('127.0.0.1')).toBe('USAGE')
+  expect(await mintFrom('127.0.0.2')).toBe('PLACE_REFUSED')
+  expect(await mintFrom('127.0.0.1')).toBe('USAGE')
 })
 
 test('TM-O2: where an alert is not accepted nothing is granted', async ({onTestFinished}) => {

@@ -7,7 +7,9 @@ import {refuseFrozen} from '../freeze/state.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {refuseDraining} from '../requests/create.ts'
 import {rightsNow} from '../requests/rights.ts'
+import type {RequestRecord} from '../requests/state.ts'
 import {countMint} from '../runs/limits.ts'
+import {refuseOtherPlace} from '../sessions/breaking.ts'
 import type {Stored} from '../stores/store.ts'
 import {beginGrant, endGrant, providerOf, whyNotNow} from './reconcile.ts'
 import {type GrantRecord, isOver} from './state.ts'
@@ -18,13 +20,15 @@ const beginMilliseconds = 250
 /**
  * Mints a credential of the caller's own grant. Everything is asked again first: the login, the freeze, the request's approvals and
  * signatures, what policy says now (TM-P4). It is handed on only if the grant still lives when that is written (TM-N4). `tool`: the
- * first word of what it is for. Throws GRANT_NOT_FOUND, REVOKED, APPROVAL_VOID, FROZEN, LIMIT_REACHED, DENIED, USAGE, TARGET_UNREACHABLE.
+ * first word of what it is for. Throws GRANT_NOT_FOUND, REVOKED, APPROVAL_VOID, PLACE_REFUSED, FROZEN, LIMIT_REACHED, DENIED, USAGE, TARGET_UNREACHABLE.
  */
 export async function mintCredentials(parts: Parts, asking: Caller, {id, tool}: {id: string; tool?: string}): Promise<GrantCredentials> {
   refuseDraining(parts)
   const stored = await begun(parts, asking, id)
   const grant = stored.value
   const {caller, expect} = await rightsNow(parts, asking)
+  const asked = grant.breakGlass ? await parts.store.find<RequestRecord>('request', grant.request) : undefined
+  if (asked) refuseOtherPlace({parts, caller: () => caller}, asked.value, asked.value)
   const kind = parts.bundle().catalog.roles.get(grant.role)?.class ?? 'change'
   const unfrozen = await refuseFrozen(parts, kind, grant.breakGlass)
   const hindrance = await whyNotNow(parts, grant, caller.login)

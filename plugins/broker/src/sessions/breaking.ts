@@ -61,8 +61,12 @@ export async function checkAgain(parts: Parts, caller: Caller, plan: Plan, reque
   throw aboutBreakGlass(plan, new ProdError(hindrance.code, `${hindrance.why}, and no second person has agreed to that`, commandFor(plan)))
 }
 
-/** A live break-glass is taken up where it was opened, or from a listed place. Throws PLACE_REFUSED. */
-export function refuseOtherPlace({parts, caller}: Serving, {breakGlass}: {breakGlass: boolean}, opened: {address: string}): void {
+/** A live break-glass is taken up, and what it took is used, where it was opened, or from a listed place. Throws PLACE_REFUSED. */
+export function refuseOtherPlace(
+  {parts, caller}: Pick<Serving, 'parts' | 'caller'>,
+  {breakGlass}: {breakGlass: boolean},
+  opened: {address: string},
+): void {
   const {address} = caller()
   if (breakGlass && address !== opened.address && !fromPlace(parts.config.places, address))
     throw new ProdError('PLACE_REFUSED', 'it is not taken up from a place that is not listed', 'prod sessions ls')
