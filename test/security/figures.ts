@@ -47,11 +47,15 @@ rmSync(scratch, {recursive: true, force: true})
 const total = ran.results.reduce((sum, {lines}) => sum + lines, 0)
 const strays = ran.results.reduce((sum, {strays: one}) => sum + one, 0)
 const cpu = cpus()
+/** the arguments of this run; of files only that they were given */
+const said = Object.entries(values)
+  .map(([name, value]) => ` --${name} ${name === 'corpus' || name === 'fuzzed' ? 'FILE' : value}`)
+  .join('')
 writeFileSync(
   join(root, 'docs/security-figures.md'),
   `# Security figures
 
-Written by \`node --conditions=source test/security/figures.ts${values.corpus === undefined ? '' : ' --corpus FILE'}\` on ${new Date().toISOString().slice(0, 10)}, ${cpu.length} × ${cpu[0]?.model ?? 'unknown'}, Node ${process.versions.node}. Nothing here is typed by hand.
+Written by \`node --conditions=source test/security/figures.ts${said}\` on ${new Date().toISOString().slice(0, 10)}, ${cpu.length} × ${cpu[0]?.model ?? 'unknown'}, Node ${process.versions.node}. Nothing here is typed by hand.
 
 ## Lines judged by the shipped definitions
 
