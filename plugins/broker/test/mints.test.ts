@@ -1,6 +1,7 @@
+import {api} from '@prod/sdk/api'
 import {expect, test} from 'vitest'
 import {countMint} from '../src/runs/limits.ts'
-import {codeOf} from './core.ts'
+import {codeOf, startCore} from './core.ts'
 import {makeFolder, openFolder} from './store-folder.ts'
 
 const alice = {iss: 'https://idp.example', sub: 'a-1', person: 'alice'}
@@ -22,4 +23,15 @@ test('TM-F1: one person gets so many credentials in ten minutes, by all their ac
     await store.close()
     remove()
   }
+})
+
+test('TM-E13, TM-F1: one person’s CLI fills no log with what it tells of itself', async ({onTestFinished}) => {
+  const core = await startCore(onTestFinished)
+  const [alice, bob] = await Promise.all([core.as('alice'), core.as('bob')])
+  const events = [{command: 'whoami', durationMs: 1, exit: 0, at: new Date().toISOString()}]
+  const codes = await Promise.all(Array.from({length: 130}, () => codeOf(alice.client.call(api.usage, {events}))))
+  expect(codes.filter(code => code === 'none')).toHaveLength(120)
+  expect(new Set(codes)).toEqual(new Set(['none', 'LIMIT_REACHED']))
+  expect(await codeOf(bob.client.call(api.usage, {events}))).toBe('none')
+  expect(await core.events('usage.reported')).toHaveLength(121)
 })

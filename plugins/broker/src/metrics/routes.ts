@@ -6,6 +6,7 @@ import type {FastifyInstance} from 'fastify'
 import {handle} from '../http/handle.ts'
 import type {Parts} from '../parts.ts'
 import {mayReadAudit} from '../requests/view.ts'
+import {countMint} from '../runs/limits.ts'
 import {importRows} from './imports.ts'
 import {catchUp, maxDays} from './ledger.ts'
 import {reportSteps} from './report.ts'
@@ -20,7 +21,10 @@ const mostMilliseconds = 10
 export function metricsRoutes(app: FastifyInstance, parts: Parts): void {
   handle(app, parts, api.metrics, (asked, caller) => reportMetrics(parts, asked, mayReadAudit(parts, caller)))
   handle(app, parts, api.importMetrics, (input, caller) => importRows(parts, caller, input))
-  handle(app, parts, api.usage, ({batch, events}, caller) => acceptUsage(parts, caller, events, batch))
+  handle(app, parts, api.usage, async ({batch, events}, caller) => {
+    await countMint(parts, caller.principal, 'usage')
+    return acceptUsage(parts, caller, events, batch)
+  })
 }
 
 /** Long work in short bits, other work going on between them. */

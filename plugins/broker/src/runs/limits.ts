@@ -143,9 +143,16 @@ async function weigh(
 
 /** what a machine at work asks for in ten minutes lies far below */
 const mostMints = 120
-const mints = {mints: 'a credential is minted for one person', looks: 'targets are looked for by one person'} as const
+const mints = {
+  mints: 'a credential is minted for one person',
+  looks: 'targets are looked for by one person',
+  usage: 'usage is told of by one person',
+} as const
 
-/** Counts a credential that a person asks for, or that looking for targets takes, whatever becomes of it (TM-F1). Throws LIMIT_REACHED. */
+/**
+ * Counts a credential that a person asks for, or that looking for targets takes, whatever becomes of it, and what their CLI tells of itself
+ * (TM-F1, E13). Throws LIMIT_REACHED.
+ */
 export async function countMint(parts: Pick<Parts, 'store'>, starter: Starter, what: keyof typeof mints = 'mints'): Promise<void> {
   const key = sha256(canonical([what, starterKey(starter)])).slice(0, 32)
   for (;;) {
