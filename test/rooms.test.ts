@@ -49,7 +49,7 @@ const table: Record<string, string[]> = {
   // the record, and who is told
   [broker('audit')]: [sdk, ...ports, broker('http'), broker('requests')],
   [broker('outbox')]: [sdk, ...ports, broker('requests')],
-  [broker('metrics')]: [sdk, ...ports, ...['http', 'requests', 'freeze', 'audit'].map(broker)],
+  [broker('metrics')]: [sdk, ...ports, ...['http', 'requests', 'runs', 'freeze', 'audit'].map(broker)],
   // the work
   ...Object.fromEntries(
     features.map(name => [name, [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox', 'audit'].map(broker)]]),
