@@ -71,14 +71,20 @@ function fourOf(high: string, low: string): string {
   return [a >> 8, a & 255, b >> 8, b & 255].join('.')
 }
 
-/** The IPv4 address that an IPv6 address leads to where one is translated into the other (`64:ff9b::/96`, 6to4, `::a.b.c.d`). */
+/**
+ * The IPv4 address that an IPv6 address leads to where one is translated into the other: `64:ff9b::/96` and `64:ff9b:1::/48`, 6to4,
+ * `::a.b.c.d`, `::ffff:0:a.b.c.d`.
+ */
 function translated(address: string): string | undefined {
-  const all = groupsOf(address)
+  const all = isIPv6(address) && !address.includes('%') ? groupsOf(shortest(address)) : undefined
   if (!all) return undefined
   const [at, to] = [(index: number) => all[index] as string, all.map(group => Number.parseInt(group, 16))]
   if (to[0] === 0x2002) return fourOf(at(1), at(2))
   const zeros = (from: number, until: number) => to.slice(from, until).every(group => group === 0)
-  const inLast = (to[0] === 0x64 && to[1] === 0xff9b && zeros(2, 6)) || (zeros(0, 6) && !zeros(6, 7))
+  const inLast =
+    (to[0] === 0x64 && to[1] === 0xff9b && (zeros(2, 6) || to[2] === 1)) ||
+    (zeros(0, 6) && !zeros(6, 7)) ||
+    (zeros(0, 4) && to[4] === 0xffff && to[5] === 0)
   return inLast ? fourOf(at(6), at(7)) : undefined
 }
 

@@ -61,6 +61,8 @@ describe('TM-A7: nobody is ever led to what tells a machine who it is', () => {
     '64:ff9b::a9fe:a9fe',
     '2002:a9fe:a9fe::1',
     '::a9fe:a9fe',
+    '64:ff9b:1::a9fe:a9fe',
+    '::ffff:0:a9fe:a9fe',
     'metadata.google.internal',
     'metadata',
     'instance-data.eu-west-1.compute.internal',
@@ -76,14 +78,19 @@ describe('TM-A7: nobody is ever led to what tells a machine who it is', () => {
     expect(isAllowed(everything, {host, port: 80})).toBe(false)
   })
 
+  test.each(['::ffff:169.254.169.254', '::169.254.169.254', '64:ff9b::169.254.169.254'])('%s, as a resolver may write it', host =>
+    expect(isNever(host)).toBe(true),
+  )
+
   test.each(['10.0.0.1', '192.168.1.1', '8.8.8.8', '2001:db8::1', 'fd12::1', '64:ff9b::a00:1', 'db.internal', 'metadata.example'])(
     '%s is a place like others',
     host => expect(isNever(host)).toBe(false),
   )
 })
 
-test.each(['127.0.0.1', '127.9.9.9', '::1', 'localhost', 'a.localhost', '64:ff9b::7f00:1', '::7f00:1'])('%s is the machine itself', host =>
-  expect(isLoopback(host)).toBe(true),
+test.each(['127.0.0.1', '127.9.9.9', '::1', 'localhost', 'a.localhost', '64:ff9b::7f00:1', '::7f00:1', '::127.0.0.1', '64:ff9b:1::7f00:1'])(
+  '%s is the machine itself',
+  host => expect(isLoopback(host)).toBe(true),
 )
 
 const rules: ForwardRule[] = [
