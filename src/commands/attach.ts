@@ -52,7 +52,7 @@ export default class Attach extends ProdCommand {
     if ('many' in outcome) {
       if (flags.receipt !== undefined) writeReceipt(flags.receipt, receiptsOf(outcome))
       this.endWith(outcome.many.status)
-      await explainFailure(
+      this.usageDenial = await explainFailure(
         outcome.many.targets.flatMap(one => one.outcome ?? []),
         this.config.pjson,
         !this.jsonEnabled(),
@@ -63,7 +63,7 @@ export default class Attach extends ProdCommand {
     this.endWith(outcome.status)
     const shown = showOutcome(outcome)
     this.say(wordsOfEnd(outcome))
-    await explainFailure([outcome], this.config.pjson, !this.jsonEnabled())
+    this.usageDenial = await explainFailure([outcome], this.config.pjson, !this.jsonEnabled())
     return shown
   }
 

@@ -117,7 +117,7 @@ export default class Exec extends ProdCommand {
     if ('many' in outcome) {
       if (flags.receipt !== undefined) writeReceipt(flags.receipt, receiptsOf(outcome))
       this.endWith(outcome.many.status)
-      await explainFailure(
+      this.usageDenial = await explainFailure(
         outcome.many.targets.flatMap(one => one.outcome ?? []),
         this.config.pjson,
         flags.explain && !this.jsonEnabled(),
@@ -127,7 +127,7 @@ export default class Exec extends ProdCommand {
     if (flags.receipt !== undefined) writeReceipt(flags.receipt, outcome.receipt)
     this.endWith(outcome.status)
     const shown = showOutcome(outcome)
-    await explainFailure([outcome], this.config.pjson, flags.explain && !this.jsonEnabled())
+    this.usageDenial = await explainFailure([outcome], this.config.pjson, flags.explain && !this.jsonEnabled())
     return shown
   }
 

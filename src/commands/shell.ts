@@ -78,7 +78,7 @@ export default class Shell extends ProdCommand {
     if (ended.status === 245) this.log(ended.session)
     this.endWith(ended.status)
     if (ended.exit !== null && 'status' in ended.exit && ended.exit.status !== 0)
-      await afterFailure(tail ?? '', {packages: explainerPackages(this.config.pjson), speaks: flags.explain})
+      this.usageDenial = await afterFailure(tail ?? '', {packages: explainerPackages(this.config.pjson), speaks: flags.explain})
     if (ended.exit !== null) this.usageAnswer = await askHowItWent(flags.question)
     return ended
   }

@@ -114,7 +114,12 @@ function figureLines(values: Values): string[] {
       ? chapter(
           'prod itself',
           line('how shells went', `${show('satisfactionMean')} of 5`, counted(values.satisfactionAnswers, 'answer')),
-          line('commands of CLIs', show('cliCommands'), `${show('cliFailedShare')} failed in prod`),
+          line(
+            'commands of CLIs',
+            show('cliCommands'),
+            `${show('cliFailedShare')} failed in prod`,
+            `${show('cliDenied')} refused access beyond it`,
+          ),
         )
       : []),
   ]

@@ -217,13 +217,14 @@ export function makeHistory({seed, from, days, people, teams, services, perWeek}
         commands[command] = {count: all, exits, durationMs: all * 300}
         count += all
       }
+      const denials = chance(0.2) ? [{category: 'action_not_allowed', action: 's3:GetObject', role: 'operator', count: 1 + below(3)}] : []
       const answers = chance(0.3) ? {[1 + below(5)]: 1 + below(2)} : {}
       tell(
         at,
         'usage.reported',
         who.person,
         'cli',
-        {events: count, commands, tools: {}, versions: {'0.1.0': count}, answers},
+        {events: count, commands, tools: {}, versions: {'0.1.0': count}, answers, ...(denials.length > 0 ? {denials} : {})},
         {groups: who.groups},
       )
     }

@@ -336,6 +336,34 @@ test('a use is told by the first word of the command, its time and its status, a
   expect(told).not.toContain('an-argument')
 })
 
+test('a refusal by AWS is told by its category and action, no resource and no name, also where it goes the fast way', async ({
+  onTestFinished,
+}) => {
+  const {person} = await begin(onTestFinished)
+  const denial =
+    'An error occurred (AccessDenied) when calling the DeleteObject operation: User: arn:aws:iam::111122223333:user/ana is not authorized to perform: s3:DeleteObject on resource: "arn:aws:s3:::payroll/ana.csv" because no identity-based policy allows the s3:DeleteObject action'
+  person.write('bin/aws', `#!/bin/sh\necho '${denial}' >&2\nexit 254\n`)
+  chmodSync(join(person.home, 'bin/aws'), 0o700)
+  const rm = ['--', join(person.home, 'bin/aws'), 's3', 'rm', 's3://payroll/ana.csv']
+  // the first fetches credentials, the second finds them kept
+  for (let round = 0; round < 2; round++) {
+    const {status, stderr} = await person.run('assume', 'ops', ...rm)
+    expect(status).toBe(254)
+    expect(stderr).toContain('the role lacks the action')
+  }
+  await person.run('assume', 'ops', '--no-explain', ...rm)
+  await person.run('assume', 'not-a-role-but-hunter2', '--json')
+  const told = person.files().get(join(person.home, '.local/state/prod/usage.jsonl')) ?? ''
+  const events = told
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as Record<string, unknown>)
+  const refused = {tool: 'aws', role: 'ops', exit: 254, denied: 'action_not_allowed', action: 's3:DeleteObject'}
+  expect(events).toMatchObject([refused, refused, {role: 'ops', exit: 254}, {exit: expect.any(Number)}])
+  expect(events[2]).not.toHaveProperty('denied')
+  expect(told).not.toMatch(/payroll|ana|hunter2/)
+})
+
 test('the child is fed by the file that was kept, and a prod inside is no other', async ({onTestFinished}) => {
   const {person} = await begin(onTestFinished)
   await person.run('assume', 'ops', '--json')

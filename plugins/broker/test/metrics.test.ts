@@ -360,6 +360,22 @@ test('usage is kept as counts: no argument gets into the log, and no flood of na
     platforms: {linux: 1},
     answers: {4: 1},
   })
+  const refused = {command: 'assume', denied: 'action_not_allowed', action: 's3:DeleteObject', role: 'deployer', tool: 'aws'}
+  const {denials, roles} = countUsage([
+    event(refused),
+    event(refused),
+    event({...refused, action: 's3://payroll/hunter2', role: '--hunter2'}),
+    event({denied: 'hunter2'}),
+    event({role: 'hunter2\n'}),
+  ])
+  expect(denials).toEqual([
+    {category: 'action_not_allowed', action: 's3:DeleteObject', role: 'deployer', tool: 'aws', count: 2},
+    {category: 'action_not_allowed', tool: 'aws', count: 1},
+    {category: 'other', count: 1},
+  ])
+  expect(roles).toEqual({deployer: 2, other: 2})
+  const kinds = countUsage(Array.from({length: 500}, (_, n) => event({...refused, role: `r${n}`}))).denials ?? []
+  expect([kinds.length, kinds.at(-1)]).toEqual([51, {category: 'other', count: 450}])
   const many = countUsage(Array.from({length: 500}, (_, n) => event({tool: `t${n}`})))
   expect(Object.keys(many.tools)).toHaveLength(51)
   expect(many.tools.other?.count).toBe(450)

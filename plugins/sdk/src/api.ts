@@ -450,7 +450,7 @@ export const api = {
       additionalProperties: false,
       required: ['kit', 'session', 'from', 'entries', 'chunks', 'last'],
       properties: {
-        kit: {type: 'string', maxLength: 262_144},
+        kit: {type: 'string', maxLength: 196_608},
         session: {type: 'string', pattern: '^ses_[0-9a-z]{17}$'},
         from: {type: 'integer', minimum: 0, maximum: 10_000_000},
         entries: {type: 'array', maxItems: 2000, items: {type: 'string', maxLength: 16_384}},
@@ -585,6 +585,9 @@ export const api = {
               version: {type: 'string', maxLength: 32},
               platform: {type: 'string', maxLength: 32},
               tool: {type: 'string', maxLength: 64},
+              role: {type: 'string', maxLength: 128},
+              denied: {type: 'string', maxLength: 32},
+              action: {type: 'string', maxLength: 128},
               answer: {type: 'integer', minimum: 1, maximum: 5},
             },
           },

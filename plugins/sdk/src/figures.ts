@@ -105,6 +105,7 @@ export const chapters: readonly FigureChapter[] = [
       figure('satisfactionAnswers', 'answers to that'),
       figure('cliCommands', 'commands that CLIs told of'),
       figure('cliFailedShare', 'of them failed in prod', 'share'),
+      figure('cliDenied', 'of them refused access beyond prod'),
     ],
   },
 ]

@@ -1,3 +1,4 @@
+import type {Denial} from '@prod/sdk/cli/after-failure'
 import {spoolUsage} from '@prod/sdk/cli/usage'
 import type {Kept} from '../credentials/kept.ts'
 import {countUse} from '../used.ts'
@@ -8,16 +9,20 @@ export async function runKept(command: readonly string[], {name, credentials, fr
   const renew = async (mayLogIn: boolean) =>
     (await (await import('@prod/aws/assume')).obtain(name, {asking: mayLogIn ? 'browser' : 'nobody'})).credentials
   const started = Date.now()
-  const ended = serveChild(command, {name, credentials, from, child, renew})
+  let denial: Denial | undefined
+  const denied = (one: Denial): void => {
+    denial = one
+  }
+  const ended = serveChild(command, {name, credentials, from, child, renew, denied})
   // while the command starts; one that ends at once is counted before this process does
   const counted = new Promise<void>(resolve => setImmediate(() => resolve(countUse(name))))
   const [status] = await Promise.all([ended.catch(() => undefined), counted])
   // one that could not be started the slow way tells
-  if (status !== undefined) keepUsage(command, started, status)
+  if (status !== undefined) keepUsage(command, name, started, status, denial)
   return status
 }
 
-function keepUsage([program = '']: readonly string[], started: number, exit: number): void {
+function keepUsage([program = '']: readonly string[], role: string, started: number, exit: number, denial: Denial | undefined): void {
   spoolUsage({
     command: 'assume',
     durationMs: Date.now() - started,
@@ -26,5 +31,8 @@ function keepUsage([program = '']: readonly string[], started: number, exit: num
     platform: process.platform,
     // its name alone, never an argument
     tool: program.slice(program.lastIndexOf('/') + 1).slice(0, 64),
+    role: role.slice(0, 128),
+    ...(denial === undefined ? {} : {denied: denial.category}),
+    ...(denial?.action ? {action: denial.action} : {}),
   })
 }

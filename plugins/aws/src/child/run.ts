@@ -1,5 +1,6 @@
 /** Runs the person's program as if it had been typed alone. Light: the fast path loads it. */
 import type {Readable} from 'node:stream'
+import type {Denial} from '@prod/sdk/cli/after-failure'
 import {openTail} from '@prod/sdk/cli/tail'
 import {ProdError} from '@prod/sdk/errors'
 
@@ -16,15 +17,21 @@ const passed: NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SI
 /**
  * Starts the program on our own stdin, stdout and stderr, without a shell, and answers its status: 128+n where a signal ended it.
  * `explain`: the end of what a program that failed said on stderr is kept and a denial in it explained, for programs that draw nothing there.
- * Throws TOOL_UNAVAILABLE where it cannot be started.
+ * `denied` is told which. Throws TOOL_UNAVAILABLE where it cannot be started.
  */
-export async function runChild(command: readonly string[], env: NodeJS.ProcessEnv, explain: boolean): Promise<number> {
+export async function runChild(
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+  explain: boolean,
+  denied?: (denial: Denial) => void,
+): Promise<number> {
   const {basename} = process.getBuiltinModule('node:path')
   if (!explain || !explained.has(basename(command[0] ?? '').replace(/\.exe$/i, ''))) return run(command, env)
   const tail = openTail()
   const status = await run(command, env, bytes => tail.push(bytes))
   // what explains lies outside the fast path's file, which is read whole at each start
-  if (status !== 0) await (await import('@prod/aws/after-failure')).afterFailure(tail.text(), {speaks: true})
+  const denial = status === 0 ? undefined : await (await import('@prod/aws/after-failure')).afterFailure(tail.text(), {speaks: true})
+  if (denial) denied?.(denial)
   return status
 }
 

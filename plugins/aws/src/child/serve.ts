@@ -1,4 +1,5 @@
 /** A child with its endpoint, from beginning to end. Light: the fast path loads it. */
+import type {Denial} from '@prod/sdk/cli/after-failure'
 import {type ChildSettings, isFresh, lifeLeft, type ProcessCredentials} from '../credentials/kept.ts'
 import {openEndpoint, type Provide} from './endpoint.ts'
 import {childEnvironment} from './environment.ts'
@@ -9,6 +10,8 @@ export interface Serving {
   name: string
   /** a denial in the stderr of a program that failed is explained; absent: yes */
   explain?: boolean
+  /** is told by what such a program was refused, where that was recognised */
+  denied?: (denial: Denial) => void
   credentials: ProcessCredentials
   /** when they were had, in milliseconds of this machine's clock */
   from: number
@@ -21,7 +24,7 @@ export interface Serving {
 export async function serveChild(command: readonly string[], serving: Serving, env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const endpoint = await openEndpoint(provider(serving))
   try {
-    return await runChild(command, childEnvironment(env, serving.name, serving.child, endpoint), serving.explain ?? true)
+    return await runChild(command, childEnvironment(env, serving.name, serving.child, endpoint), serving.explain ?? true, serving.denied)
   } finally {
     endpoint.close()
   }
@@ -30,10 +33,10 @@ export async function serveChild(command: readonly string[], serving: Serving, e
 /** Runs a command with the credentials in plain variables; answers its status. What it begins with is all it gets. Throws TOOL_UNAVAILABLE. */
 export function runPlain(
   command: readonly string[],
-  {name, credentials, child, explain}: Pick<Serving, 'name' | 'credentials' | 'child' | 'explain'>,
+  {name, credentials, child, explain, denied}: Pick<Serving, 'name' | 'credentials' | 'child' | 'explain' | 'denied'>,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<number> {
-  return runChild(command, childEnvironment(env, name, child, {credentials}), explain ?? true)
+  return runChild(command, childEnvironment(env, name, child, {credentials}), explain ?? true, denied)
 }
 
 /**

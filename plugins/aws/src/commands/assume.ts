@@ -105,6 +105,8 @@ export default class Assume extends ProdCommand {
     }
     const shell = command.length === 0 && !this.jsonEnabled() && !flags.console && !flags.url ? aws.openShell(name) : undefined
     const {credentials, child} = await obtain()
+    // there is one of this name: no word that was typed by mistake is told
+    this.usageRole = name
     if (flags.console || flags.url) {
       const own = flags['browser-profile'] ?? child.browserProfile
       const url = await aws.signInUrl(credentials, {name, region: child.region})
@@ -124,14 +126,18 @@ export default class Assume extends ProdCommand {
     this.onInterrupt(() => undefined) // the command decides
     const words = shell?.command ?? command
     const env = shell?.env ?? process.env
+    const denied = (denial: NonNullable<typeof this.usageDenial>) => {
+      this.usageDenial = denial
+    }
+    const told = {explain: flags.explain, denied}
     if (flags.env) {
       const end = credentials.Expiration === undefined ? 'never end' : `end at ${credentials.Expiration} and are not renewed`
       this.say(`the credentials of ${name} stand in plain variables: whoever reads the environment has them, and they ${end}`)
-      this.endWith(await aws.runPlain(words, {name, credentials, child, explain: flags.explain}, env))
+      this.endWith(await aws.runPlain(words, {name, credentials, child, ...told}, env))
     } else {
       const renew = async (mayLogIn: boolean) =>
         (await (source === 'local' ? aws.obtain(name, {asking: mayLogIn ? 'browser' : 'nobody'}) : source.obtain(mayLogIn))).credentials
-      this.endWith(await aws.serveChild(words, {name, credentials, from: Date.now(), child, renew, explain: flags.explain}, env))
+      this.endWith(await aws.serveChild(words, {name, credentials, from: Date.now(), child, renew, ...told}, env))
     }
     // stdout is the command's
     this.answered = true

@@ -77,7 +77,7 @@ export interface Facts {
   refused: {at: number; of: Of; count: number}[]
   closed: {at: number; of: RequestFact; recorded: boolean}[]
   reviews: Map<string, ReviewFact>
-  reported: {at: number; of: Of; events: number; failed: number; answers: number; sum: number}[]
+  reported: {at: number; of: Of; events: number; failed: number; denied: number; answers: number; sum: number}[]
   incidents: Map<string, IncidentFact>
   outside: Map<string, SpanFact>
   entitled: Map<string, SpanFact>
@@ -177,17 +177,18 @@ const takers: Record<string, Take> = {
   },
   'usage.reported': (facts, event, at) => {
     const data = event.data as
-      | {events?: unknown; commands?: Record<string, {exits?: Record<string, unknown>}>; answers?: object}
+      | {events?: unknown; commands?: Record<string, {exits?: Record<string, unknown>}>; answers?: object; denials?: {count?: unknown}[]}
       | undefined
     let failed = 0
     for (const {exits} of Object.values(data?.commands ?? {}))
       for (const [exit, count] of Object.entries(exits ?? {})) if (Number(exit) >= 240 && Number(exit) <= 249) failed += whole(count)
+    const denied = (data?.denials ?? []).reduce((all, {count}) => all + whole(count), 0)
     let [answers, sum] = [0, 0]
     for (const [answer, count] of Object.entries(data?.answers ?? {})) {
       answers += whole(count)
       sum += Number(answer) * whole(count)
     }
-    facts.reported.push({at, of: {teams: groupsOf(facts, event), service: null}, events: whole(data?.events), failed, answers, sum})
+    facts.reported.push({at, of: {teams: groupsOf(facts, event), service: null}, events: whole(data?.events), failed, denied, answers, sum})
   },
   'incident.imported': (facts, {subject, data}) => {
     const {from, to} = momentsOf(data)

@@ -250,6 +250,7 @@ export function figuresOf(material: Material, {since, until, reviewMilliseconds,
     satisfactionAnswers: answers,
     cliCommands: told,
     cliFailedShare: share(sum(reported.map(({failed}) => failed)), told),
+    cliDenied: sum(reported.map(({denied}) => denied)),
   }
 }
 

@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import type {Input, ParserOutput} from '@oclif/core/interfaces'
 import type {BrokerClient} from '../client.ts'
 import type {Session} from '../session.ts'
+import type {Denial} from './after-failure.ts'
 import {neverAsk} from './ask.ts'
 import {keepForCompletion} from './catalog-cache.ts'
 import {Interrupted, reportFailure} from './failure.ts'
@@ -35,6 +36,10 @@ export abstract class ProdCommand extends Command {
   protected answered = false
   /** name of the tool, for the usage events of `exec` */
   protected usageTool: string | undefined
+  /** role that was taken, for the usage events of `assume` */
+  protected usageRole: string | undefined
+  /** by what it was refused, where that was recognised, for the usage events */
+  protected usageDenial: Denial | undefined
   /** how it went, 1 to 5, for the usage events of `shell` */
   protected usageAnswer: number | undefined
   #brokerFlag: string | undefined
@@ -147,6 +152,9 @@ export abstract class ProdCommand extends Command {
         version: this.config.version.slice(0, 32),
         platform: process.platform,
         ...(this.usageTool === undefined ? {} : {tool: this.usageTool.slice(0, 64)}),
+        ...(this.usageRole === undefined ? {} : {role: this.usageRole.slice(0, 128)}),
+        ...(this.usageDenial === undefined ? {} : {denied: this.usageDenial.category}),
+        ...(this.usageDenial?.action ? {action: this.usageDenial.action} : {}),
         ...(this.usageAnswer === undefined ? {} : {answer: this.usageAnswer}),
       })
     })

@@ -20,6 +20,12 @@ export interface UsageEvent {
   platform?: string
   /** of `exec`; of `assume` the command's first word */
   tool?: string
+  /** of `assume`: which role */
+  role?: string
+  /** why access was refused, where a refusal was recognised: a category of explainer.ts */
+  denied?: string
+  /** the action of IAM that was refused, `s3:DeleteObject` */
+  action?: string
   /** of `shell`: how it went, 1 to 5, where the person said so */
   answer?: number
 }
@@ -100,6 +106,9 @@ const forms: Record<keyof UsageEvent, (value: unknown) => boolean> = {
   version: value => typeof value === 'string' && value.length <= 32,
   platform: value => typeof value === 'string' && value.length <= 32,
   tool: value => typeof value === 'string' && value.length <= 64,
+  role: value => typeof value === 'string' && value.length <= 128,
+  denied: value => typeof value === 'string' && value.length <= 32,
+  action: value => typeof value === 'string' && value.length <= 128,
   answer: value => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 5,
 }
 
