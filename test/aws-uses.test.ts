@@ -10,9 +10,9 @@ import type {Access} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../plugins/aws/test/providers-stand-in.ts'
-import {type Core, codeOf, openPerson, type Person, prepareFolder, reason, startCore, until} from '../plugins/broker/test/core.ts'
+import {type Core, codeOf, newKey, openPerson, type Person, prepareFolder, reason, startCore, until} from '../plugins/broker/test/core.ts'
 import {shellMessage, stream} from '../plugins/broker/test/sessions-shell.ts'
-import {call, given, looked} from './cloud-primitive.ts'
+import {call, given, looked, released} from './cloud-primitive.ts'
 
 const ends: (() => Promise<void> | void)[] = []
 const onFinished = (end: () => Promise<void> | void) => void ends.push(end)
@@ -49,7 +49,7 @@ const files = {
   'catalog/roles/narrow.yaml': role('narrow', '["s3:Get*"]'),
   'catalog/roles/member.yaml':
     'kind: Role\nname: member\nsummary: for tests\nprovider: group\nparameters: { group: members }\nclass: change\nmaxSeconds: 3600\n',
-  'catalog/targets/east.yaml': target('east', 'reach', 'role: reach\n'),
+  'catalog/targets/east.yaml': target('east', 'reach', 'role: reach\nforwards: [{host: localhost, ports: [80]}]\n'),
   'catalog/targets/west.yaml': target('west', 'narrow', 'role: narrow\n'),
   'catalog/targets/wide.yaml': target('wide', 'narrow/*', 'role: narrow\n'),
   'catalog/tools/cloud.yaml': tool('cloud'),
@@ -58,6 +58,8 @@ const files = {
 permit (principal in Group::"engineers", action == Action::"run", resource) when { resource in Tool::"cloud" || resource in Tool::"narrowed" };
 @id("cloud-shell")
 permit (principal in Group::"engineers", action == Action::"shell", resource == Target::"east");
+@id("cloud-forward")
+permit (principal in Group::"engineers", action == Action::"forward", resource == Target::"east");
 @id("cloud-look")
 permit (principal in Group::"sre-leads", action == Action::"shell", resource == Target::"wide");
 @id("cloud-late")
@@ -329,4 +331,20 @@ test('TM-C4: a shell gets a credential of its own, renewed while it is open and 
   await shell.done.catch(() => {})
   await until(async () => (await call(access.credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
   expect(await renewed(access)).toBe('REVOKED')
+})
+
+test('TM-X4: what a forward left at the far side is ended while its credential still can, which ends then', async () => {
+  const [client, to] = [
+    {version: 'test', platform: 'test'},
+    {host: 'localhost', port: 80},
+  ]
+  const forward = stream(alice, {type: 'forward', key: newKey(), target: 'east', to: [to], reason, wait: true, client})
+  const {id} = await forward.message('started')
+  const one = stream(alice, {type: 'connect', session: id, to, client})
+  await one.message('started')
+  const {credential} = newest()
+  ;(await forward.connection).send({type: 'stdin-end'})
+  await forward.done
+  expect(released).toEqual([{id, status: 200}])
+  await until(async () => (await call(credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
 })

@@ -6,6 +6,9 @@ import {ProdError} from '@prod/sdk/errors'
 /** What it was given, newest last: for tests in the same process. */
 export const given: {use: Use; access: Access}[] = []
 
+/** Forwards that were over: whether their credential was still let in then. */
+export const released: {id: string; status: number}[] = []
+
 /** By what was looked for targets. */
 export const looked: Access[] = []
 
@@ -26,11 +29,15 @@ export async function call(credential: Readonly<Record<string, string>>, action:
 export const primitive = definePrimitive<{role: string}>({
   id: 'cloud',
   summary: 'a role that is asked about itself',
-  uses: ['exec', 'shell'],
+  uses: ['exec', 'shell', 'forward'],
   parse: text => ({role: text.split('/')[0] as string}),
   async *discover({within}, access) {
     looked.push(access)
     yield {address: `cloud:${within?.role}/one`, name: 'one', labels: {}}
+  },
+  async release(id) {
+    const last = given.findLast(({access}) => access.id === id)
+    if (last) released.push({id, status: await call(last.access.credential, 'GetRole', 'reach')})
   },
   permissions: ({role}) => [{kind: 'aws', actions: ['iam:GetRole'], resources: [`arn:aws:iam::*:role/${role}`]}],
   async open({role}, use, access) {
