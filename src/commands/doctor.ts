@@ -2,7 +2,16 @@ import {ProdCommand} from '@prod/sdk/cli/command'
 import {paint} from '@prod/sdk/cli/output'
 import {columns} from '@prod/sdk/text'
 import {checkLogin, checkReach} from '../doctor/broker-checks.ts'
-import {checkChoice, checkConfig, checkFolders, checkKeychain, checkNode, checkTerminal, type Finding} from '../doctor/checks.ts'
+import {
+  checkChoice,
+  checkConfig,
+  checkFolders,
+  checkKeychain,
+  checkNode,
+  checkSpool,
+  checkTerminal,
+  type Finding,
+} from '../doctor/checks.ts'
 
 /** Looks at this machine, the broker and the login, and says what to mend. */
 export default class Doctor extends ProdCommand {
@@ -14,7 +23,7 @@ export default class Doctor extends ProdCommand {
   async run(): Promise<{ok: boolean; version: string; checks: Finding[]}> {
     await this.parse(Doctor)
     const {finding, config} = checkConfig()
-    const checks = [checkNode(), ...checkFolders(), finding, checkTerminal()]
+    const checks = [checkNode(), ...checkFolders(), finding, checkTerminal(), checkSpool()]
     if (config) checks.push(await checkKeychain(config), ...(await this.#broker(config)))
     const ok = checks.every(check => check.ok)
 

@@ -5,6 +5,7 @@ import {hasColour, terminalWidth} from '@prod/sdk/cli/output'
 import {places} from '@prod/sdk/cli/places'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker} from '@prod/sdk/session'
+import {listSpools} from '../offline/spool-folder.ts'
 
 /** One finding: what was looked at, whether it is well, what was seen, and the command to type next where it is not. */
 export interface Finding {
@@ -82,6 +83,14 @@ export async function checkKeychain(config: Config, env: NodeJS.ProcessEnv = pro
   } catch {
     return ill(name, 'no keychain answers on this machine', 'prod config set credentialStore file, or unlock the keychain')
   }
+}
+
+/** What was done without the broker and is still on this machine. */
+export function checkSpool(): Finding {
+  const name = 'break-glass spool'
+  const waiting = listSpools()
+  if (waiting.length === 0) return well(name, 'nothing waits to be handed in')
+  return ill(name, `${waiting.join(', ')} wait to be handed in`, 'prod break-glass hand-in')
 }
 
 /** What the terminal can do. Never ill: everything works without one. */

@@ -151,6 +151,7 @@ class Session {
   async #run(recorder: Recorder, channel: Channel): Promise<Omit<OfflineEnd, 'session'>> {
     const {maxSeconds, remindSeconds} = this.#asked.kit.claims
     let endedBy: string | null = null
+    let over = false
     const end = (why: string): void => {
       endedBy ??= why
       void channel.end(why)
@@ -161,7 +162,8 @@ class Session {
     const limit = setTimeout(end, maxSeconds * 1000, 'limit: time')
     const reminder = setInterval(() => {
       this.#tell('break-glass.goes-on', remindSeconds)
-        .then(channels => this.#spool.add({type: 'reminded', channels}))
+        // nothing comes after the end
+        .then(channels => (over ? undefined : this.#spool.add({type: 'reminded', channels})))
         .catch(() => end('recording lost'))
     }, remindSeconds * 1000)
     const giveBack = takeTerminal(`BREAK-GLASS WITHOUT THE BROKER ${this.#target.name} (${this.#target.environment})`, {
@@ -185,6 +187,7 @@ class Session {
       end('recording lost')
     }
     const exit = await channel.ended
+    over = true
     giveBack()
     clearTimeout(limit)
     clearInterval(reminder)

@@ -14,7 +14,7 @@ export function listSpools(): string[] {
       .filter(name => /^ses_[0-9a-z]{17}$/.test(name))
       .sort()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if (/^ENO(ENT|TDIR)$/.test((error as NodeJS.ErrnoException).code ?? '')) return []
     throw error
   }
 }

@@ -21,6 +21,7 @@ const ends: (() => Promise<void> | void)[] = []
 let aws: StandIn
 let base: string
 let broker: Broker | undefined
+let serves = false
 let [alice, carol] = [] as unknown as [RealPerson, RealPerson]
 const alarms: {what: string; faults?: string[]}[] = []
 
@@ -66,23 +67,30 @@ environment: production
 offline: { role: break-glass }
 `
 /** Starts the broker, at the address it had. */
-async function start(): Promise<void> {
+async function start(breakGlass: Partial<typeof defaults.breakGlass> = {}): Promise<void> {
   const port = broker === undefined ? 0 : Number(new URL(broker.ready.url).port)
   const channels = ['a', 'b'].map((name, at) => ({
     name,
     notifier: 'webhook',
     config: {url: (receivers[at] as Receiver).url, secretFile: join(base, `${name}.secret`)},
   }))
+  serves = true
   broker = await startBroker({
     development: true,
     dir: join(base, 'broker'),
     port,
     alarm: line => alarms.push(JSON.parse(line)),
-    settings: {channels, alertChannels: ['a', 'b'], breakGlass: {...defaults.breakGlass, alertSeconds: 3}},
+    settings: {channels, alertChannels: ['a', 'b'], breakGlass: {...defaults.breakGlass, alertSeconds: 8, ...breakGlass}},
   })
 }
 
-const spools = (person: RealPerson = alice) => readdirSync(join(person.home, '.local/state/prod/break-glass'))
+async function stop(): Promise<void> {
+  if (serves) await broker?.stop()
+  serves = false
+}
+
+const stateOf = (person: RealPerson) => join(person.home, '.local/state/prod/break-glass')
+const spools = () => readdirSync(stateOf(alice)).sort()
 const got = (type: string) => receivers.map(one => one.got.filter(notice => notice.type === type))
 const asked = ['--reason', 'the site is down and nobody answers', '--incident', 'INC-7']
 const offline = ['shell', 'web-1', '--offline', ...asked]
@@ -99,7 +107,7 @@ beforeAll(async () => {
   for (const name of ['a', 'b']) writeFileSync(join(base, `${name}.secret`), (await startReceiver()).secret, {mode: 0o600})
   await prepareFolder(join(base, 'broker'), {'catalog/targets/web-1.yaml': web1})
   await start()
-  ends.push(() => broker?.stop())
+  ends.push(stop)
   const url = broker?.ready.url as string
   ;[alice, carol] = [openPerson('alice', join(base, 'alice'), url), openPerson('carol', join(base, 'carol'), url)]
   // what a person has of AWS: keys of their own, and the role that the company keeps for such a night
@@ -159,7 +167,7 @@ test('TM-O6: while the broker answers nobody goes around it', async ({onTestFini
 })
 
 test('TM-O6: with the broker gone, prod shell ends with 246 and says what is possible', async ({onTestFinished}) => {
-  await broker?.stop()
+  await stop()
   const screen = await openScreen(onTestFinished, alice, ['shell', 'web-1', ...asked])
   expect(await screen.ended).toBe(246)
   expect(screen.text().replaceAll('\n', '')).toMatch(/your break-glass kit reaches web-1 without it.*prod shell web-1 --offline/)
@@ -234,7 +242,7 @@ test('TM-O2, TM-O6: after both have accepted the shell opens by the person\u2019
       expect(notices.at(-1)).toMatchObject({holder: 'alice', digest: expect.stringMatching(/^[0-9a-f]{64}$/)})
   // nothing of the credential, the session's token or its bytes lies here in clear
   const id = spools().at(-1) as string
-  const folder = join(alice.home, '.local/state/prod/break-glass', id)
+  const folder = join(stateOf(alice), id)
   const files = readdirSync(folder)
     .map(name => readFileSync(join(folder, name), 'latin1'))
     .join()
@@ -248,8 +256,7 @@ test('TM-O6: a CLI that is killed in the middle leaves a spool that ends where i
   await screen.until(/bash.*[#$] ?$/m)
   screen.type('echo pid-$((6*7))\r')
   await screen.until(/^pid-42$/m)
-  const entries = () =>
-    readFileSync(join(alice.home, '.local/state/prod/break-glass', spools().at(-1) as string, 'entries.jws'), 'utf8').split('\n')
+  const entries = () => readFileSync(join(stateOf(alice), spools().at(-1) as string, 'entries.jws'), 'utf8').split('\n')
   const shown = entries().length
   screen.type('#') // what comes after it is sealed after it
   await expect.poll(() => entries().length, {timeout: 60_000}).toBeGreaterThan(shown)
@@ -258,8 +265,32 @@ test('TM-O6: a CLI that is killed in the middle leaves a spool that ends where i
   expect((await alice.run(['break-glass', 'hand-in'])).status).toBe(246)
 })
 
-test('TM-O6: when the broker is back all of it goes home with the next command; the review follows, and the recording is whole', async () => {
+test('TM-O4: a shell whose recording is lost is ended', async ({onTestFinished}) => {
+  const screen = await openScreen(onTestFinished, alice, offline)
+  await screen.until(/type web-1 to go on/)
+  screen.type('web-1\r')
+  await screen.until(/bash.*[#$] ?$/m)
+  rmSync(join(stateOf(alice), spools().at(-1) as string), {recursive: true})
+  screen.type('echo unseen\r')
+  expect(await screen.ended).toBe(249)
+  expect(screen.text()).toMatch(/was ended: recording lost/)
+  expect(got('break-glass.ended').map(notices => notices.length)).toEqual([2, 2])
+})
+
+test('TM-O6: what was altered on the machine is refused and is an alarm; as it was, it goes home', async () => {
   await start()
+  const entries = join(stateOf(alice), spools().at(-1) as string, 'entries.jws')
+  const written = readFileSync(entries, 'utf8')
+  writeFileSync(entries, written.split('\n').toSpliced(2, 1).join('\n'))
+  const refused = await alice.run(['break-glass', 'hand-in'])
+  expect(refused).toMatchObject({status: 241, stderr: expect.stringContaining('is not the one that was written there')})
+  expect(alarms.map(({what}) => what)).toContain('the spool of a break-glass without the broker was altered')
+  expect(spools()).toHaveLength(1)
+  expect((await alice.run(['doctor'])).stdout).toMatch(/FAIL +break-glass spool +ses_/)
+  writeFileSync(entries, written)
+})
+
+test('TM-O6: when the broker is back all of it goes home with the next command; the review follows, and the recording is whole', async () => {
   const back = await alice.run(['exec', '--reason', 'is it back again', '--on', 'local', 'job', 'say', 'hello'])
   expect(back.status, back.stderr).toBe(0)
   // what did not get through beside it goes along now
@@ -287,4 +318,17 @@ test('TM-O6: when the broker is back all of it goes home with the next command; 
   expect((await alice.run(done)).status).toBe(243)
   expect((await carol.run(done)).status).toBe(0)
   expect((await carol.run(['audit', 'search', 'break-glass.unalerted'])).stdout).toContain('break-glass.unalerted')
+})
+
+test('TM-O7: it is told again while it is open, and ends after its time, which nothing extends', async ({onTestFinished}) => {
+  await stop()
+  await start({maxSeconds: 4, remindSeconds: 1})
+  expect((await alice.run(['login', '--broker', broker?.ready.url as string, '--as', 'alice'])).status).toBe(0)
+  await stop()
+  const screen = await openScreen(onTestFinished, alice, offline)
+  await screen.until(/type web-1 to go on/)
+  screen.type('web-1\r')
+  expect(await screen.ended).toBe(249)
+  expect(screen.text()).toMatch(/was ended: limit: time/)
+  for (const notices of got('break-glass.goes-on')) expect(notices.length).toBeGreaterThan(0)
 })

@@ -334,9 +334,11 @@ test('TM-U2: after a login and a renewal no secret lies outside the credential f
   const kept = await openCredentialStore().find(broker.url)
   const secrets = [kept?.accessToken, kept?.refreshToken, kept?.privateJwk.d] as string[]
   const state = join(env.XDG_STATE_HOME as string, 'prod')
-  const files = readdirSync(state).filter(name => name !== 'credentials.json')
-  expect(files).toContain('credentials.lock')
-  for (const name of files) for (const secret of secrets) expect(readFileSync(join(state, name), 'utf8')).not.toContain(secret)
+  const files = readdirSync(state, {recursive: true, withFileTypes: true})
+    .filter(entry => entry.isFile() && entry.name !== 'credentials.json')
+    .map(entry => join(entry.parentPath, entry.name))
+  expect(files).toContain(join(state, 'credentials.lock'))
+  for (const name of files) for (const secret of secrets) expect(readFileSync(name, 'utf8')).not.toContain(secret)
 
   server.bend.refuse = {status: 403, body: JSON.stringify({error: {code: 'DENIED', message: 'no'}})}
   const error = await createClient({broker, session: () => openSession(broker)})

@@ -1,5 +1,9 @@
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 import {expect, test} from 'vitest'
-import {verifyWebhook} from '../src/index.ts'
+import {notifier, verifyWebhook} from '../src/index.ts'
+import {holderSecret} from '../src/secrets.ts'
 import {signWebhook} from '../src/signature.ts'
 
 // the vector that libraries of standardwebhooks.com test with
@@ -63,4 +67,45 @@ test.each([
 ])('%j is no secret', bad => {
   const sign = () => signWebhook(id, body, [bad], at)
   expect(sign).toThrow(expect.objectContaining({code: 'CONFIG_INVALID'}))
+})
+
+test('TM-O6: who sends from their own machine signs in their own name alone, and a receiver can tell', () => {
+  const own = holderSecret(secret, 'alice')
+  expect(own).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/)
+  const alices = {...signWebhook(id, body, [own], at), 'webhook-holder': 'alice'}
+  expect(verifyWebhook(alices, body, [other, secret], at)).toEqual({id, sentAt: at, holder: 'alice'})
+  const refused: Record<string, string | string[] | undefined>[] = [
+    {...alices, 'webhook-holder': 'bob'},
+    {...alices, 'webhook-holder': undefined}, // as if it were the broker
+    {...headers, 'webhook-holder': 'alice'},
+    {...alices, 'webhook-holder': ''},
+    {...alices, 'webhook-holder': '%'},
+    {...alices, 'webhook-holder': ['alice', 'bob']},
+  ]
+  for (const said of refused)
+    expect(() => verifyWebhook(said, body, [secret], at)).toThrow(expect.objectContaining({code: 'SIGNATURE_INVALID'}))
+})
+
+test('TM-O6: a channel for one person has that secret and no way back to the channel\u2019s own', async ({onTestFinished}) => {
+  const folder = mkdtempSync(join(tmpdir(), 'prod-holder-'))
+  onTestFinished(() => rmSync(folder, {recursive: true}))
+  const secretFile = join(folder, 'secret')
+  writeFileSync(secretFile, secret, {mode: 0o600})
+  const channel = notifier.channel('chat', {url: 'https://hooks.example/prod', secretFile})
+  const own = await channel.forHolder?.('Ünal #1')
+  expect(own).toEqual({
+    notifier: 'webhook',
+    config: {url: 'https://hooks.example/prod', holder: 'Ünal #1', secret: holderSecret(secret, 'Ünal #1')},
+  })
+  const theirs = notifier.channel('chat', own?.config ?? {})
+  await expect(theirs.forHolder?.('bob')).rejects.toMatchObject({code: 'CONFIG_INVALID'})
+  for (const bad of [
+    {holder: 'alice'},
+    {secret: own?.config.secret},
+    {holder: 'alice', secret: 'plain'},
+    {holder: 'alice', secret: other, secretFile},
+  ])
+    expect(() => notifier.channel('chat', {url: 'https://hooks.example/prod', ...bad})).toThrow(
+      expect.objectContaining({code: 'CONFIG_INVALID'}),
+    )
 })

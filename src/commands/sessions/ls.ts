@@ -18,7 +18,11 @@ export default class SessionsLs extends ProdCommand {
       one.state,
       one.principal.name,
       one.target.name,
-      [...(one.breakGlass ? ['BREAK-GLASS'] : []), ...(one.kind === 'forward' ? ['forward'] : one.breakGlass ? [] : ['shell'])].join(' '),
+      [
+        ...(one.breakGlass ? ['BREAK-GLASS'] : []),
+        ...(one.offline ? ['offline'] : []),
+        ...(one.kind === 'forward' ? ['forward'] : one.breakGlass ? [] : ['shell']),
+      ].join(' '),
       showWhen(one.openedAt, now),
       one.review ?? '',
       one.reason,

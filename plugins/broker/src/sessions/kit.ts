@@ -9,6 +9,9 @@ import {makePlan} from '../requests/plan.ts'
 import {signAs} from '../runs/receipt.ts'
 import {breakGlassAnswer, fromPlace, hasOverdueReview, twoAlertChannels} from './break-glass.ts'
 
+/** a kit goes along with each page that is handed in */
+const maxTargets = 500
+
 /** A kit for the caller's login, or why there is none. It ends so many hours after the person proved who they are, whenever it was issued. */
 export async function issueKit(parts: Parts, caller: Caller): Promise<IssuedKit> {
   const {config, keys, store} = parts
@@ -21,6 +24,7 @@ export async function issueKit(parts: Parts, caller: Caller): Promise<IssuedKit>
     const {decision} = breakGlassAnswer(bundle, plan, caller)
     return decision === 'allow' ? [{name, address, environment, shellAs, role: offline.role}] : []
   })
+  if (targets.length > maxTargets) return none(`more than ${maxTargets} targets: let one stand for many, or narrow breakGlass`)
   if (targets.length === 0) return none('no target that you may break glass on is reached without the broker')
   if (!fromPlace(config.places, caller.address)) return none('it is issued in the listed places alone')
   if (await hasOverdueReview(parts, caller)) return none('an earlier break-glass of yours still waits for its review')
