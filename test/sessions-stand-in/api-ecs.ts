@@ -39,6 +39,8 @@ function paged<K extends string>(key: K, all: string[], {maxResults = 100, nextT
   return {[key]: all.slice(from, from + maxResults), ...(from + maxResults < all.length && {nextToken: String(from + maxResults)})}
 }
 
+const inCluster = (region: string, name = 'default'): Record<string, string> => ({'ecs:cluster': arn(region, `cluster/${last(name)}`)})
+
 const missing = (what: string): object => ({arn: what, reason: 'MISSING'})
 
 function listClusters({input, region, world, authorize}: Incoming<Input>): object {
@@ -51,8 +53,9 @@ function listClusters({input, region, world, authorize}: Incoming<Input>): objec
   )
 }
 
-function describeClusters({input, region, world}: Incoming<Input>): object {
+function describeClusters({input, region, world, authorize}: Incoming<Input>): object {
   const wanted = input.clusters ?? ['default']
+  for (const name of wanted) authorize('ecs:DescribeClusters', arn(region, `cluster/${last(name)}`))
   const found = world.clusters.filter(one => one.region === region && wanted.map(last).includes(one.name))
   return {
     clusters: found.map(one => ({
@@ -61,14 +64,21 @@ function describeClusters({input, region, world}: Incoming<Input>): object {
       status: 'ACTIVE',
       runningTasksCount: one.tasks.length,
       ...(input.include?.includes('CONFIGURATIONS') && {
-        configuration: {executeCommandConfiguration: {logging: one.logging ?? 'DEFAULT', ...(one.kmsKeyId && {kmsKeyId: one.kmsKeyId})}},
+        configuration: {
+          executeCommandConfiguration: {
+            logging: one.logging ?? 'DEFAULT',
+            ...(one.kmsKeyId && {kmsKeyId: one.kmsKeyId}),
+            ...(one.logConfiguration && {logConfiguration: one.logConfiguration}),
+          },
+        },
       }),
     })),
     failures: wanted.filter(name => !found.some(one => one.name === last(name))).map(name => missing(arn(region, `cluster/${last(name)}`))),
   }
 }
 
-function listServices({input, region, world}: Incoming<Input>): object {
+function listServices({input, region, world, authorize}: Incoming<Input>): object {
+  authorize('ecs:ListServices', '*', inCluster(region, input.cluster))
   const cluster = clusterOf(world, region, input.cluster)
   return paged(
     'serviceArns',
@@ -77,9 +87,11 @@ function listServices({input, region, world}: Incoming<Input>): object {
   )
 }
 
-function describeServices({input, region, world}: Incoming<Input>): object {
-  const cluster = clusterOf(world, region, input.cluster)
+function describeServices({input, region, world, authorize}: Incoming<Input>): object {
   const wanted = (input.services ?? []).map(last)
+  for (const name of wanted)
+    authorize('ecs:DescribeServices', arn(region, `service/${last(input.cluster ?? 'default')}/${name}`), inCluster(region, input.cluster))
+  const cluster = clusterOf(world, region, input.cluster)
   const found = serviceNames(cluster).filter(name => wanted.includes(name))
   return {
     services: found.map(name => {
@@ -105,7 +117,8 @@ function describeServices({input, region, world}: Incoming<Input>): object {
   }
 }
 
-function listTasks({input, region, world}: Incoming<Input>): object {
+function listTasks({input, region, world, authorize}: Incoming<Input>): object {
+  authorize('ecs:ListTasks', '*', inCluster(region, input.cluster))
   const cluster = clusterOf(world, region, input.cluster)
   if (input.serviceName && !serviceNames(cluster).includes(last(input.serviceName)))
     throw new ApiError('ServiceNotFoundException', 'Service not found.')
@@ -123,10 +136,10 @@ function listTasks({input, region, world}: Incoming<Input>): object {
 }
 
 function describeTasks({input, region, world, authorize}: Incoming<Input>): object {
-  const cluster = clusterOf(world, region, input.cluster)
   const wanted = (input.tasks ?? []).map(last)
   for (const id of wanted)
-    authorize('ecs:DescribeTasks', arn(region, `task/${cluster.name}/${id}`), {'ecs:cluster': arn(region, `cluster/${cluster.name}`)})
+    authorize('ecs:DescribeTasks', arn(region, `task/${last(input.cluster ?? 'default')}/${id}`), inCluster(region, input.cluster))
+  const cluster = clusterOf(world, region, input.cluster)
   const found = cluster.tasks.filter(one => wanted.includes(one.id))
   return {
     tasks: found.map(one => ({
@@ -169,7 +182,7 @@ function describeTaskDefinition({input, region, world, authorize}: Incoming<Inpu
   if (!found) throw new ApiError('ClientException', 'Unable to describe task definition.')
   const [family = '', revision] = found[0].split(':')
   const containers = world.clusters.flatMap(one => one.tasks).find(one => one.taskDefinition === found[0])?.containers ?? []
-  const {taskRoleArn, networkMode, environment = {}, readonlyRootFilesystem, initProcessEnabled} = found[1]
+  const {taskRoleArn, networkMode, environment = {}, readonlyRootFilesystem, initProcessEnabled, logDriver} = found[1]
   return {
     taskDefinition: {
       taskDefinitionArn: arn(region, `task-definition/${found[0]}`),
@@ -186,21 +199,26 @@ function describeTaskDefinition({input, region, world, authorize}: Incoming<Inpu
         environment: Object.entries(environment).map(([key, value]) => ({name: key, value})),
         ...(readonlyRootFilesystem !== undefined && {readonlyRootFilesystem}),
         ...(initProcessEnabled !== undefined && {linuxParameters: {initProcessEnabled}}),
+        ...(logDriver && {logConfiguration: {logDriver}}),
       })),
     },
   }
 }
 
 function executeCommand({input, region, caller, world, authorize}: Incoming<Input>): object {
-  const cluster = clusterOf(world, region, input.cluster)
-  const clusterArn = arn(region, `cluster/${cluster.name}`)
-  const task = cluster.tasks.find(one => one.id === last(input.task))
+  const name = last(input.cluster ?? 'default')
+  const clusterArn = arn(region, `cluster/${name}`)
+  const taskName = arn(region, `task/${name}/${last(input.task)}`)
   const context = {
     'ecs:cluster': clusterArn,
     ...(input.container && {'ecs:container-name': input.container}),
-    'ecs:task': arn(region, `task/${cluster.name}/${last(input.task)}`),
+    'ecs:task': taskName,
   }
-  authorize('ecs:ExecuteCommand', arn(region, `task/${cluster.name}/${last(input.task)}`), context)
+  // both are asked for: the cluster and the task
+  authorize('ecs:ExecuteCommand', clusterArn, context)
+  authorize('ecs:ExecuteCommand', taskName, context)
+  const cluster = clusterOf(world, region, input.cluster)
+  const task = cluster.tasks.find(one => one.id === last(input.task))
   if (!task) throw new ApiError('InvalidParameterException', 'The referenced task was not found.')
   if (input.interactive !== true) throw new ApiError('InvalidParameterException', 'interactive must be true.')
   if (!task.enableExecuteCommand)

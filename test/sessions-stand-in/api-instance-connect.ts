@@ -19,10 +19,11 @@ const keysFile = (world: World, instanceId: string, user: string): string => joi
 
 function sendKey({input, region, world, authorize}: Incoming<PushInput>): object {
   const {InstanceId, InstanceOSUser, SSHPublicKey, AvailabilityZone} = input
+  const it = world.instances.find(one => one.id === InstanceId && one.region === region)
   authorize('ec2-instance-connect:SendSSHPublicKey', `arn:aws:ec2:${region}:${account}:instance/${InstanceId}`, {
     'ec2:osuser': InstanceOSUser,
+    ...Object.fromEntries(Object.entries(it?.tags ?? {}).map(([key, value]) => [`aws:ResourceTag/${key}`, value])),
   })
-  const it = world.instances.find(one => one.id === InstanceId && one.region === region)
   if (!it) throw new ApiError('EC2InstanceNotFoundException', 'Instance not found')
   if (AvailabilityZone && AvailabilityZone !== it.zone) throw new ApiError('EC2InstanceNotFoundException', 'Instance not found')
   if (it.state !== 'running') throw new ApiError('EC2InstanceStateInvalidException', `Instance is not running: ${it.state}`)

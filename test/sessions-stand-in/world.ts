@@ -88,6 +88,8 @@ export interface Cluster {
   kmsKeyId?: string
   /** NONE, DEFAULT, OVERRIDE */
   logging?: string
+  /** where it logs what is done by ECS Exec, with OVERRIDE */
+  logConfiguration?: Record<string, unknown>
   tasks: Task[]
   /** what services say where their tasks say something else */
   services?: Record<string, {enableExecuteCommand?: boolean}>
@@ -100,6 +102,7 @@ export interface Cluster {
       environment?: Record<string, string>
       readonlyRootFilesystem?: boolean
       initProcessEnabled?: boolean
+      logDriver?: string
     }
   >
 }
