@@ -54,14 +54,21 @@ const program = [
   'dec | { s=$( { { run "$@" 2>&1 >&8 | enc e; } 8>&1 | enc o; } 7>&1 ); echo "x $k $s" >&3; }',
 ].join('; ')
 
-/** A shell with a terminal; when it ends, the mark and its status follow. What it leaves behind ends with it, and with the session. */
+/**
+ * A shell with a terminal; when it ends, the mark and its status follow. What it leaves behind ends with it, and with the session. It
+ * reads nobody's start-up files: what a person sees is the same in every container. Its prompt comes with each sign that is not plain as
+ * a number, `%ooo`; other shells than bash know no `\u`, so for them it ends at the first backslash.
+ */
+// biome-ignore-start lint/suspicious/noTemplateCurlyInString: the shell's own
 const shell = [
-  'a=$1; b=$2; shift 2; exec 5>&1',
+  'a=$1; b=$2; v=$3; shift 3; exec 5>&1',
+  'p=; while :; do case $v in *%*) p="$p${v%%[%]*}\\\\0"; v=${v#*%};; *) break;; esac; done; p=$(printf %b "$p$v")',
   ending,
   'keep() { trap : HUP INT QUIT TERM; cat >/dev/null; sweep; }',
-  'main() { trap : HUP INT QUIT TERM; s=/bin/sh; if command -v bash >/dev/null 2>&1; then s=bash; fi; env "PROD_RUN=$a" "$@" $s -i 5>&- 7>&-; r=$?; printf "%s%s %d\\n" "$a" "$b" $r; }',
+  'main() { trap : HUP INT QUIT TERM; if command -v bash >/dev/null 2>&1; then q=$p; s="bash --noprofile --norc"; else q="${p%%[\\\\]*}# "; s=/bin/sh; fi; env "PROD_RUN=$a" HISTFILE=/dev/null "PS1=$q" "$@" $s -i 5>&- 7>&-; r=$?; printf "%s%s %d\\n" "$a" "$b" $r; }',
   '{ main "$@"; } 7>&1 >&5 | keep 2>/dev/null',
 ].join('; ')
+// biome-ignore-end lint/suspicious/noTemplateCurlyInString: the shell's own
 
 /** Ends what a use started, from another session. */
 const finish = ['a=$1; exec 3>&1 2>/dev/null', ending, 'sweep; echo gone >&3'].join('; ')
@@ -95,8 +102,15 @@ export function programWords(path: string, argv: readonly string[]): string[] {
 }
 
 /** A shell of the container. Throws TOOL_UNAVAILABLE. */
-export function shellText({left, right}: Mark, env: Readonly<Record<string, string>>): string {
-  return text(shell, ['prod', left, right, ...variables(env)])
+export function shellText({left, right}: Mark, {PS1 = '\\w\\$ ', ...env}: Readonly<Record<string, string>>): string {
+  return text(shell, ['prod', left, right, numbered(PS1), ...variables(env)])
+}
+
+/** Every byte that is not plain as `%ooo`. */
+function numbered(prompt: string): string {
+  return Buffer.from(prompt, 'utf8')
+    .toString('latin1')
+    .replace(/[^A-Za-z0-9_@+=:,./-]/g, sign => `%${sign.charCodeAt(0).toString(8).padStart(3, '0')}`)
 }
 
 /** What ends all that a use started. */

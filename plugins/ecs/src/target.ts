@@ -3,12 +3,14 @@ import {ProdError} from '@prod/sdk/errors'
 import {partitionOf} from '@prod/ssm/aws'
 
 /**
- * One container of a service, written `[region/]cluster/service[/container][?pins]`. Which task it is, is found when it is used: the
- * newest healthy one. The pins say what must be so then; they stand in the address, so in what people approve.
+ * One container of a service, written `[region/]cluster/service[/container[/task]][?pins]`. Which task it is, is found when it is used:
+ * the newest healthy one, unless one is named. The pins say what must be so then; they stand in the address, so in what people approve. A
+ * `*` as the last name stands for many: clusters of a region, containers of a cluster or of a service, tasks with a container.
  */
 export interface Target {
   /** absent: the region of the credential, or the broker's own */
   readonly region?: string
+  /** `*`, without a service: each of the region, which is named then */
   readonly cluster: string
   /** `-`: none; then `task` is given. `*`, without a container: each of the cluster */
   readonly service: string
@@ -18,7 +20,7 @@ export interface Target {
   readonly pins?: string
   /** `account=111122223333`: the account that it must be in */
   readonly account?: string
-  /** `task=ID`: this task, and no other that takes its place */
+  /** `task=ID`, or a name behind that of the container: this task, and no other that takes its place. `*`: each that has the container */
   readonly task?: string
   /** `definition=web:42`: the family and revision that the task must run */
   readonly definition?: string
@@ -48,10 +50,11 @@ export function parse(text: string): Target {
   const at = text.indexOf('?')
   const names = (at < 0 ? text : text.slice(0, at)).split('/')
   const region = regionForm.test(names[0] ?? '') ? names.shift() : undefined
-  const [cluster = '', service = '', container, ...more] = names
-  if (more.length > 0 || !isNamed(cluster, service, container))
-    throw invalid(`${JSON.stringify(text)} does not name a container: [region/]cluster/service[/container]`)
+  if (!isNamed(names, region))
+    throw invalid(`${JSON.stringify(text)} does not name a container: [region/]cluster/service[/container[/task]]`)
+  const [cluster = '', service = '*', container, task] = names
   const {exec, logging, ...pins} = readPins(at < 0 ? undefined : text.slice(at + 1))
+  if (task !== undefined && pins.task !== undefined) throw invalid('the task stands there twice')
   if (service === '-' && pins.task === undefined) throw invalid('a container of no service is named by its task: ?task=ID')
   const [name = '', sha256] = exec?.split('@') ?? []
   return {
@@ -60,22 +63,23 @@ export function parse(text: string): Target {
     service,
     ...(container === undefined ? {} : {container}),
     ...pins,
+    ...(task === undefined ? {} : {task}),
     ...(at < 0 ? {} : {pins: text.slice(at)}),
     ...(exec === undefined ? {} : {exec: {name, ...(sha256 === undefined ? {} : {sha256})}}),
     ...(logging === undefined ? {} : {logging: 'broker' as const}),
   }
 }
 
-/** The last name may be a star. */
-function isNamed(cluster: string, service: string, container: string | undefined): boolean {
-  if (!nameForm.test(cluster)) return false
-  if (container === undefined) return service === '*' || nameForm.test(service)
-  return nameForm.test(service) && (container === '*' || nameForm.test(container))
+/** Two to four names, the last of which may be a star; or a star alone, for the clusters of a region. */
+function isNamed(names: readonly string[], region: string | undefined): boolean {
+  if (names.length < 2) return region !== undefined && names[0] === '*'
+  const last = names.length - 1
+  return names.length <= 4 && names.every((name, at) => (at === last && name === '*') || (at === 3 ? forms.task : nameForm).test(name))
 }
 
 /** Whether it stands for many, of which one is used at a time. Pure. */
-export function isMany({service, container}: Target): boolean {
-  return service === '*' || container === '*'
+export function isMany({service, container, task}: Target): boolean {
+  return service === '*' || container === '*' || task === '*'
 }
 
 function readPins(query: string | undefined): Partial<Record<keyof typeof forms, string>> {
@@ -113,10 +117,13 @@ export function forwardDocument(to: {host: string}): string {
  * permission is asked for; the data channel, resuming and ending of such a session; a data key for this cluster; looking at what is
  * there. Pure.
  */
-export function permissions({region = '*', cluster, service, container, account = '*', exec, logging}: Target, use: Use): Permission[] {
+export function permissions(
+  {region = '*', cluster, service, container, task = '*', account = '*', exec, logging}: Target,
+  use: Use,
+): Permission[] {
   const arn = (part: string, rest: string, owner = account): string =>
     `arn:${region === '*' ? '*' : partitionOf(region)}:${part}:${region}:${owner}:${rest}`
-  const tasks = arn('ecs', `task/${cluster}/*`)
+  const tasks = arn('ecs', `task/${cluster}/${task}`)
   const document = use.kind === 'forward' ? forwardDocument(use.to) : use.kind === 'exec' ? exec?.name : undefined
   const bySession = document !== undefined
   return [

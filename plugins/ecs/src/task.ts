@@ -158,7 +158,10 @@ function checkAccount({account}: Target, {taskArn}: Task): void {
 /** Containers that AWS puts beside those of the task definition. */
 const added = /^(?:ecs-service-connect-|aws-guardduty-agent)/
 
-const ownOf = ({containers = []}: Task): Container[] => containers.filter(({name = ''}) => !added.test(name))
+/** Those of the task definition. */
+export function ownOf<C extends {name?: string}>({containers = []}: {containers?: C[]}): C[] {
+  return containers.filter(({name = ''}) => !added.test(name))
+}
 
 function containerIn({container: wanted}: Target, task: Task): Container | undefined {
   if (wanted !== undefined) return task.containers?.find(({name}) => name === wanted)

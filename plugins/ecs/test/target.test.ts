@@ -3,7 +3,7 @@ import {describe, expect, test} from 'vitest'
 import {failureOf, findCauses} from '../src/preflight.ts'
 import {programText, shellText} from '../src/script.ts'
 import {findTail} from '../src/shell.ts'
-import {parse, permissions} from '../src/target.ts'
+import {isMany, parse, permissions} from '../src/target.ts'
 import {limits} from './here.ts'
 
 test('an address names region, cluster, service and container; the first and the last may be left out', () => {
@@ -23,6 +23,14 @@ test('an address names region, cluster, service and container; the first and the
     exec: {name: 'Run', sha256: 'a'.repeat(64)},
   })
   expect(parse(`prod/-/job?task=${'0'.repeat(32)}`)).toMatchObject({service: '-', task: '0'.repeat(32)})
+  expect(parse(`prod/web/app/${'0'.repeat(32)}`)).toEqual({cluster: 'prod', service: 'web', container: 'app', task: '0'.repeat(32)})
+})
+
+test('a star as the last name stands for many, and anywhere else for nothing', () => {
+  for (const many of ['eu-west-1/*', 'prod/*', 'prod/web/*', 'eu-west-1/prod/web/app/*']) expect(isMany(parse(many))).toBe(true)
+  const none = ['*', '*/web', 'prod/*/app', 'prod/web/*/x', 'prod', 'eu-west-1/prod', 'prod/web/app/x', `prod/web/app/${'0'.repeat(32)}/*`]
+  const twice = `prod/web/app/${'0'.repeat(32)}?task=${'1'.repeat(32)}`
+  for (const text of [...none, twice]) expect(() => parse(text), text).toThrow(expect.objectContaining({code: 'TARGET_INVALID'}))
 })
 
 test('TM-X1: a use may do no more than it needs, with the container, the cluster and the document that it names', () => {

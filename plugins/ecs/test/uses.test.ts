@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto'
 import {once} from 'node:events'
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
@@ -234,13 +234,53 @@ test('finds what a star stands for, and without one every container of the regio
   }
   expect(await find('web')).toEqual(['ecs:us-east-1/prod/web/app', 'ecs:us-east-1/prod/web/proxy'])
   expect(await find('PROD job')).toEqual(['ecs:us-east-1/prod/batch/job'])
-  expect(await find('', 'us-east-1/prod/*?logging=broker')).toEqual([
-    'ecs:us-east-1/prod/batch?logging=broker',
-    'ecs:us-east-1/prod/web?logging=broker',
-  ])
+  expect(await find('', 'us-east-1/prod/*?logging=broker')).toEqual(
+    ['batch/job', 'web/app', 'web/proxy'].map(name => `ecs:us-east-1/prod/${name}?logging=broker`),
+  )
+  expect(await find('prod web', 'us-east-1/*')).toEqual(['ecs:us-east-1/prod/web/app', 'ecs:us-east-1/prod/web/proxy'])
   expect(await find('app', 'us-east-1/prod/web/*')).toEqual(['ecs:us-east-1/prod/web/app'])
+  const tasks = [0, 1].map(at => `0123456789abcdef0123456789abcde${at}`)
+  expect(await find('', 'us-east-1/prod/web/app/*?definition=web:7')).toEqual(
+    tasks.map(task => `ecs:us-east-1/prod/web/app/${task}?definition=web:7`),
+  )
+  expect(await find('abcde0', 'us-east-1/prod/web/proxy/*')).toEqual([`ecs:us-east-1/prod/web/proxy/${tasks[0]}`])
   expect(await find('nothing of this')).toEqual([])
-  await expect(open(shell, 'us-east-1/prod/*')).rejects.toMatchObject({code: 'TARGET_INVALID'})
+  for (const many of ['*', 'prod/*', 'prod/web/*', 'prod/web/app/*'])
+    await expect(open(shell, `us-east-1/${many}`)).rejects.toMatchObject({code: 'TARGET_INVALID'})
+})
+
+test('several tasks with a container are told, so that one may be chosen; then it is that one, and no other', async () => {
+  const inside: Record<string, unknown> = {}
+  for await (const one of primitive.discover?.({text: '', within: primitive.parse('us-east-1/prod/*')}, here.access()) ?? [])
+    inside[one.name] = one.inside
+  expect(inside).toEqual({'batch/job': undefined, 'web/app': {what: 'task', otherwise: 'the newest healthy one'}, 'web/proxy': undefined})
+  const where = script('pwd')
+  for (const at of [0, 1]) {
+    const address = `us-east-1/prod/web/app/0123456789abcdef0123456789abcde${at}`
+    expect(await run(where, address, bounded(where, address))).toMatchObject({stdout: expect.stringContaining(`abcde${at}-app\n`)})
+  }
+  const [one, other] = [0, 1].map(at => `us-east-1/prod/web/app/0123456789abcdef0123456789abcde${at}`) as [string, string]
+  await expect(run(where, other, bounded(where, one))).rejects.toMatchObject({code: 'DENIED'})
+})
+
+test('the prompt of a shell says where it is, whatever the image has as start-up files', async () => {
+  const prompt: Use = {...shell, env: {TERM: 'xterm', PS1: '[prod \u00fcber %41] \\u\\$ '}} as Use
+  const read = async (): Promise<string> => {
+    const channel = await open(prompt)
+    channel.stdin.write('exit\n')
+    return text(channel.stdout)
+  }
+  expect(await read()).toMatch(/\[prod \u00fcber %41\] \w+[#$] /)
+  const {agent} = here.standIn.world
+  const {environment} = agent
+  const bin = mkdtempSync(join(folder, 'bin-'))
+  for (const tool of ['env', 'grep', 'cat', 'sh']) symlinkSync(`/bin/${tool}`, join(bin, tool))
+  agent.environment = {PATH: bin}
+  try {
+    expect(await read()).toContain('[prod \u00fcber %41] # ')
+  } finally {
+    agent.environment = environment
+  }
 })
 
 test('no end of a program is left to its reader: it ends when what it started is gone', async () => {

@@ -94,6 +94,8 @@ export interface FoundTarget {
   address: string
   name: string
   labels: Record<string, string>
+  /** there are several in it, of which one may be chosen by the address with `/*`: what they are, and which is taken where none is */
+  inside?: {what: string; otherwise: string}
 }
 
 /** What whoever starts a primitive tells it about the machine it works on. */
