@@ -84,7 +84,7 @@ export default class Forward extends ProdCommand {
       throw new ProdError('USAGE', `other machines could come in at ${showHostPort(exposed.listen)}`, '--expose, if that is wanted')
     this.#needHand(flags)
 
-    const target = args.target ?? (await pickForward(this.broker()))
+    const target = args.target?.startsWith('req_') ? args.target : await pickForward(this.broker(), args.target)
     let first: FirstMessage & {type: 'forward' | 'attach'}
     if (target.startsWith('req_')) {
       listens = await this.#approved(target, place, listens)

@@ -50,7 +50,7 @@ export default class Shell extends ProdCommand {
     const {args, flags} = await this.parse(Shell)
     if (!process.stdin.isTTY || !process.stdout.isTTY) throw new ProdError('NO_TERMINAL', 'a shell needs a terminal', 'prod exec --help')
     if (flags.offline) return this.#offline(args.target, flags)
-    const target = args.target ?? (await pickTarget(this.broker()))
+    const target = await pickTarget(this.broker(), args.target)
     if (flags.reason === '-') throw new ProdError('REASON_INVALID', 'a shell takes a reason of its own', '--reason "why, in your words"')
     const {reason} = await takeReason(flags.reason)
     const {tail, ...ended} = await keepingRefusal({target, use: 'shell'}, async () =>

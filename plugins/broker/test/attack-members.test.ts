@@ -1,5 +1,6 @@
 /** Targets that stand for many, against a target that names one of them, and against each other. */
 import {expect, test} from 'vitest'
+import {findMany, findTarget} from '../src/catalog/members.ts'
 import {defaults} from '../src/config.ts'
 import type {Parts} from '../src/parts.ts'
 import {decideUse} from '../src/policy/decide.ts'
@@ -67,4 +68,35 @@ test('TM-N1, TM-F3: one machine has one line and one budget, whichever of those 
   await store.commit({put, events: []})
   expect(await codeOf(countStart(parts, second, principal))).toBe('LIMIT_REACHED')
   expect(await codeOf(countStart(parts, other, principal))).toBe('none')
+})
+
+test('TM-L4: what is a part of another name, or holds one, is judged by no third one', async ({onTestFinished}) => {
+  const bundle = await load(onTestFinished, {
+    ...files,
+    ...target('many', 'ecs:eu-west-1/prod/*'),
+    ...target('app', 'ecs:eu-west-1/prod/web/app?definition=web:7'),
+    ...target('batch', 'ecs:eu-west-1/prod/batch'),
+    ...target('jobs', 'ecs:eu-west-1/prod/batch/*'),
+  })
+  const nameOf = (name: string): string | undefined => findTarget(bundle.catalog, name)?.name
+  expect(['many/web/app', 'many/web/proxy', 'many/shop', 'jobs/nightly'].map(nameOf)).toEqual([
+    'app',
+    'many/web/proxy',
+    'many/shop',
+    'jobs/nightly',
+  ])
+  const task = '0123456789abcdef0123456789abcde0'
+  for (const name of [
+    'many/web',
+    `many/web/app/${task}`,
+    'many/batch/nightly',
+    `many/batch/nightly/${task}`,
+    'many/',
+    'many/a//b',
+    'many/..',
+  ])
+    expect([name, nameOf(name)]).toEqual([name, undefined])
+  expect(findMany(bundle.catalog, 'many/web/proxy')?.address).toBe('ecs:eu-west-1/prod/web/proxy/*')
+  expect(findMany(bundle.catalog, 'web/i-0a1b2c3d4e5f60002')?.address).toBe('ssm:eu-west-1/i-0a1b2c3d4e5f60002/*?tag:Role=web')
+  expect(findMany(bundle.catalog, 'app')).toBeUndefined()
 })

@@ -22,6 +22,8 @@ export interface CatalogView {
     address: string
     environment: string
     summary: string
+    /** it stands for many, of which one is used at a time */
+    many?: true
     shell: Usable | 'breakGlass'
     /** whether its ports may be forwarded, and where to; absent from an older broker */
     forward?: Usable
@@ -45,6 +47,8 @@ export interface FoundTargets {
   targets: {
     /** as `prod shell` and its like take it: `NAME/ID` */
     name: string
+    /** there are several in it, which are found within this name: what they are, and which is taken where none is chosen */
+    inside?: {what: string; otherwise: string}
     /** what it is called where it is */
     called: string
     address: string

@@ -6,6 +6,7 @@ import type {FastifyInstance} from 'fastify'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
+import {standsForMany} from './members.ts'
 
 /** `GET /v1/catalog`. */
 export function catalogRoutes(app: FastifyInstance, parts: Parts): void {
@@ -44,7 +45,9 @@ async function viewCatalog(parts: Parts, caller: Caller): Promise<CatalogView> {
       const shell: Usable | 'breakGlass' = decided !== 'deny' ? usableOf(decided) : broken ? 'breakGlass' : 'no'
       const {name, address, environment, summary, forwards} = target
       const forward = forwards.length === 0 ? 'no' : usableOf(decideUse(bundle, {...asked, resource}, 'forward').decision)
-      return {name, address, environment, summary, shell, forward, forwards: forward === 'no' ? [] : forwards}
+      const wayIn = parts.primitives.get(address.slice(0, address.indexOf(':')))
+      const many = standsForMany(target) && wayIn?.discover ? {many: true as const} : {}
+      return {name, address, environment, summary, ...many, shell, forward, forwards: forward === 'no' ? [] : forwards}
     }),
     roles: [...roles.values()]
       .map(role => ({

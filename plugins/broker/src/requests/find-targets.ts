@@ -4,7 +4,7 @@ import type {FoundTargets} from '@prod/sdk/catalog-view'
 import {describeError, ProdError} from '@prod/sdk/errors'
 import type {FastifyInstance} from 'fastify'
 import type {TargetEntry} from '../catalog/catalog.ts'
-import {findTarget, standsForMany} from '../catalog/members.ts'
+import {findMany, findTarget, rootOf, standsForMany} from '../catalog/members.ts'
 import {accessFor} from '../grants/access.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
@@ -22,10 +22,9 @@ export function findTargetRoutes(app: FastifyInstance, parts: Parts): void {
 }
 
 async function findTargets(parts: Parts, caller: Caller, text: string, within?: string): Promise<FoundTargets> {
-  const {targets} = parts.bundle().catalog
-  const many = [...targets.values()].filter(
-    target => (within === undefined || target.name === within) && isLookedAmong(parts, caller, target),
-  )
+  const {catalog} = parts.bundle()
+  const asked = within === undefined ? [...catalog.targets.values()] : [findMany(catalog, within) ?? []].flat()
+  const many = asked.filter(target => isLookedAmong(parts, caller, target))
   if (within !== undefined && many.length === 0)
     throw new ProdError('TARGET_NOT_FOUND', `${within} is no target that stands for others and that you may use`, 'prod targets')
   const found: FoundTargets = {targets: [], faults: [], more: false}
@@ -46,7 +45,7 @@ async function findTargets(parts: Parts, caller: Caller, text: string, within?: 
 
 /** Whether it stands for many, can be looked among, and the caller may use it or ask for it in some way. */
 function isLookedAmong(parts: Parts, {principal, groups, address}: Caller, target: TargetEntry): boolean {
-  if (!standsForMany(target) || !reach(parts, target).primitive.discover) return false
+  if (!standsForMany(target) || !isDiscovered(parts, target)) return false
   const bundle = parts.bundle()
   const asked = {principal, groups, context: {address}}
   const resource = {kind: 'target', target} as const
@@ -55,8 +54,20 @@ function isLookedAmong(parts: Parts, {principal, groups, address}: Caller, targe
   if (broken.decision === 'allow') return true
   return [...bundle.catalog.tools.values()].some(
     tool =>
-      tool.targets.includes(target.name) && tool.grammar.commands.some((_, command) => bundle.couldUse({...asked, tool, command}) !== 'no'),
+      tool.targets.includes(target.of ?? target.name) &&
+      tool.grammar.commands.some((_, command) => bundle.couldUse({...asked, tool, command}) !== 'no'),
   )
+}
+
+/** Whether its way in finds what it stands for. */
+function isDiscovered(parts: Parts, target: TargetEntry): boolean {
+  try {
+    return reach(parts, target).primitive.discover !== undefined
+  } catch (error) {
+    // one of many in which there is nothing more
+    if (error instanceof ProdError && error.code === 'TARGET_INVALID') return false
+    throw error
+  }
 }
 
 async function lookAmong(parts: Parts, caller: Caller, target: TargetEntry, text: string, found: FoundTargets): Promise<void> {
@@ -80,9 +91,9 @@ async function lookAmong(parts: Parts, caller: Caller, target: TargetEntry, text
   try {
     let count = 0
     for await (const one of primitive.discover?.({text, within: where}, given.access) ?? []) {
-      const member = findTarget(catalog, `${target.name}/${idOf(one.address)}`)
+      const member = findTarget(catalog, `${target.name}/${idOf(target, one.address)}`)
       // what the catalog names itself is none of many
-      if (member?.of !== target.name) continue
+      if (member?.of !== (target.of ?? target.name)) continue
       if (++count > mostFound) {
         found.more = true
         break
@@ -93,6 +104,7 @@ async function lookAmong(parts: Parts, caller: Caller, target: TargetEntry, text
         address: member.address,
         environment: target.environment,
         labels: {...target.labels, ...one.labels},
+        ...(one.inside ? {inside: one.inside} : {}),
       })
     }
   } finally {
@@ -100,8 +112,9 @@ async function lookAmong(parts: Parts, caller: Caller, target: TargetEntry, text
   }
 }
 
-/** What stands in the place of the `*`. */
-function idOf(address: string): string {
+/** What stands in the place of the `*`; the last name, where an address is written otherwise. */
+function idOf(target: TargetEntry, address: string): string {
   const where = address.replace(/\?.*$/s, '')
-  return where.slice(where.lastIndexOf('/') + 1)
+  const root = `${rootOf(target)}/`
+  return where.startsWith(root) ? where.slice(root.length) : where.slice(where.lastIndexOf('/') + 1)
 }
