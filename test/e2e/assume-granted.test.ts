@@ -1,21 +1,27 @@
 /** A role of the broker, from the command line to what AWS sees: requested, approved, used by a foreign program, revoked. */
 import {spawnSync} from 'node:child_process'
-import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../../plugins/aws/test/providers-stand-in.ts'
-import {type RealBroker, type RealPerson, startRealBroker} from './broker.ts'
+import {type StandIn, startStandIn} from '../../plugins/aws/test/stand-in.ts'
+import {collect, type RealBroker, type RealPerson, startRealBroker} from './broker.ts'
+import {openScreen} from './screen.ts'
 
 const hasAws = spawnSync('sh', ['-c', 'command -v aws']).status === 0
 if (!hasAws) console.warn('the AWS CLI is not on this machine: granted roles are used by a program of the tests')
 
 const ends: (() => Promise<void>)[] = []
 let aws: BrokerStandIn
+let portal: StandIn
 let broker: RealBroker
 let [alice, bob] = [] as unknown as [RealPerson, RealPerson]
 
 beforeAll(async () => {
   aws = await startBrokerStandIn(end => void ends.push(end))
+  portal = await startStandIn(end => void ends.push(end))
+  portal.accounts = [{id: '111122223333', name: 'payments', roles: ['PaymentsAdmin']}]
+  aws.center.users.set('alice', 'u-a')
   const place = {AWS_ENDPOINT_URL: aws.url, AWS_REGION: 'us-east-1'}
   aws.roles.set(roleArn('deployer'), {
     allows: [{Effect: 'Allow', Action: '*', Resource: '*'}],
@@ -29,8 +35,30 @@ beforeAll(async () => {
   mkdirSync(join(broker.dir, 'catalog/roles'), {recursive: true})
   writeFileSync(
     join(broker.dir, 'policy/global/aws.cedar'),
-    `permit (principal in Group::"engineers", action == Action::"request", resource == Role::"deployer");
-permit (principal in Group::"sre-leads", action == Action::"approve", resource == Role::"deployer");
+    ['deployer', 'payments-admin']
+      .map(
+        name => `permit (principal in Group::"engineers", action == Action::"request", resource == Role::"${name}");
+permit (principal in Group::"sre-leads", action == Action::"approve", resource == Role::"${name}");
+`,
+      )
+      .join(''),
+  )
+  writeFileSync(
+    join(broker.dir, 'catalog/roles/payments-admin.yaml'),
+    `kind: Role
+name: payments-admin
+summary: looks after the account of payments
+provider: aws-identity-center
+parameters:
+  instance: arn:aws:sso:::instance/ssoins-1234567890abcdef
+  permissionSet: arn:aws:sso:::permissionSet/ssoins-1234567890abcdef/ps-1234567890abcdef
+  account: '111122223333'
+  region: eu-west-1
+  identityStore: d-1234567890
+  role: PaymentsAdmin
+  startUrl: https://corp.awsapps.com/start
+class: change
+maxSeconds: 3600
 `,
   )
   writeFileSync(
@@ -137,8 +165,72 @@ test('a grant that is too short is not stretched: another is asked for, waited f
   expect(grants.filter(({state}) => state === 'active')).toHaveLength(2)
 })
 
+/** The request that waits, by its summary. */
+async function waiting(summary: string): Promise<string> {
+  for (let tries = 0; tries < 100; tries++) {
+    const waits = JSON.parse((await bob.run(['request', 'ls', '--json'])).stdout) as {id: string; state: string; summary: string}[]
+    const found = waits.find(one => one.state === 'pending' && one.summary === summary)
+    if (found) return found.id
+  }
+  throw new Error(`nothing waits as ${summary}`)
+}
+
+test('Ctrl-C while an approval is waited for takes the request back and ends with 130', async ({onTestFinished}) => {
+  const asked = ['assume', 'payments-admin', '--reason', 'thought better of', '--', 'true']
+  const screen = await openScreen(onTestFinished, alice, asked)
+  const [, id = ''] = await screen.until(/(req_\w+) waits since/)
+  screen.type('\x03')
+  expect(await screen.ended).toBe(130)
+  expect(screen.text()).not.toMatch(/wrong|could not|error/)
+  expect(JSON.parse((await alice.run(['request', 'show', id, '--json'])).stdout)).toMatchObject({state: 'cancelled'})
+  // without a terminal too
+  const child = await alice.start(asked)
+  child.stdin.end()
+  const ended = collect(child)
+  const next = await waiting('the role payments-admin for 1h')
+  child.kill('SIGINT')
+  expect(await ended).toMatchObject({status: 130, stdout: ''})
+  expect(JSON.parse((await alice.run(['request', 'show', next, '--json'])).stdout)).toMatchObject({state: 'cancelled'})
+})
+
+test('a login at IAM Identity Center that ends while an approval is waited for is asked for again, once', async ({onTestFinished}) => {
+  mkdirSync(join(alice.home, '.aws'), {recursive: true})
+  const local = `[services local]\nsso =\n  endpoint_url = ${portal.url}\nsso_oidc =\n  endpoint_url = ${portal.url}\n`
+  const session = '[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = eu-west-1\nservices = local\n'
+  writeFileSync(join(alice.home, '.aws/config'), session + local)
+  mkdirSync(join(alice.home, 'bin'))
+  writeFileSync(
+    join(alice.home, 'bin/xdg-open'),
+    `#!${process.execPath}
+const {get} = require('node:http')
+const go = url => get(url, answer => { answer.resume(); if (answer.headers.location) go(answer.headers.location) })
+go(process.argv[2])
+`,
+  )
+  chmodSync(join(alice.home, 'bin/xdg-open'), 0o755)
+  const options = {env: {BROWSER: 'x', PATH: `${join(alice.home, 'bin')}:${alice.env.PATH}`}}
+  const listed = await openScreen(onTestFinished, alice, ['roles', '--refresh'], options)
+  expect(await listed.ended).toBe(0)
+  expect(portal.logins).toBe(1)
+
+  const asked = ['assume', 'payments-admin', '--reason', 'the ledger is stuck', '--', 'sh', '-c', 'echo is $PROD_ASSUMED; exit 7']
+  const screen = await openScreen(onTestFinished, alice, asked, options)
+  const [, id = ''] = await screen.until(/(req_\w+) waits since/)
+  portal.endLogins()
+  await approve(id)
+  await screen.until(/is payments-admin/)
+  expect(await screen.ended).toBe(7)
+  expect(portal.logins).toBe(2)
+  for (const secret of portal.secrets) expect(screen.raw()).not.toContain(secret)
+  const [grant] = (JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string; role: string}[]).filter(
+    ({role}) => role === 'payments-admin',
+  )
+  expect(await alice.run(['grant', 'revoke', grant?.id ?? ''])).toMatchObject({status: 0})
+})
+
 test('TM-N4: grant revoke says after how long AWS refused, a running program is refused, and the next one asks anew', async () => {
-  const [grant, ...others] = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string; expiresAt: string}[]
+  const held = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string; role: string}[]
+  const [grant, ...others] = held.filter(({role}) => role === 'deployer')
   for (const {id} of others) await alice.run(['grant', 'revoke', id])
   const go = join(alice.home, 'go')
   const script = `until [ -e ${go} ]; do sleep 0.05; done; exec "$@"`
@@ -165,4 +257,14 @@ test('TM-U2: no secret of AWS lies in the person’s home or the broker’s fold
     const text = readFileSync(file, 'latin1')
     for (const secret of aws.secrets) expect(text.includes(secret), file).toBe(false)
   }
+})
+
+test('Ctrl-C while the broker is away ends the wait too, and says that the request may still be approved', async () => {
+  const child = await alice.start(['assume', 'payments-admin', '--reason', 'too late for the broker', '--', 'true'])
+  child.stdin.end()
+  const ended = collect(child)
+  const id = await waiting('the role payments-admin for 1h')
+  await broker.stop('SIGKILL')
+  child.kill('SIGINT')
+  expect(await ended).toMatchObject({status: 130, stderr: expect.stringContaining(`${id} could not be cancelled`)})
 })

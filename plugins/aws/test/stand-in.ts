@@ -31,6 +31,8 @@ export interface StandIn {
   /** whether a person confirms a device code */
   confirms: boolean
   tokenLifeSeconds: number
+  /** ends every login, as an administrator does: no token serves any more, nor renews one */
+  endLogins(): void
   /** moves the service's clock */
   skipMs(ms: number): void
   /** logins that were completed */
@@ -76,6 +78,10 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
     throttled: 0,
     confirms: true,
     tokenLifeSeconds: 8 * 3600,
+    endLogins() {
+      tokens.clear()
+      refreshTokens.clear()
+    },
     skipMs(ms) {
       skippedMs += ms
     },

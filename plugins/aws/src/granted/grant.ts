@@ -2,6 +2,7 @@
 import type {Grant} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import type {CatalogView} from '@prod/sdk/catalog-view'
+import {Interrupted, interruptedStatus} from '@prod/sdk/cli/failure'
 import {followRequest} from '@prod/sdk/cli/follow'
 import {newKey} from '@prod/sdk/cli/key'
 import {say} from '@prod/sdk/cli/output'
@@ -46,13 +47,14 @@ export async function obtainGrant(client: Connected, name: string, wish: Wish): 
   const left = held ? Date.parse(held.expiresAt) - Date.now() : 0
   if (held && left >= (wish.remaining ?? leastMs)) return held
   if (held) say(`grant ${held.id} of ${name} lasts ${showDuration(Math.max(1, Math.floor(left / 1000)))} more: asking for another`)
+  const session = await client.session()
   const request = (await pendingRequest(client, name)) ?? (await ask(client, name, wish))
   if (request.state === 'pending' && wish.nowait) return {pending: request.id}
   const decided =
     request.state === 'pending'
       ? await followRequest({
           broker: client.broker,
-          session: await client.session(),
+          session,
           request,
           onInterrupt: wish.onInterrupt,
           cancel: () => client.call(api.cancelRequest, {id: request.id}),
@@ -79,15 +81,28 @@ async function pendingRequest(client: Connected, name: string) {
   return requests.find(({kind, summary, startAt}) => kind === 'role' && startAt === null && summary.startsWith(`the role ${name} for `))
 }
 
-async function ask(client: Connected, name: string, {reason: given, duration, incident}: Wish) {
+/** Makes the request. Ctrl-C while the broker has yet to answer takes it back as soon as it has. */
+async function ask(client: Connected, name: string, {reason: given, duration, incident, onInterrupt}: Wish) {
   const role = (await catalogRoles(client)).find(one => one.name === name)
   if (!role) throw new ProdError('ROLE_NOT_FOUND', `there is no role ${name} here or at the broker`, 'prod roles')
   const {reason} = await takeReason(given)
-  return client.call(api.createRequest, {
-    key: newKey(),
-    role: name,
-    reason,
-    durationSeconds: duration ?? Math.min(usualSeconds, role.maxSeconds),
-    ...(incident === undefined ? {} : {incident}),
+  let interrupted = false
+  onInterrupt(times => {
+    if (times > 1) process.exit(interruptedStatus)
+    interrupted = true
   })
+  try {
+    const request = await client.call(api.createRequest, {
+      key: newKey(),
+      role: name,
+      reason,
+      durationSeconds: duration ?? Math.min(usualSeconds, role.maxSeconds),
+      ...(incident === undefined ? {} : {incident}),
+    })
+    if (!interrupted) return request
+    await client.call(api.cancelRequest, {id: request.id})
+    throw new Interrupted()
+  } finally {
+    onInterrupt(undefined)
+  }
 }

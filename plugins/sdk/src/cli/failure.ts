@@ -5,6 +5,11 @@ import {say, writeJson} from './output.ts'
 
 /** The person pressed Ctrl-C: neither a failure nor a bug. Ends with 130 and says nothing. */
 export class Interrupted extends Error {
+  /** By shape, not by class: the bundled CLI and the plugins that it loads each have a copy of this class. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === 'Interrupted'
+  }
+
   override readonly name = 'Interrupted'
 }
 
