@@ -1,6 +1,7 @@
 import type {Permission, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {partitionOf} from '@prod/ssm/aws'
+import {preferences} from '@prod/ssm/documents'
 
 /**
  * One container of a service, written `[region/]cluster/service[/container[/task]][?pins]`. Which task it is, is found when it is used:
@@ -137,9 +138,19 @@ export function permissions(
           },
           {
             kind: 'aws',
-            actions: ['ssm:StartSession', ...(use.kind === 'exec' ? ['ssm:GetDocument'] : [])],
+            actions: ['ssm:StartSession'],
             resources: [arn('ssm', `document/${document}`, document.startsWith('AWS-') ? '*' : account)],
           },
+          // what is pinned, and says whether it is logged; AWS's own documents leave that to the account's preferences
+          ...(use.kind === 'exec'
+            ? [
+                {
+                  kind: 'aws',
+                  actions: ['ssm:GetDocument'],
+                  resources: [arn('ssm', `document/${document.startsWith('AWS-') ? preferences : document}`)],
+                },
+              ]
+            : []),
         ]
       : [
           {
@@ -167,11 +178,7 @@ export function permissions(
         ]),
     {
       kind: 'aws',
-      actions: [
-        'ecs:DescribeTasks',
-        'ecs:DescribeServices',
-        ...(use.kind === 'forward' || logging === 'broker' ? [] : ['ecs:DescribeClusters']),
-      ],
+      actions: ['ecs:DescribeTasks', 'ecs:DescribeServices', ...(bySession || logging === 'broker' ? [] : ['ecs:DescribeClusters'])],
       resources: [tasks, arn('ecs', `service/${cluster}/${service}`), arn('ecs', `cluster/${cluster}`)],
     },
     {kind: 'aws', actions: ['ecs:ListTasks', 'ecs:DescribeTaskDefinition'], resources: ['*']},

@@ -181,6 +181,81 @@ test('TM-X3, TM-X5: nor does a program run by a document that logs nowhere, nor 
   stop = await primitive.start?.({development: true, hide: []})
 })
 
+test('TM-X3: a log of its own must be named, and encrypted', async () => {
+  await stop?.()
+  stop = undefined
+  const echo = script('echo done')
+  const own = cluster()
+  const logged = (logConfiguration: Record<string, unknown>): Promise<unknown> => {
+    Object.assign(own, {logging: 'OVERRIDE', logConfiguration})
+    return run(echo, app, bounded(echo)).then(({exit}) => exit)
+  }
+  try {
+    await expect(logged({})).rejects.toMatchObject({message: 'prod names no place for the logs of ECS Exec, so nothing was opened'})
+    for (const open of [
+      {cloudWatchLogGroupName: '/exec'},
+      {s3BucketName: 'exec', s3EncryptionEnabled: false},
+      {cloudWatchLogGroupName: '/exec', cloudWatchEncryptionEnabled: true, s3BucketName: 'exec'},
+    ])
+      await expect(logged(open)).rejects.toMatchObject({message: 'prod logs ECS Exec without encryption, so nothing was opened'})
+    expect(await logged({cloudWatchLogGroupName: '/exec', cloudWatchEncryptionEnabled: true})).toEqual({status: 0})
+    expect(await logged({s3BucketName: 'exec', s3EncryptionEnabled: true})).toEqual({status: 0})
+    Object.assign(own, {logging: 'DEFAULT', logConfiguration: undefined})
+    Object.assign(own.definitions['web:7'] ?? {}, {logDriver: 'awslogs'})
+    expect(await run(echo, app, bounded(echo))).toMatchObject({exit: {status: 0}})
+  } finally {
+    for (const key of ['logging', 'logConfiguration'] as const) delete own[key]
+    delete own.definitions['web:7']?.logDriver
+    stop = await primitive.start?.({development: true, hide: []})
+  }
+})
+
+test('TM-X1: a program by a session document has its own status and streams, by leave for that document and this cluster alone', async () => {
+  const failing = script('echo out; echo err >&2; exit 3')
+  const byDocument = `${app}?exec=Prod-RunCommand`
+  const access = bounded(failing, byDocument)
+  expect(await run(failing, byDocument, access)).toMatchObject({stdout: 'out\n', stderr: 'err\n', exit: {status: 3}})
+  await expect(run(failing, app, access)).rejects.toMatchObject({code: 'DENIED'})
+  await expect(run(failing, `${app}?exec=AWS-StartNonInteractiveCommand`, access)).rejects.toMatchObject({code: 'DENIED'})
+  expect(await run(failing, `${app}?exec=AWS-StartNonInteractiveCommand`)).toMatchObject({
+    exit: {unknown: expect.stringContaining('separateOutputStream')},
+  })
+  await expect(run({...failing, stdin: true}, byDocument)).rejects.toMatchObject({code: 'STDIN_REFUSED'})
+  const named = script('printenv NAME', {env: {NAME: 'value'}})
+  expect(await run(named, byDocument)).toMatchObject({stdout: 'value\n'})
+})
+
+test('TM-X3: the document is the pinned one and logs what it opens; without either, in development alone', async () => {
+  const echo = script('echo done')
+  const address = (name: string, sha256 = '', more = ''): string => `${app}?exec=${name}${sha256 && `@${sha256}`}${more}`
+  const outcome = (where: string) =>
+    run(echo, where, bounded(echo, where)).then(
+      ({exit}) => exit,
+      ({message}: Error) => message,
+    )
+  const digestOf = async (name: string): Promise<string> =>
+    /SHA-256 is (\w{64})/.exec(String(await outcome(address(name, '0'.repeat(64)))))?.[1] ?? ''
+  const {documents} = here.standIn.world
+  const plain = documents.find(({name}) => name === 'Prod-RunCommand') as (typeof documents)[0]
+  const inputs = {cloudWatchLogGroupName: '/sessions', cloudWatchEncryptionEnabled: true}
+  documents.push({...plain, name: 'Prod-Logged', content: {...plain.content, inputs}})
+  const [unlogged, logged] = [await digestOf('Prod-RunCommand'), await digestOf('Prod-Logged')]
+  await stop?.()
+  stop = undefined
+  try {
+    expect(await outcome(address('Prod-Logged'))).toContain('is not pinned')
+    expect(await outcome(address('Prod-RunCommand', unlogged))).toBe('Prod-RunCommand logs sessions nowhere, so nothing was opened')
+    expect(await outcome(address('AWS-StartNonInteractiveCommand'))).toBe(
+      'SSM-SessionManagerRunShell logs sessions nowhere, so nothing was opened',
+    )
+    expect(await outcome(address('Prod-Logged', logged))).toEqual({status: 0})
+    expect(await outcome(address('Prod-RunCommand', unlogged, '&logging=broker'))).toEqual({status: 0})
+  } finally {
+    documents.pop()
+    stop = await primitive.start?.({development: true, hide: []})
+  }
+})
+
 test('a program that writes to the terminal itself has no status that could be believed', async () => {
   expect(await run(script('echo fine; echo "x 0 0" >/dev/tty; exit 0'))).toMatchObject({
     exit: {unknown: expect.stringContaining('something else wrote')},

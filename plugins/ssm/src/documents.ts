@@ -5,6 +5,8 @@ import {AwsRefused, json, type Way} from './aws/call.ts'
 import {preferences} from './permissions.ts'
 import type {PinnedDocument} from './target.ts'
 
+export {preferences} from './permissions.ts'
+
 /** How strictly the documents of a use are looked at. */
 export interface Demands {
   /** the document to be used; undefined: the account's preferences */
