@@ -57,7 +57,7 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
   whoami: {records: null, act: async () => () => alice.client.call(api.whoami)},
   catalog: {records: null, act: async () => () => alice.client.call(api.catalog)},
   findTargets: {records: null, act: async () => () => alice.client.call(api.findTargets, {text: ''})},
-  explainUse: {records: null, act: async () => () => alice.client.call(api.explainUse, {role: 'operator'})},
+  explainUse: {records: null, act: async () => () => alice.client.call(api.explainUse, {role: 'jobber'})},
   whoHelps: {records: null, act: async () => () => alice.client.call(api.whoHelps, {action: 's3:GetObject'})},
   createRequest: {records: 'request.created', act: async () => () => asked()},
   listRequests: {records: null, act: async () => () => alice.client.call(api.listRequests, {})},

@@ -91,3 +91,50 @@ test('help names the roles that allow an action, who approves them and how fast 
   // carol may not ask for it: it is not shown to her
   expect((await carol.client.call(api.whoHelps, {action: 's3:GetObject'})).roles).toEqual([])
 })
+
+test('TM-K3: what somebody may not see is answered as what is not there: tool, target, role; and each answer is in the log', async () => {
+  await core.change('catalog/services/hidden.yaml', 'kind: Service\nname: vaultkeepers\nowner: security\n')
+  await core.change(
+    'catalog/targets/hidden.yaml',
+    'kind: Target\nname: deepstore\naddress: host:local\nenvironment: hidden\nservice: vaultkeepers\n',
+  )
+  await core.change('catalog/roles/hidden.yaml', role('keeper', '', '').replace('service: jobs', 'service: vaultkeepers'))
+  await core.change(
+    'catalog/tools/hidden.yaml',
+    'kind: Tool\nname: unvault\nsummary: for tests\nprogram: /bin/true\nrun: { primitive: host, target: deepstore }\ncommands:\n  - { path: [], class: read }\n',
+  )
+  const [before] = [(await core.events('call.refused')).length]
+  const asked = async (there: object, other: object, names: [string, string]) => {
+    const [real, none] = await Promise.all([there, other].map(input => alice.client.call(api.explainUse, input)))
+    expect(JSON.parse(JSON.stringify(real).replaceAll(names[0], names[1]))).toEqual(none)
+    expect(none).toMatchObject({decision: 'deny', rules: [], message: expect.stringContaining('or none that you may see')})
+  }
+  for (const use of ['shell', 'forward'] as const)
+    await asked({target: 'deepstore', use}, {target: 'nowhere', use}, ['deepstore', 'nowhere'])
+  await asked({role: 'keeper'}, {role: 'nobody'}, ['keeper', 'nobody'])
+  await asked({argv: ['unvault']}, {argv: ['nothing']}, ['unvault', 'nothing'])
+  const refused = (await core.events('call.refused')).slice(before)
+  expect(refused).toHaveLength(8)
+  expect(refused.map(({subject}) => subject)).toEqual(expect.arrayContaining(['deepstore', 'nowhere', 'keeper', 'unvault']))
+  expect(refused.every(({data}) => data.where === 'POST /v1/explain' && data.code === 'DENIED')).toBe(true)
+  // a role that she may ask for would open it: she may know of it, as a denial names the role
+  await core.change(
+    'policy/global/readers.cedar',
+    '@id("readers") permit (principal in Group::"readers", action == Action::"shell", resource == Target::"deepstore");\n',
+  )
+  expect((await alice.client.call(api.explainUse, {target: 'deepstore', use: 'shell'})).message).toMatch(/the role reader would allow it/)
+  await core.change('policy/global/readers.cedar', '')
+  // who reads the log sees it
+  expect((await carol.client.call(api.explainUse, {role: 'keeper'})).message).toMatch(/no rule permits it/)
+  const listed = async (who: Person) => (await who.client.call(api.catalog)).targets.map(({name}) => name)
+  expect(await listed(alice)).toEqual(expect.not.arrayContaining(['deepstore']))
+  expect(await listed(carol)).toEqual(expect.arrayContaining(['deepstore', 'local']))
+})
+
+test('TM-K3: a guessed name of a target tells its owner to those alone who see the target', async () => {
+  const resource = 'arn:aws:ssm:eu-west-1:111122223333:instance/deepstore'
+  const ownersOf = async (who: Person) =>
+    (await who.client.call(api.whoHelps, {action: 'ssm:StartSession', resource})).owners.map(({service}) => service)
+  expect(await ownersOf(alice)).toEqual([])
+  expect(await ownersOf(carol)).toEqual(['vaultkeepers'])
+})

@@ -1,4 +1,4 @@
-/** The catalog as one caller sees it: what is usable now and what can be asked for. What is neither is not shown. */
+/** The catalog as one caller sees it: tools and roles that are usable now or can be asked for, and the targets that they may know of. */
 import type {Grant} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import type {CatalogView, Usable} from '@prod/sdk/catalog-view'
@@ -6,6 +6,7 @@ import type {FastifyInstance} from 'fastify'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
+import {sightOf} from '../policy/seen.ts'
 import {standsForMany} from './members.ts'
 
 /** `GET /v1/catalog`. */
@@ -36,7 +37,7 @@ async function viewCatalog(parts: Parts, caller: Caller): Promise<CatalogView> {
         })),
       }))
       .filter(tool => tool.commands.some(command => command.usable !== 'no')),
-    targets: [...targets.values()].map(target => {
+    targets: [...targets.values()].filter(sightOf(bundle, caller)).map(target => {
       const resource = {kind: 'target', target} as const
       const decided = decideUse(bundle, {...asked, resource}, 'shell').decision
       const broken =

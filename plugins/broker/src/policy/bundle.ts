@@ -98,6 +98,25 @@ export async function checkBundle(options: BundleOptions): Promise<CheckedBundle
       const could = (action: PolicyAction): boolean => places.some(place => engine.couldBe(action, asked, place))
       return could('run') ? 'now' : could('request') ? 'request' : 'no'
     },
+    sees({tool, target, role, ...asked}) {
+      if (engine.ask({...asked, action: 'readAudit', resource: {kind: 'log'}, context: {}}).decision === 'allow') return true
+      const mayKnow = (who: typeof asked): boolean => {
+        if (target) return engine.mayKnow(who, {kind: 'target', target})
+        if (role) return engine.mayKnow(who, {kind: 'role', role})
+        return tool.targets.some(name =>
+          tool.grammar.commands.some((_, command) =>
+            engine.mayKnow(who, {tool, command, target: catalog.targets.get(name) as TargetEntry}),
+          ),
+        )
+      }
+      if (mayKnow(asked)) return true
+      // what a role that they know of would open to them is told of with that role
+      const more = [...catalog.roles.values()].flatMap(one => {
+        const {group} = one.parameters
+        return one.provider === 'group' && typeof group === 'string' && engine.mayKnow(asked, {kind: 'role', role: one}) ? [group] : []
+      })
+      return more.length > 0 && mayKnow({...asked, groups: [...asked.groups, ...more]})
+    },
   }
   const read = {digest, findings, warnings, tests: [], cases, overrides: [], bundle, ...(signed ? {signed} : {})}
   if (options.untested) return read

@@ -217,6 +217,32 @@ export class Engine {
     return answer.type === 'residuals' && answer.response.errored.length === 0 && answer.response.decision !== 'deny'
   }
 
+  /** Whether some permit of any action could hold for this person and this, whatever the circumstances and what forbids say: then they may know of it. */
+  mayKnow({principal, groups}: Pick<Question, 'principal' | 'groups'>, thing: Resource | CommandPlace): boolean {
+    const person = personOf(principal, groups)
+    const open = (names: string[]) => Object.fromEntries(names.map(name => [name, {__extn: {fn: 'unknown', arg: name}}]))
+    const isPlace = !('kind' in thing)
+    const entity = isPlace ? commandEntity(thing, open(Object.keys(cedarAttributes(thing.tool.grammar, thing.command)))) : entityOf(thing)
+    const services = isPlace ? distinct([thing.tool.service, thing.target.service]) : servicesOf(thing)
+    const kind = isPlace ? 'command' : thing.kind
+    return (Object.keys(actionResources) as PolicyAction[]).some(action => {
+      if (!actionResources[action].includes(kind)) return false
+      const permits = this.#reaching(action, entity, services).filter(
+        ({json}) => json.effect === 'permit' && reachesEntity(json.principal, person),
+      )
+      if (permits.length === 0) return false
+      const answer = isAuthorizedPartial({
+        principal: person.uid,
+        action: {type: 'Action', id: action},
+        resource: entity.uid,
+        context: open(['use', 'class', 'incident', 'reused', 'address']) as Context,
+        policies: {staticPolicies: Object.fromEntries(permits.map(rule => [rule.id, rule.text]))},
+        entities: [person, entity],
+      })
+      return answer.type === 'residuals' && answer.response.decision !== 'deny'
+    })
+  }
+
   #reaching(action: PolicyAction, entity: EntityJson, services: readonly string[]): Rule[] {
     return this.#rules.filter(
       ({service, json}) =>

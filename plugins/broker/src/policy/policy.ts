@@ -56,7 +56,15 @@ export interface Bundle {
   why(asked: Omit<Question, 'action'>, use: UseAction, decided: readonly string[]): RuleView[]
   /** What the caller could do with some arguments of a command on some of its targets: for lists; a run asks again. */
   couldUse(asked: Omit<Question, 'action' | 'resource'> & {tool: ToolEntry; command: number}): Usable
+  /** Whether a person may know that it is there (TM-K3): some permit could let them do something with it, in some circumstances, or they read the log. */
+  sees(asked: Pick<Question, 'principal' | 'groups'> & Thing): boolean
 }
+
+/** One thing of the catalog. */
+export type Thing =
+  | {tool: ToolEntry; target?: never; role?: never}
+  | {target: TargetEntry; tool?: never; role?: never}
+  | {role: RoleEntry; tool?: never; target?: never}
 
 /** What a use needs, put together from `use` and `request` (DESIGN section 7): the one decision function. */
 export type UseDecision =

@@ -6,11 +6,15 @@ import {leastRoles} from '@prod/sdk/least-role'
 import type {Help, OwnerView, Ruling} from '@prod/sdk/ruling'
 import {showArgv} from '@prod/sdk/text'
 import type {FastifyInstance} from 'fastify'
-import type {Catalog, RoleEntry} from '../catalog/catalog.ts'
+import {about, tellRefusal} from '../audit/refusals.ts'
+import type {Catalog, RoleEntry, TargetEntry} from '../catalog/catalog.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {approvalsFor, decideUse} from '../policy/decide.ts'
+import type {Bundle} from '../policy/policy.ts'
+import {seenCatalog, sightOf} from '../policy/seen.ts'
 import type {RunRecord} from '../runs/record.ts'
+import {asRefused} from './create.ts'
 import {decidePlan, explainPlan} from './decide-plan.ts'
 import {eachOf, makePlan, type Plan, question} from './plan.ts'
 import {expandSelectors, isMany} from './selectors.ts'
@@ -28,16 +32,44 @@ export function explainRoutes(app: FastifyInstance, parts: Parts): void {
 async function explainUse(parts: Parts, caller: Caller, input: InputOf<typeof api.explainUse>): Promise<Ruling> {
   if (input.id?.startsWith('run_')) return ofRun(parts, caller, input.id)
   if (input.id !== undefined) return ofRequest(parts, caller, (await findVisible(parts, caller, input.id)).value)
-  return {id: null, ...judged(parts, caller, draftOf(parts, input))}
+  return {id: null, ...(await judgedAsked(parts, caller, input))}
 }
 
+/** A question about what the caller may know of; what is denied is recorded, as a refused request is. */
+async function judgedAsked(parts: Parts, caller: Caller, input: InputOf<typeof api.explainUse>): Promise<Omit<Ruling, 'id'>> {
+  const bundle = parts.bundle()
+  const {argv: words, target, role} = input
+  const seen = {
+    ...bundle,
+    catalog: seenCatalog(bundle, caller, {
+      ...(words ? {words} : {}),
+      ...(target === undefined ? {} : {target}),
+      ...(role === undefined ? {} : {role}),
+    }),
+  }
+  const draft = draftOf(seen, input)
+  const ruling = judged(parts, caller, draft, seen)
+  if (ruling.decision !== 'deny') return ruling
+  const refused = await asRefused(parts, draft, () => {
+    throw new ProdError('DENIED', ruling.message)
+  }).catch((error: ProdError) => error)
+  await tellRefusal(parts, caller, about(refused, {type: 'call.refused'}), `${api.explainUse.method} ${api.explainUse.path}`)
+  return ruling
+}
+
+/** What is not there, and what the caller may not see, in the same words (TM-K3). */
+const unseen = new Set<ProdError['code']>(['TOOL_NOT_FOUND', 'TARGET_NOT_FOUND', 'ROLE_NOT_FOUND'])
+
 /** A question as a draft, which is never submitted: the reason is none of it. */
-function draftOf(parts: Parts, {argv, targets = [], role, target, use, incident}: InputOf<typeof api.explainUse>): Draft {
+function draftOf(
+  bundle: Pick<Bundle, 'catalog'>,
+  {argv, targets = [], role, target, use, incident}: InputOf<typeof api.explainUse>,
+): Draft {
   const rest = {reason: 'to see what policy says', incident: incident ?? null}
   if (argv) {
     const [only] = targets
-    const tool = parts.bundle().catalog.tools.get(argv[0] ?? '')
-    const many = tool && isMany(targets) ? {on: targets, targets: expandSelectors(parts.bundle(), tool, targets)} : undefined
+    const tool = bundle.catalog.tools.get(argv[0] ?? '')
+    const many = tool && isMany(targets) ? {on: targets, targets: expandSelectors(bundle, tool, targets)} : undefined
     return {
       kind: 'exec',
       argv,
@@ -54,16 +86,22 @@ function draftOf(parts: Parts, {argv, targets = [], role, target, use, incident}
   throw new ProdError('BAD_REQUEST', 'an id, a command, a role or a target is needed')
 }
 
-/** What policy says to the caller of a draft now, and why. What a plan refuses is the answer too. */
-function judged(parts: Parts, caller: Caller, draft: Draft): Omit<Ruling, 'id'> {
+/** What policy says to the caller of a draft now, and why. What a plan refuses is the answer too. `seen`: with the catalog that the plan may be made of. */
+function judged(parts: Parts, caller: Caller, draft: Draft, seen?: Bundle): Omit<Ruling, 'id'> {
   const bundle = parts.bundle()
   const nothing = {decision: null, rules: []}
   let plan: Plan
   try {
-    plan = makePlan(bundle, draft)
+    plan = makePlan(seen ?? bundle, draft)
   } catch (error) {
     if (!(error instanceof ProdError)) throw error
-    return {...nothing, summary: inWords(draft), decision: 'deny', message: error.message, hint: error.hint ?? null}
+    return {
+      ...nothing,
+      summary: inWords(draft),
+      decision: 'deny',
+      message: error.message + (unseen.has(error.code) ? ', or none that you may see' : ''),
+      hint: error.hint ?? null,
+    }
   }
   const {summary} = plan
   const decided = decidePlan(bundle, plan, caller)
@@ -180,7 +218,7 @@ async function whoHelps(parts: Parts, caller: Caller, {action, resource}: {actio
         medianSeconds: await medianApproval(parts, name),
       })),
   )
-  return {roles, owners: ownersOf(bundle.catalog, resource ?? '')}
+  return {roles, owners: ownersOf(bundle.catalog, resource ?? '', sightOf(bundle, caller))}
 }
 
 /** The account that a role's parameters name, `` where they name none. Pure. */
@@ -206,15 +244,17 @@ async function medianApproval(parts: Parts, role: string): Promise<number | null
   return waits.length === 0 ? null : Math.round((waits[Math.floor(waits.length / 2)] as number) / 1000)
 }
 
-/** Services whose name, or the name of a target of theirs, the resource has in it as a word. Pure. */
-function ownersOf({services, targets}: Catalog, resource: string): OwnerView[] {
+/** Services whose name, or the name of a target of theirs that the caller sees, the resource has in it as a word. Pure. */
+function ownersOf({services, targets}: Catalog, resource: string, isSeen: (target: TargetEntry) => boolean): OwnerView[] {
   const words = new Set(resource.toLowerCase().split(/[^a-z0-9]+/))
   const names = (name: string): boolean => {
     const parts = name.toLowerCase().split(/[^a-z0-9]+/)
     return parts.every(part => words.has(part)) && parts.join('').length > 2
   }
   return [...services.values()]
-    .filter(({name}) => names(name) || [...targets.values()].some(target => target.service === name && names(target.name)))
+    .filter(
+      ({name}) => names(name) || [...targets.values()].some(target => target.service === name && names(target.name) && isSeen(target)),
+    )
     .slice(0, 3)
     .map(({name, owner, contacts, channel}) => ({service: name, owner, contacts, channel}))
 }
