@@ -286,6 +286,25 @@ test('the report reads a real log, from any moment on', async () => {
     await expect(reportMetrics({store, config}, {since: bad})).rejects.toMatchObject({code: 'BAD_REQUEST'})
 })
 
+test('a period of those who may not read the log is whole days, and seven at least: none is about one person', async () => {
+  const {store, play, at} = await setUp()
+  await play(story)
+  at(8 * 1440 + 333)
+  const parts = {store, config: {...config, metrics: {...config.metrics, minPeople: 2}}}
+  const moment = (minute: number) => minutes(minute).toISOString()
+  const asked = {since: moment(611), until: moment(7 * 1440 + 612)}
+  const whole = await reportMetrics(parts, asked)
+  expect(whole).toMatchObject({since: moment(0), until: moment(7 * 1440), values: {requests: 6}})
+  // a minute more or less is the same period: there is no difference to take
+  expect(await reportMetrics(parts, {since: moment(610), until: moment(7 * 1440 + 613)})).toEqual(whole)
+  expect(await reportMetrics(parts)).toMatchObject({until: moment(8 * 1440), values: {requests: 6}})
+  for (const until of [moment(612), moment(7 * 1440 - 1)])
+    await expect(reportMetrics(parts, {since: moment(611), until})).rejects.toMatchObject({code: 'DENIED', hint: 'prod metrics --since 7d'})
+  // who reads the log, and everybody where one person is enough
+  expect(await reportMetrics(parts, {since: moment(611), until: moment(612)}, true)).toMatchObject({since: moment(611)})
+  expect(await reportMetrics({store, config}, {since: moment(611), until: moment(612)})).toMatchObject({since: moment(611)})
+})
+
 test('what Prometheus reads is counted from the log, once, however often it asks', async () => {
   const {store, play} = await setUp()
   const parts = {store, config, bundle: () => ({loadedAt: minutes(0).toISOString()}) as Bundle}

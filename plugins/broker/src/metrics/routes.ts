@@ -13,6 +13,8 @@ import {reportSteps} from './report.ts'
 import {acceptUsage} from './usage.ts'
 
 const defaultDays = 30
+/** The shortest period for whoever may not read the log: whole days, so that it is not about one person. */
+const leastDays = 7
 const dayMilliseconds = 86_400_000
 /** A bit of work is no longer, or is one step. */
 const mostMilliseconds = 10
@@ -40,8 +42,9 @@ async function inTurns<T>(steps: Generator<undefined, T, undefined>): Promise<T>
 }
 
 /**
- * The figures from `since` (ISO 8601; 30 days if left out, 400 at most) until now or `until`. `everybody`: groups of few people too. Throws BAD_REQUEST,
- * DENIED where fewer people than `metrics.minPeople` stand behind what is asked for.
+ * The figures from `since` (ISO 8601; 30 days if left out, 400 at most) until now or `until`. `everybody`: groups of few people and short periods too; else
+ * both are the begin of their day (UTC), 7 days apart at least, unless `metrics.minPeople` is 1. Throws BAD_REQUEST, DENIED where the period is shorter, or
+ * fewer people than `metrics.minPeople` stand behind what is asked for.
  */
 export async function reportMetrics(
   {store, config}: Pick<Parts, 'store' | 'config'>,
@@ -59,8 +62,18 @@ export async function reportMetrics(
       `since and until are no moments of the last ${maxDays} days, one after the other`,
       'prod metrics --since 7d',
     )
-  const {facts} = await catchUp(store)
   const {teams, minPeople} = config.metrics
+  if (!everybody && minPeople > 1) {
+    // a minute, or the difference of two periods that a minute tells apart, would be about one person
+    for (const moment of [since, until]) moment.setUTCHours(0, 0, 0, 0)
+    if (until.getTime() - since.getTime() < leastDays * dayMilliseconds)
+      throw new ProdError(
+        'DENIED',
+        `figures of less than ${leastDays} whole days (UTC) are for those who may read the log`,
+        `prod metrics --since ${leastDays}d`,
+      )
+  }
+  const {facts} = await catchUp(store)
   const report = await inTurns(
     reportSteps(facts, {
       since,
