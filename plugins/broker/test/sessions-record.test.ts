@@ -4,10 +4,10 @@ import {mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, 
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {api} from '@prod/sdk/api'
+import {openRecorder} from '@prod/sdk/recorder'
 import {decodeRecords, headerOf, recordStream} from '@prod/sdk/recording'
 import {Decrypter, generateX25519Identity, identityToRecipient} from 'age-encryption'
 import {afterAll, beforeAll, expect, test} from 'vitest'
-import {openRecorder} from '@prod/sdk/recorder'
 import {type Core, type OnFinished, startCore} from './core.ts'
 import {ask, bytesOf, leave, open, prompt, readRecording, until} from './sessions-shell.ts'
 
