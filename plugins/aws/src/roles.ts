@@ -3,16 +3,29 @@ import type {ToolClass} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import type {LocalRole, LocalRoles} from '@prod/sdk/role-source'
 import {type AwsConfig, readAwsConfig, type Settings} from './config/files.ts'
+import {awsPaths} from './config/paths.ts'
 import {accountOf, type Chain, chainOf, describeChain, hasCredentials} from './config/profile.ts'
 import {listedRoles} from './identity-center/listed.ts'
+import {keepRoles, keptRoles, statesOf} from './kept-roles.ts'
 import {usesOf} from './used.ts'
 
 const classes = ['read', 'change', 'admin'] as const
 
 /** All of them, the most used first, then by name. */
 export function listRoles(env: NodeJS.ProcessEnv = process.env): LocalRoles {
-  const config = readAwsConfig(env)
+  const states = statesOf(awsPaths(env))
+  const kept = keptRoles(states)
+  const {roles, faults} = kept === undefined ? collect(env) : {roles: kept, faults: []}
+  if (kept === undefined && faults.length === 0) keepRoles(states, roles)
   const uses = usesOf()
+  if (uses.size === 0) return {roles, faults}
+  const used = roles.filter(({name}) => uses.has(name)).map(role => ({...role, used: round(uses.get(role.name) ?? 0)}))
+  return {roles: [...used.sort((a, b) => b.used - a.used), ...roles.filter(({name}) => !uses.has(name))], faults}
+}
+
+/** All of them by name, as the files say now. */
+function collect(env: NodeJS.ProcessEnv): LocalRoles {
+  const config = readAwsConfig(env)
   const profiles = [...config.profiles]
     .filter(([, settings]) => hasCredentials(settings))
     .map(([name, settings]) => fromProfile(config, name, settings))
@@ -29,11 +42,8 @@ export function listRoles(env: NodeJS.ProcessEnv = process.env): LocalRoles {
       fault: null,
       used: 0,
     }))
-  const roles = [...profiles.map(({portalRole: _, ...role}) => role), ...listed].map(role => ({
-    ...role,
-    used: round(uses.get(role.name) ?? 0),
-  }))
-  return {roles: roles.sort((a, b) => b.used - a.used || (a.name < b.name ? -1 : 1)), faults: config.faults}
+  const roles = [...profiles.map(({portalRole: _, ...role}) => role), ...listed]
+  return {roles: roles.sort((a, b) => (a.name < b.name ? -1 : 1)), faults: config.faults}
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100

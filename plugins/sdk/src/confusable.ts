@@ -18,25 +18,30 @@ const pairs = [
   `\u02b9' \u2032' \u201c" \u201d" \u2033" \u201a, \u066b, \u02f8: \u0589: \u2236: \ua789: \u05c3: \u037e; \u00b7. \u0660.`,
   '\u06f0. \ua4f8. \u01c3! \u2223| \u2758| \u223c~ \u02dc~ \u204e* \u2217* \u2039< \u203a> \u2550= \ua4ff= \ua78a= \u3013=',
 ]
-const twins = new Map(pairs.flatMap(line => line.split(' ').map(pair => [pair.charAt(0), pair.charAt(1)] as const)))
-
-const marks = /\p{M}+/gu
+/** Put together when the first name beyond ASCII is met, as the classes below: a start that meets none does not pay for them. */
+let twins: ReadonlyMap<string, string> | undefined
+const twinOf = (character: string): string | undefined => {
+  twins ??= new Map(pairs.flatMap(line => line.split(' ').map(pair => [pair.charAt(0), pair.charAt(1)] as const)))
+  return twins.get(character)
+}
 
 /** What a text looks like in ASCII as far as it does: compatibility forms folded, twins replaced. Pure. */
 export function skeleton(text: string): string {
   let out = ''
-  for (const character of text.normalize('NFKC').replace(/\p{DI}/gv, '')) out += twins.get(character) ?? character
+  for (const character of text.normalize('NFKC').replace(/\p{DI}/gv, '')) out += twinOf(character) ?? character
   return out
 }
 
-const scripts = [
-  ['Latin', /\p{Script=Latin}/u],
-  ['East Asian', /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}]/u],
+let scripts: ReturnType<typeof makeScripts> | undefined
+const makeScripts = () =>
   [
-    'other',
-    /[[\p{L}]--[\p{Script=Latin}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Common}\p{Script=Inherited}]]/v,
-  ],
-] as const
+    ['Latin', /\p{Script=Latin}/u],
+    ['East Asian', /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}]/u],
+    [
+      'other',
+      /[[\p{L}]--[\p{Script=Latin}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Common}\p{Script=Inherited}]]/v,
+    ],
+  ] as const
 
 /**
  * What a name passes for: the ASCII text it looks like, or its skeleton where one word mixes Latin with another alphabet.
@@ -47,10 +52,11 @@ export function looksLike(text: string): string | undefined {
   const seen = skeleton(text)
   if (/^[\x20-\x7e]*$/.test(seen)) return seen
   const mixes = text.split(/[^\p{L}\p{M}]+/u).some(word => {
+    scripts ??= makeScripts()
     const found = scripts.filter(([, letters]) => letters.test(word)).map(([name]) => name)
     return found.includes('other') && found.length > 1
   })
-  return mixes ? seen.replace(marks, '') : undefined
+  return mixes ? seen.replace(/\p{M}+/gu, '') : undefined
 }
 
 /** Whether a name could be taken for another one. Pure. */

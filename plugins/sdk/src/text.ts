@@ -8,11 +8,17 @@ import {looksLike} from './confusable.ts'
 /** Text as it came: bytes are read as UTF-8, and what is not UTF-8 stays visible. */
 export type Foreign = string | Uint8Array
 
+/** Classes of Unicode are put together when the first text needs them: a start that shows ASCII alone does not pay for them. */
+function late(make: () => RegExp): () => RegExp {
+  let made: RegExp | undefined
+  return () => (made ??= make())
+}
+
 /** One line may hold no other blank than the space: a no-break space or a filler would pass for one. */
-const suspectInLine = /[[\p{C}\p{Z}\p{M}\p{DI}\u2800\ufffc]--[ ]]+/gv
+const suspectInLine = late(() => /[[\p{C}\p{Z}\p{M}\p{DI}\u2800\ufffc]--[ ]]+/gv)
 /** Text of many lines keeps line ends, tabs and the blanks that people write numbers with. */
-const suspectInText = /[[\p{C}\p{Zl}\p{Zp}\p{M}\p{DI}\u2800\ufffc]--[\n\t]]+/gv
-const hidden = /[\p{C}\p{Z}\p{DI}\u2800\ufffc]/v
+const suspectInText = late(() => /[[\p{C}\p{Zl}\p{Zp}\p{M}\p{DI}\u2800\ufffc]--[\n\t]]+/gv)
+const hidden = late(() => /[\p{C}\p{Z}\p{DI}\u2800\ufffc]/v)
 const pictographAtEnd = /\p{Extended_Pictographic}$/v
 const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
 /** As many combining marks as any living script puts on one letter. */
@@ -43,13 +49,13 @@ function escapeRun(run: string, before: Before, lenient: boolean): string {
   for (const character of run) {
     if (lenient && character === '\ufe0f' && before.pictograph)
       out += character // how an emoji is written; it hides nothing
-    else if (!hidden.test(character) && before.marks !== undefined && before.marks < marksOnOneLetter) {
+    else if (!hidden().test(character) && before.marks !== undefined && before.marks < marksOnOneLetter) {
       out += character
       before.marks += 1
       continue
     } else {
       out += escapeCharacter(character)
-      if (hidden.test(character)) before.marks = undefined
+      if (hidden().test(character)) before.marks = undefined
     }
     before.pictograph = false
   }
@@ -57,11 +63,11 @@ function escapeRun(run: string, before: Before, lenient: boolean): string {
 }
 
 /** `at` is what the text continues; it is brought up to date for the text that follows. */
-function sanitise(text: string, suspects: RegExp, at: Before): string {
+function sanitise(text: string, suspects: () => RegExp, at: Before): string {
   const lenient = suspects === suspectInText
   let state: Before | undefined
   let end = 0
-  const out = text.replace(suspects, (run: string, offset: number) => {
+  const out = text.replace(suspects(), (run: string, offset: number) => {
     state =
       offset === 0
         ? at
@@ -78,6 +84,7 @@ function sanitise(text: string, suspects: RegExp, at: Before): string {
 }
 
 const plain = /^[\x20-\x7e]*$/
+const plainText = /^[\x20-\x7e\n\t]*$/
 
 /** One line: nothing in it acts, hides, breaks the line or reorders it. For names, reasons, messages, cells. */
 export function showLine(foreign: Foreign): string {
@@ -88,6 +95,7 @@ export function showLine(foreign: Foreign): string {
 /** Text of many lines: as {@link showLine}, but `\n` and `\t` stay, and `\r\n` becomes `\n`. */
 export function showText(foreign: Foreign): string {
   const text = decoded(foreign).replaceAll('\r\n', '\n')
+  if (plainText.test(text)) return text
   return sanitise(text, suspectInText, {marks: undefined, pictograph: false})
 }
 
@@ -127,13 +135,15 @@ export function columns(text: string): number {
   return width
 }
 
-const wide =
-  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
-const noWidth = /[\p{Mn}\p{Me}\p{DI}]/v
+const wide = late(
+  () =>
+    /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u,
+)
+const noWidth = late(() => /[\p{Mn}\p{Me}\p{DI}]/v)
 
 function widthOf(character: string): number {
   if (character <= '~') return 1
-  return noWidth.test(character) ? 0 : wide.test(character) ? 2 : 1
+  return noWidth().test(character) ? 0 : wide().test(character) ? 2 : 1
 }
 
 /** Visible characters and whole escapes, never half of one. */
@@ -199,13 +209,13 @@ export function showArgv(argv: readonly string[]): string {
 /** One argument of {@link showArgv}. */
 export function showArgument(argument: string): string {
   if (/^[\w@%+=:,./-]+$/.test(argument)) return argument
-  const tricky = /[[\p{C}\p{Z}\p{DI}\u2800\ufffc]--[ ]]/v.test(argument) || misleads(argument) || tooManyMarks.test(argument)
+  const tricky = /[[\p{C}\p{Z}\p{DI}\u2800\ufffc]--[ ]]/v.test(argument) || misleads(argument) || tooManyMarks().test(argument)
   if (tricky) return `$'${escapeBeyondAscii(argument.replace(/[\\']/g, '\\$&'), escapeForShell)}'`
   if (!argument.includes("'")) return `'${argument}'`
   return /["$`\\!]/.test(argument) ? `'${argument.replaceAll("'", String.raw`'\''`)}'` : `"${argument}"`
 }
 
-const tooManyMarks = /^\p{M}|\p{M}{5}/u
+const tooManyMarks = late(() => /^\p{M}|\p{M}{5}/u)
 
 function escapeForShell(character: string): string {
   const code = character.codePointAt(0) as number

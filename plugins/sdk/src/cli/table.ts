@@ -17,15 +17,26 @@ export function table(
   const prose = heads.map(head => typeof head !== 'string' && head.prose === true)
   const titles = heads.map(head => (typeof head === 'string' ? head : head.head))
   const cells = rows.map(row => titles.map((_, index) => safeCell(String(row[index] ?? '-'), prose[index] === true)))
-  const widths = titles.map((title, index) => Math.max(columns(title), ...cells.map(row => columns(unpaint(row[index] as string)))))
-  const ids = titles.map((_, index) => cells.some(row => idForm.test(row[index] as string)))
-  narrow(widths, titles.map(columns), {prose, ids, room})
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, index) => pad(cut(cell, widths[index] as number), index === row.length - 1 ? 0 : (widths[index] as number)))
-      .join('  ')
-      .trimEnd()
-  return [paint('bold', line(titles)), ...cells.map(line)]
+  const shown = cells.map(row => row.map(shownWidth))
+  const titleWidths = titles.map(columns)
+  const widths = titleWidths.map((width, index) => shown.reduce((most, row) => Math.max(most, row[index] as number), width))
+  const tooWide = total(widths) > room
+  if (tooWide) {
+    const ids = titles.map((_, index) => cells.some(row => idForm.test(row[index] as string)))
+    narrow(widths, titleWidths, {prose, ids, room})
+  }
+  const last = titles.length - 1
+  const line = (row: readonly string[], own: readonly number[]): string => {
+    let text = ''
+    for (const [index, cell] of row.entries()) {
+      const width = widths[index] as number
+      const fitting = tooWide ? cut(cell, width) : cell
+      const used = tooWide ? shownWidth(fitting) : (own[index] as number)
+      text += index === last ? fitting : `${fitting}${' '.repeat(Math.max(0, width - used))}  `
+    }
+    return text.trimEnd()
+  }
+  return [paint('bold', line(titles, titleWidths)), ...cells.map((row, index) => line(row, shown[index] as number[]))]
 }
 
 /** `req_…`, as the broker makes them */
@@ -36,9 +47,8 @@ function safeCell(cell: string, prose: boolean): string {
   return prose ? showLine(cell) : showName(cell)
 }
 
-function pad(cell: string, width: number): string {
-  return cell + ' '.repeat(Math.max(0, width - columns(unpaint(cell))))
-}
+const shownWidth = (cell: string): number => columns(unpaint(cell))
+const total = (widths: readonly number[]): number => widths.reduce((sum, width) => sum + width, 2 * (widths.length - 1))
 
 /** Takes from sentences first, then from the widest column, until all fit: no column goes under its head and 8, and only where that is not enough, under 4. */
 function narrow(
@@ -46,7 +56,7 @@ function narrow(
   heads: readonly number[],
   {prose, ids, room}: {prose: readonly boolean[]; ids: readonly boolean[]; room: number},
 ): void {
-  let over = widths.reduce((sum, width) => sum + width, 2 * (widths.length - 1)) - room
+  let over = total(widths) - room
   for (const [least, sentences] of [
     [8, true],
     [8, false],
