@@ -140,7 +140,7 @@ test('without a role and a command there is a list to choose from', async ({onTe
   const screen = await openScreen(onTestFinished, who, ['assume'])
   await screen.until(/role/)
   screen.type('ops')
-  await screen.until(/ops +role ops in 123456789012/)
+  await screen.until(/role ops\n❯ ops +role ops in 123456789012/)
   screen.type('\r')
   await screen.until(/\(prod ops\) /)
   screen.type('exit\r')

@@ -99,7 +99,7 @@ test('TM-F2: what was chosen when it was asked for is what people approve and wh
   expect([...again.states.values()].map(({exit}) => exit)).toEqual([{status: 0}, {status: 0}, {status: 0}])
   expect(await startsOf(request)).toHaveLength(3)
   const receipts = await Promise.all([...run.runs.values()].map(async one => (await one.done).receipt?.target))
-  expect(receipts).toEqual(['host:w1', 'host:w3', 'host:w5'])
+  expect(new Set(receipts)).toEqual(new Set(['host:w1', 'host:w3', 'host:w5']))
 })
 
 test('a target that fails stops what has not begun, unless the definition says to go on', async () => {
