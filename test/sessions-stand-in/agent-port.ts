@@ -54,14 +54,17 @@ function serveOne(voice: Voice, dial: () => Socket, form: 'standard' | 'basic'):
     mine.on('error', error => {
       if (first && socket === mine) voice.end(`Unable to connect to port: ${error.message}`)
     })
-    mine.on('close', () => {
+    const pumped = pump(mine, piece => (socket === mine ? voice.say(payload.output, piece) : Promise.resolve()))
+    mine.on('close', async () => {
+      if (socket === mine) open = false
+      // the last of it may still be on its way
+      await pumped
       if (socket !== mine) return
       socket = undefined
       open = full = false
       if (form === 'standard') voice.end()
       else voice.unblock()
     })
-    void pump(mine, piece => (socket === mine ? voice.say(payload.output, piece) : Promise.resolve()))
   }
   start()
 
@@ -112,10 +115,8 @@ function serveMany(voice: Voice, dial: () => Socket): Service {
     socket.on('error', () => {
       if (!connected) voice.sendFlag(flag.connectToPortError)
     })
-    socket.on('close', () => {
-      sockets.delete(socket)
-      stream.close()
-    })
+    // its end goes out after the last of its bytes, below
+    socket.on('close', () => sockets.delete(socket))
     stream.onData = bytes => void socket.write(bytes, () => stream.used(bytes.length))
     // FIN ends both directions: what was to come back is lost
     stream.onClose = () => {
