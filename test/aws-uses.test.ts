@@ -10,9 +10,10 @@ import type {Access} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../plugins/aws/test/providers-stand-in.ts'
+import {releasing} from '../plugins/broker/src/grants/conferral.ts'
 import {type Core, codeOf, newKey, openPerson, type Person, prepareFolder, reason, startCore, until} from '../plugins/broker/test/core.ts'
 import {shellMessage, stream} from '../plugins/broker/test/sessions-shell.ts'
-import {call, given, looked, released} from './cloud-primitive.ts'
+import {call, far, given, looked, released} from './cloud-primitive.ts'
 
 const ends: (() => Promise<void> | void)[] = []
 const onFinished = (end: () => Promise<void> | void) => void ends.push(end)
@@ -345,6 +346,24 @@ test('TM-X4: what a forward left at the far side is ended while its credential s
   const {credential} = newest()
   ;(await forward.connection).send({type: 'stdin-end'})
   await forward.done
-  expect(released).toEqual([{id, status: 200}])
+  expect(released.filter(one => one.id === id)).toEqual([{id, status: 200}])
   await until(async () => (await call(credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
+})
+
+test('TM-X4: the credential of a command lives until what it left at the far side is ended, though nobody waits for that', async () => {
+  const {promise, resolve} = Promise.withResolvers<void>()
+  far.settled = promise
+  try {
+    await run(['call:GetRole']).done
+    const access = newest()
+    await until(() => releasing.has(access.id), 'the end of the run')
+    expect(await renewed(access)).toBe('none')
+    resolve()
+    await until(() => released.some(({id, status}) => id === access.id && status === 200), 'the release')
+    await until(async () => (await call(access.credential, 'GetRole', 'reach')) === 403, 'the end of the credential')
+    expect(await renewed(access)).toBe('REVOKED')
+  } finally {
+    resolve()
+    far.settled = Promise.resolve()
+  }
 })

@@ -6,8 +6,11 @@ import {ProdError} from '@prod/sdk/errors'
 /** What it was given, newest last: for tests in the same process. */
 export const given: {use: Use; access: Access}[] = []
 
-/** Forwards that were over: whether their credential was still let in then. */
+/** Uses that were over: whether their credential was still let in then. */
 export const released: {id: string; status: number}[] = []
+
+/** What the next release waits for. */
+export const far: {settled: Promise<void>} = {settled: Promise.resolve()}
 
 /** By what was looked for targets. */
 export const looked: Access[] = []
@@ -36,6 +39,7 @@ export const primitive = definePrimitive<{role: string}>({
     yield {address: `cloud:${within?.role}/one`, name: 'one', labels: {}}
   },
   async release(id) {
+    await far.settled
     const last = given.findLast(({access}) => access.id === id)
     if (last) released.push({id, status: await call(last.access.credential, 'GetRole', 'reach')})
   },

@@ -5,7 +5,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {AwsRefused, json, type Way, wayOf} from '@prod/ssm/aws'
 import {type ChannelOptions, openCommand, openPort, openShell, type PortSession} from '@prod/ssm/channel'
 import {checkDocument} from '@prod/ssm/documents'
-import {channelOf, openSession} from '@prod/ssm/session'
+import {channelOf, openSession, sessionsEnded} from '@prod/ssm/session'
 import {failureOf} from './preflight.ts'
 import {runProgram} from './program.ts'
 import {finishText, type Mark, programText, programWords, shellText, variables} from './script.ts'
@@ -156,11 +156,12 @@ interface Shared {
 
 const shared = new Map<string, Shared>()
 
-/** The forward of this id is over: its sessions end. */
+/** The use of this id is over: its sessions end. */
 export async function release(id: string): Promise<void> {
   const found = shared.get(id)
   shared.delete(id)
   await Promise.all([...(found?.ports.values() ?? [])].map(port => port.then(one => one.end('the forward is over')).catch(() => {})))
+  await sessionsEnded(id)
 }
 
 async function openForward(way: Way, target: Target, use: Forward, access: Access, signal: AbortSignal): Promise<Channel> {

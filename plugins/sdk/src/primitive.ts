@@ -125,8 +125,8 @@ export interface Primitive<T = unknown> {
   /** Opens the channel; heavy packages load here. Throws TARGET_UNREACHABLE, TOOL_UNAVAILABLE. */
   open(target: T, use: Use, access: Access, signal: AbortSignal): Promise<Channel>
   /**
-   * A forward is over: no more connections are opened with this `access.id`, and those there were have ended. Who keeps something
-   * between the connections of one forward gives it up here.
+   * A use is over: nothing more is opened with this `access.id`, and what was open has ended. Who keeps something between the connections
+   * of one forward gives it up here. Resolves once nothing is left at the far side: so long, and a minute at most, the credential lives (TM-X4).
    */
   release?(id: string): Promise<void>
   /** Called once before the broker serves; what it returns is called when the broker stops. */

@@ -24,7 +24,10 @@ const ssm = definePrimitive<Target>({
     yield* (await import('./discover.ts')).discover(query, access)
   },
   discoverPermissions,
-  release: async id => (await import('./forward.ts')).release(id),
+  release: async id => {
+    await (await import('./forward.ts')).release(id)
+    await (await import('./session.ts')).sessionsEnded(id)
+  },
   async start(options) {
     strict = !options?.development
     return async () => {

@@ -106,6 +106,7 @@ export function channelOf(
     terminate: async bound => {
       const over = AbortSignal.timeout(endingMs)
       const tried = terminateSession(way, id).catch(() => terminateLater(way, id, over))
+      noteEnding(way.use, tried)
       await Promise.race([tried, new Promise<void>(resolve => bound.addEventListener('abort', () => resolve(), {once: true}))])
     },
     allowed: {region, hosts: configuredHosts(region, session.streamUrl)},
@@ -123,6 +124,23 @@ export function channelOf(
     },
     signal,
   }
+}
+
+/** sessions that are being ended, by the use whose credential does it */
+const endings = new Map<string, Set<Promise<void>>>()
+
+function noteEnding(use: string, tried: Promise<void>): void {
+  const all = endings.get(use) ?? new Set()
+  endings.set(use, all.add(tried))
+  void tried.finally(() => {
+    all.delete(tried)
+    if (all.size === 0 && endings.get(use) === all) endings.delete(use)
+  })
+}
+
+/** Resolves once no session of a use is being ended any more: so long its credential is needed (TM-X4). */
+export async function sessionsEnded(use: string): Promise<void> {
+  await Promise.all([...(endings.get(use) ?? [])])
 }
 
 /** The far side did not hear it: again, until it does or the time is over. */

@@ -1,11 +1,12 @@
 /** The credential by which a use reaches its target: conferred for this run or session alone, under the caller's name. */
-import type {Access, Grant, Permission, Principal, Use} from '@prod/sdk'
+import {setTimeout as wait} from 'node:timers/promises'
+import type {Access, Grant, Permission, Primitive, Principal, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {credentialed} from '@prod/sdk/primitive'
 import type {Parts} from '../parts.ts'
 import type {Plan} from '../requests/plan.ts'
 import {reach} from '../runs/program.ts'
-import {endConferral, providerOfConferral} from './conferral.ts'
+import {endConferral, providerOfConferral, releasing} from './conferral.ts'
 import {type ConferralRecord, putConferral} from './conferral-record.ts'
 
 /** A use whose start is durable. */
@@ -19,7 +20,12 @@ export interface StartedUse {
   until: string
 }
 
-/** What a primitive may use, and what ends it: called when the use is over, however it went. */
+/** how long its credential is kept for a primitive that is still ending what is left at the far side */
+const releaseMilliseconds = 60_000
+/** whoever ends a use waits no longer for that */
+const patienceMilliseconds = 4000
+
+/** What a primitive may use, and what ends it: called when the use is over, however it went. First the primitive gives up what is left. */
 export interface UseAccess {
   access: Access
   end(): Promise<void>
@@ -45,7 +51,7 @@ export async function accessFor(
   const bare: Access = {id, principal: principal.person || `${principal.iss}#${principal.sub}`, credential: {}}
   const named = plan.tool?.role ?? target.role
   if (!role) {
-    if (named === null && needed.length === 0) return {access: bare, end: async () => {}}
+    if (named === null && needed.length === 0) return {access: bare, end: () => endAfterRelease(parts, primitive, id, async () => {})}
     throw new ProdError(
       'CATALOG_INVALID',
       `${target.name} is reached by a credential, and the catalog names no role for it`,
@@ -73,14 +79,29 @@ export async function accessFor(
   if (!said.ok) throw new Error(`${id} has its access already`)
   // an end that cannot be written now is found by the next comparison
   const isLook = 'permissions' in use
-  const end = () => endConferral(parts, id, isLook).catch(() => {})
+  const endNow = () => endConferral(parts, id, isLook).catch(() => {})
+  const end = () => (isLook ? endNow() : endAfterRelease(parts, primitive, id, endNow))
   const mint = () => mintFor(parts, id, isLook || needed.length > 0 ? needed : undefined, plan)
   try {
     return {access: {...bare, credential: await mint(), renew: mint}, end}
   } catch (error) {
-    await end()
+    await endNow()
     throw error
   }
+}
+
+/** What a use left at the far side is ended by its credential, which ends then, or after a minute (TM-X4). Goes on where nobody waits any more. */
+async function endAfterRelease(parts: Parts, primitive: Pick<Primitive, 'release'>, id: string, end: () => Promise<void>): Promise<void> {
+  if (!primitive.release) return end()
+  releasing.add(id)
+  const released = (async () => primitive.release?.(id))().catch(error =>
+    parts.alarm('a primitive could not give up what a use left', {use: id, error: String(error)}),
+  )
+  const over = Promise.race([released, wait(releaseMilliseconds, undefined, {ref: false})]).then(() => {
+    releasing.delete(id)
+    return end()
+  })
+  await Promise.race([over, wait(patienceMilliseconds, undefined, {ref: false})])
 }
 
 /** One credential for a use that goes on. It is handed on only if the use still does when that is written. */

@@ -11,6 +11,9 @@ import {knownOf} from './known.ts'
 
 const retrySeconds = 30
 
+/** Uses that are over, whose primitive still ends what is left at the far side: whoever put them here ends their conferral. */
+export const releasing = new Set<string>()
+
 /** The provider of a conferral, and its role as they read it. Throws ROLE_NOT_FOUND, CATALOG_INVALID. */
 export function providerOfConferral(parts: Parts, {grant, parameters}: ConferralRecord): {provider: GrantProvider; role: unknown} {
   const provider = parts.grantProviders.get(grant.provider)
@@ -77,6 +80,7 @@ async function forget(parts: Parts, stored: Stored<ConferralRecord>): Promise<vo
 /** Ends what a broker that died has left: conferrals whose run or session is over. Run at start and every few minutes. */
 export async function endLeftConferrals(parts: Parts): Promise<void> {
   for (const {id} of await parts.store.list<ConferralRecord>({kind: 'conferral', state: 'open'})) {
+    if (releasing.has(id)) continue
     const use = await parts.store.find<{state: string}>(id.startsWith('run_') ? 'run' : 'session', id)
     if (use && ['started', 'opening', 'open'].includes(use.value.state)) continue
     await endConferral(parts, id)

@@ -1,6 +1,5 @@
 /** `prod forward` at the broker's end of the stream: decided as a run is, then open as long as its own stream, or until its right ends. */
 import {Readable, Writable} from 'node:stream'
-import {setTimeout as wait} from 'node:timers/promises'
 import type {Channel, Exit, TargetRef, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {showHostPort} from '@prod/sdk/forward'
@@ -26,8 +25,6 @@ import {endSession} from './end.ts'
 import {putReview, putSession, type SessionRecord} from './record.ts'
 
 const nothing = {stdin: undefined, have: {stdout: 0, stderr: 0}}
-/** A revoked forward's credential ends within seconds, whatever a primitive does. */
-const releaseMilliseconds = 4000
 
 /** Opens a forward: by policy, after an approval, or by breaking glass where that was asked for. */
 export async function serveForward(serving: Serving, first: FirstMessage & {type: 'forward'}): Promise<void> {
@@ -170,11 +167,6 @@ async function goOn(serving: Serving, session: SessionRecord, plan: Plan, reques
     clearTimeout(limit)
     stopFreezing()
     stopReminding()
-    // what it left at the far side is ended by the credential, which goes then, or where that takes too long (TM-X4)
-    const released = Promise.resolve(primitive.release?.(id)).catch(error =>
-      parts.alarm('a primitive could not give up what a forward left', {session: id, error: String(error)}),
-    )
-    await Promise.race([released, wait(releaseMilliseconds, undefined, {ref: false})])
     await given.end()
     await endSession(parts, session, {exit, endedBy, traffic: forward.traffic})
     live.finish(await signedEnd(parts, {id, exit, endedBy, stdoutBytes: 0}), null)

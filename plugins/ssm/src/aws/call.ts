@@ -31,6 +31,8 @@ export class AwsRefused extends Error {
 
 /** Where calls go, and by whose credential: asked for each call, so that a renewed one is used. */
 export interface Way {
+  /** the run or session whose credential it is */
+  use: string
   region: string
   keys(): Promise<Keys>
   signal?: AbortSignal
@@ -54,6 +56,7 @@ export function wayOf(access: Access, region: string, signal?: AbortSignal): Way
     )
   if (!current.AccessKeyId || !current.SecretAccessKey) throw missing()
   return {
+    use: access.id,
     region,
     ...(signal ? {signal} : {}),
     async keys() {
