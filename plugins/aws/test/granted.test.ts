@@ -61,6 +61,22 @@ test('of IAM Identity Center the person’s own login fetches the credentials, a
   expect(Date.parse(credentials.Expiration ?? '') - Date.now()).toBeLessThanOrEqual(600_000)
 })
 
+test('an assignment that the portal does not know of yet is asked for again, and one that it never knows is refused', async () => {
+  const aws = await begin()
+  aws.denied.add('Admin')
+  const broker = answering({Account: '111122223333', Role: 'Admin', StartUrl: 'https://corp.awsapps.com/start'})
+  const asked = brokerCredentials(broker, {id: 'grant_abcdefgh'}, {settling: {times: 1000, pauseMs: 1}})
+  await aws.called()
+  await aws.called()
+  aws.denied.clear()
+  expect((await asked).credentials.AccessKeyId).toMatch(/^ASIA/)
+  aws.denied.add('Admin')
+  const before = aws.calls.length
+  const never = brokerCredentials(broker, {id: 'grant_abcdefgh'}, {settling: {times: 2, pauseMs: 1}})
+  await expect(never).rejects.toMatchObject({code: 'DENIED'})
+  expect(aws.calls.length - before).toBe(3)
+})
+
 test('TM-Q6: a start URL that only a broker names is never asked', async () => {
   const aws = await begin()
   const calls = aws.calls.length

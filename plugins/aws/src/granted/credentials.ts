@@ -1,5 +1,6 @@
 /** Credentials of a grant, minted by the broker for this login and kept by nobody: asked for again ahead of their end. */
 import {basename} from 'node:path'
+import {setTimeout as wait} from 'node:timers/promises'
 import type {Grant} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {neverWrite} from '@prod/sdk/cli/output'
@@ -7,7 +8,7 @@ import type {BrokerClient} from '@prod/sdk/client'
 import {ProdError} from '@prod/sdk/errors'
 import {childSettings} from '../child/settings.ts'
 import {type AwsConfig, readAwsConfig} from '../config/files.ts'
-import {sessionPortal} from '../config/profile.ts'
+import {type Portal, sessionPortal} from '../config/profile.ts'
 import {askCode} from '../credentials/ask-code.ts'
 import {lifeLeft, type ProcessCredentials} from '../credentials/kept.ts'
 import {type Obtained, openKept} from '../credentials/obtain.ts'
@@ -46,7 +47,7 @@ export async function obtainGranted(
 export async function brokerCredentials(
   client: Pick<BrokerClient, 'call'>,
   {id}: Pick<Grant, 'id'>,
-  {tool, mayLogIn = true}: {tool?: string; mayLogIn?: boolean} = {},
+  {tool, mayLogIn = true, settling = usually}: {tool?: string; mayLogIn?: boolean; settling?: Settling} = {},
 ): Promise<{credentials: ProcessCredentials; region: string | undefined}> {
   const word = basename(tool ?? '').slice(0, 63)
   const {credential, expiresAt} = await client.call(api.grantCredentials, {
@@ -54,7 +55,7 @@ export async function brokerCredentials(
     ...(/^[A-Za-z0-9][A-Za-z0-9._+-]*$/.test(word) ? {tool: word} : {}),
   })
   const {AccessKeyId, SecretAccessKey, SessionToken, Expiration = expiresAt, Region: region} = credential
-  if (credential.StartUrl !== undefined) return {credentials: await fromPortal(credential, expiresAt, mayLogIn), region}
+  if (credential.StartUrl !== undefined) return {credentials: await fromPortal(credential, expiresAt, {mayLogIn, settling}), region}
   if (!AccessKeyId || !SecretAccessKey || !SessionToken)
     throw new ProdError('USAGE', `grant ${id} gives no AWS credentials`, 'prod grant ls')
   neverWrite(SecretAccessKey)
@@ -62,11 +63,18 @@ export async function brokerCredentials(
   return {credentials: {Version: 1, AccessKeyId, SecretAccessKey, SessionToken, Expiration}, region}
 }
 
+/** The portal may know of an assignment later than AWS says that it is made: so often it is asked again where it refuses. */
+interface Settling {
+  times: number
+  pauseMs: number
+}
+const usually: Settling = {times: 8, pauseMs: 1000}
+
 /** By the person's own login. The start URL is one of the configuration's: what a broker names alone is never opened (TM-Q6). */
 async function fromPortal(
   {StartUrl, Account = '', Role = ''}: Record<string, string>,
   grantEnd: string,
-  mayLogIn: boolean,
+  {mayLogIn, settling}: {mayLogIn: boolean; settling: Settling},
 ): Promise<ProcessCredentials> {
   const config = readAwsConfig()
   const plain = (url: string | undefined): string => (url ?? '').replace(/\/+(#\/?)?$/, '')
@@ -76,12 +84,22 @@ async function fromPortal(
   const {fetchCredentials} = await import('../credentials/resolve.ts')
   const source = {kind: 'portal', portal: sessionPortal(config, session), account: Account, role: Role} as const
   const chain = {name: Role, source, steps: [], region: undefined}
-  const credentials = await fetchCredentials(chain, config.paths, {
-    signIn: (portal, refused) => signIn(portal, refused, mayLogIn),
+  const helpers = {
+    signIn: (portal: Portal, refused: boolean) => signIn(portal, refused, mayLogIn),
     askCode,
     store: openKept(),
     since: 0,
-  })
+  }
+  const fetchSettled = async (left: number): Promise<ProcessCredentials> => {
+    try {
+      return await fetchCredentials(chain, config.paths, helpers)
+    } catch (error) {
+      if (left === 0 || !(error instanceof ProdError) || error.code !== 'DENIED') throw error
+      await wait(settling.pauseMs)
+      return fetchSettled(left - 1)
+    }
+  }
+  const credentials = await fetchSettled(settling.times)
   // asked for again when the grant is over: then the broker says so
   const end = Math.min(Date.parse(grantEnd), Date.parse(credentials.Expiration ?? grantEnd))
   return {...credentials, Expiration: new Date(end).toISOString()}
