@@ -101,7 +101,8 @@ test('what shells are used for is shown by first words that several people typed
   expect(await carol.run(['metrics', 'suggest'])).toMatchObject({status: 241})
 
   const file = join(carol.home, 'incidents.json')
-  const [begun, over] = [new Date(Date.now() - 3_600_000).toISOString(), new Date(Date.now() - 1_800_000).toISOString()]
+  const now = Date.now()
+  const [begun, over] = [3_600_000, 1_800_000].map(ago => new Date(now - ago).toISOString())
   writeFileSync(
     file,
     JSON.stringify({

@@ -243,7 +243,8 @@ function shellContract(
     channel.stdin.write('stty size\n')
     await screen.until(/23 91/)
     channel.resize({columns: 132, rows: 50})
-    channel.stdin.write('stty size\n')
+    // keys may come there before the size does
+    channel.stdin.write('until stty size | grep "50 13[2]"; do sleep 0.1; done\n')
     await screen.until(/50 132/)
     channel.stdin.write('exit 6\n')
     expect(await channel.ended).toEqual({status: lacks('shell status') ? 0 : 6})
