@@ -66,7 +66,7 @@ export default class Forward extends ProdCommand {
     '<%= config.bin %> <%= command.id %> web -L 8080:localhost:80 --reason "look at the page that fails"',
     '<%= config.bin %> <%= command.id %> bastion -L 5432:db.internal.example:5432 -L 6379:cache.internal.example:6379 -r "slow queries, INC-1234"',
     '<%= config.bin %> <%= command.id %> bastion -L 0:db.internal.example:5432 -r "slow queries" -- sh -c \'psql -h 127.0.0.1 -p $PROD_FORWARD_PORT\'',
-    'ssh -o ProxyCommand=\'<%= config.bin %> <%= command.id %> %h --stdio 22 --reason "disk alert"\' web',
+    'ssh -o ProxyCommand=\'<%= config.bin %> <%= command.id %> %h --stdio 22 --reason "look at the disk alert"\' web',
   ]
 
   async run(): Promise<unknown> {
