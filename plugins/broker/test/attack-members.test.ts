@@ -1,15 +1,17 @@
 /** Targets that stand for many, against a target that names one of them, and against each other. */
+import {definePrimitive} from '@prod/sdk/primitive'
 import {expect, test} from 'vitest'
 import {findMany, findTarget} from '../src/catalog/members.ts'
 import {defaults} from '../src/config.ts'
 import type {Parts} from '../src/parts.ts'
+import {checkBundle} from '../src/policy/bundle.ts'
 import {decideUse} from '../src/policy/decide.ts'
 import type {Bundle} from '../src/policy/policy.ts'
 import {makePlan, type Plan, question} from '../src/requests/plan.ts'
 import type {Draft} from '../src/requests/state.ts'
 import {countStart} from '../src/runs/limits.ts'
 import {codeOf} from './core.ts'
-import {by, load} from './policy-folder.ts'
+import {by, load, writeFolder} from './policy-folder.ts'
 import {makeFolder, openFolder} from './store-folder.ts'
 
 const one = 'i-0a1b2c3d4e5f60001'
@@ -99,4 +101,38 @@ test('TM-L4: what is a part of another name, or holds one, is judged by no third
   expect(findMany(bundle.catalog, 'many/web/proxy')?.address).toBe('ecs:eu-west-1/prod/web/proxy/*')
   expect(findMany(bundle.catalog, 'web/i-0a1b2c3d4e5f60002')?.address).toBe('ssm:eu-west-1/i-0a1b2c3d4e5f60002/*?tag:Role=web')
   expect(findMany(bundle.catalog, 'app')).toBeUndefined()
+})
+
+test('TM-N1: a machine has one line and one budget by whichever way in it is reached, one of many too', async ({onTestFinished}) => {
+  const ways = ['ssm', 'ssh', 'host'].map(id =>
+    definePrimitive<string>({
+      id,
+      summary: 'for tests',
+      uses: ['exec', 'shell', 'forward'],
+      parse: text => text,
+      permissions: () => [],
+      machine: where => (id === 'host' || where.includes('*') ? undefined : `aws:${where.replace(/[?].*/, '')}`),
+      open: () => Promise.reject(new Error('not opened here')),
+    }),
+  )
+  const {options} = writeFolder(onTestFinished, {
+    ...files,
+    ...target('door', `ssh:eu-west-1/${one}?user=ops`),
+    'catalog/targets/vault.yaml': null,
+    'catalog/tools/door.yaml': `kind: Tool
+name: door
+summary: for tests
+program: /usr/bin/agent
+run: { primitive: ssh, target: door }
+commands:
+  - { path: [stop], class: change, limit: { perTarget: 1, per: 10m } }
+`,
+    'policy/global/members.cedar': 'permit (principal in Group::"engineers", action == Action::"run", resource);\n',
+  })
+  const {bundle, findings} = await checkBundle({...options, primitives: new Map(ways.map(way => [way.id, way]))})
+  expect(findings).toEqual([])
+  if (!bundle) throw new Error('no bundle')
+  const door = makePlan(bundle, {...stop('door'), argv: ['door', 'stop']} as Draft)
+  expect(makePlan(bundle, stop(`web/${one}`)).lock).toBe(door.lock)
+  expect(makePlan(bundle, stop('web/i-0a1b2c3d4e5f60002')).lock).not.toBe(door.lock)
 })

@@ -1,6 +1,6 @@
 /** The plugin: instances of EC2 over SSH, with a key for one connection. What asks AWS, and SSH itself, load when a use is opened. */
 import {definePrimitive} from '@prod/sdk/primitive'
-import {discoverPermissions, parse, permissions, type Target} from './target.ts'
+import {discoverPermissions, machine, parse, permissions, type Target} from './target.ts'
 
 export type {Target} from './target.ts'
 
@@ -10,6 +10,7 @@ export const primitive = definePrimitive<Target>({
   summary: 'instances of EC2 over SSH, with a key for one connection',
   uses: ['exec', 'shell', 'forward'],
   parse,
+  machine,
   permissions,
   open: async (target, use, access, signal) => (await import('./open.ts')).open(target, use, access, signal),
   async *discover(query, access) {

@@ -72,6 +72,11 @@ export function parse(text: string): Target {
   }
 }
 
+/** The machine, as every way in to instances calls it; undefined for all with a tag. Pure. */
+export function machine({region, instanceId}: Target): string | undefined {
+  return instanceId === '*' ? undefined : `aws:${region}/${instanceId}`
+}
+
 function isKnown(key: string): key is (typeof known)[number] {
   return (known as readonly string[]).includes(key)
 }

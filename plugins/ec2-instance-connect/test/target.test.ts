@@ -6,7 +6,7 @@ import {describe, expect, test} from 'vitest'
 import {programText} from '../src/command.ts'
 import {fingerprintOf, keysOnConsole, typeOf, typesFor} from '../src/host-keys.ts'
 import {makeKey} from '../src/one-key.ts'
-import {parse, permissions} from '../src/target.ts'
+import {machine, parse, permissions} from '../src/target.ts'
 import {checkName, tunnelUrl} from '../src/tunnel.ts'
 import {instanceId, limits} from './instance.ts'
 
@@ -187,4 +187,9 @@ describe('the URL of a tunnel', () => {
       if (before !== undefined) process.env.AWS_ENDPOINT_URL = before
     }
   })
+})
+
+test('TM-N1: an instance is called as by every other way in, whatever its pins', () => {
+  for (const pins of ['', '?via=private&user=ops']) expect(machine(parse(here + pins))).toBe(`aws:${here}`)
+  expect(machine(parse('eu-west-1/*?tag:Role=web'))).toBeUndefined()
 })

@@ -1,6 +1,6 @@
 /** The plugin: containers of Amazon ECS. What asks AWS loads when a use is opened. */
 import {definePrimitive} from '@prod/sdk/primitive'
-import {discoverPermissions, parse, permissions, type Target} from './target.ts'
+import {discoverPermissions, machine, parse, permissions, type Target} from './target.ts'
 
 export type {Target} from './target.ts'
 
@@ -13,6 +13,7 @@ export const primitive = definePrimitive<Target>({
   summary: 'a container of a service, through ECS Exec',
   uses: ['exec', 'shell', 'forward'],
   parse,
+  machine,
   permissions,
   open: async (target, use, access, signal) => (await import('./open.ts')).open(target, use, access, signal, strict),
   release: async id => (await import('./open.ts')).release(id),

@@ -71,6 +71,17 @@ export function parse(text: string): Target {
   }
 }
 
+/**
+ * The container, in whatever region: which one an address without a region leads to is known when its credential is. A task that a pin names is
+ * no other machine, but where there is no service. Undefined for many. Pure.
+ */
+export function machine(target: Target): string | undefined {
+  if (isMany(target)) return undefined
+  const {cluster, service, container = '', task, pins = ''} = target
+  const own = service !== '-' && /[?&]task=/.test(pins) ? undefined : task
+  return `aws:ecs/${[cluster, service, container, own].filter(Boolean).join('/')}`
+}
+
 /** Two to four names, the last of which may be a star; or a star alone, for the clusters of a region. */
 function isNamed(names: readonly string[], region: string | undefined): boolean {
   if (names.length < 2) return region !== undefined && names[0] === '*'

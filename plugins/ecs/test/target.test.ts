@@ -3,7 +3,7 @@ import {describe, expect, test} from 'vitest'
 import {failureOf, findCauses} from '../src/preflight.ts'
 import {programText, shellText} from '../src/script.ts'
 import {findTail} from '../src/shell.ts'
-import {isMany, parse, permissions} from '../src/target.ts'
+import {isMany, machine, parse, permissions} from '../src/target.ts'
 import {limits} from './here.ts'
 
 test('an address names region, cluster, service and container; the first and the last may be left out', () => {
@@ -159,4 +159,15 @@ describe('the preflight names all that is missing, with the mend', () => {
     )
     expect(hint).toContain('aws ecs update-service --cluster prod --service web --enable-execute-command --force-new-deployment')
   })
+})
+
+test('TM-N1: a container is one machine with and without its region, and with whichever pins', () => {
+  const task = '0'.repeat(32)
+  const machineOf = (text: string) => machine(parse(text))
+  for (const text of ['prod/web/app', 'eu-west-1/prod/web/app', `eu-west-1/prod/web/app?task=${task}&account=111122223333`])
+    expect(machineOf(text), text).toBe('aws:ecs/prod/web/app')
+  expect(machineOf(`eu-west-1/prod/web/app/${task}`)).toBe(`aws:ecs/prod/web/app/${task}`)
+  expect(machineOf(`prod/-/job?task=${task}`)).toBe(`aws:ecs/prod/-/job/${task}`)
+  expect(machineOf('prod/web')).toBe('aws:ecs/prod/web')
+  for (const many of ['eu-west-1/*', 'prod/*', 'prod/web/*']) expect(machineOf(many)).toBeUndefined()
 })

@@ -120,6 +120,11 @@ export interface Primitive<T = unknown> {
   readonly confines?: boolean
   /** The part after `id:`. Pure. Throws TARGET_INVALID with an example. */
   parse(text: string): T
+  /**
+   * The machine it leads to, in words that other ways in to the same machine use too: `aws:eu-west-1/i-0a1b2c3d`. What changes it stands in one
+   * line and is counted in one budget, whichever way is taken (TM-N1). Pure. Absent, or undefined: the address without its pins.
+   */
+  machine?(target: T): string | undefined
   /** The least this use needs. Pure. */
   permissions(target: T, use: Use): Permission[]
   /** Opens the channel; heavy packages load here. Throws TARGET_UNREACHABLE, TOOL_UNAVAILABLE. */

@@ -1,8 +1,8 @@
 import {definePrimitive, type Primitive} from '@prod/sdk/primitive'
 import {type AutomationTarget, permissions as automationPermissions, parse as parseAutomation} from './automation/target.ts'
-import {type CommandTarget, permissions as commandPermissions, parse as parseCommand} from './command/target.ts'
+import {type CommandTarget, machine as commandMachine, permissions as commandPermissions, parse as parseCommand} from './command/target.ts'
 import {discoverPermissions, permissions} from './permissions.ts'
-import {parse, type Target} from './target.ts'
+import {machine, parse, type Target} from './target.ts'
 
 /**
  * Whether sessions must be logged by the account, and documents of its own pinned (TM-X1, TM-X3): always, but in a development broker.
@@ -15,6 +15,7 @@ const ssm = definePrimitive<Target>({
   summary: 'an instance, through AWS Systems Manager',
   uses: ['exec', 'shell', 'forward'],
   parse,
+  machine,
   permissions,
   open: async (target, use, access, signal) => {
     if (use.kind === 'forward') return (await import('./forward.ts')).open(target, use, access, signal, strict)
@@ -42,6 +43,7 @@ const command = definePrimitive<CommandTarget>({
   summary: 'one or many instances, by Run Command of AWS Systems Manager',
   uses: ['exec'],
   parse: parseCommand,
+  machine: commandMachine,
   permissions: commandPermissions,
   open: async (target, use, access, signal) => (await import('./command/open.ts')).open(target, use, access, signal, strict),
 })

@@ -62,6 +62,11 @@ export function parse(text: string): Target {
   }
 }
 
+/** The machine, as every way in to instances calls it; undefined for all with a tag. Pure. */
+export function machine({region, instanceId}: Pick<Target, 'region' | 'instanceId'>): string | undefined {
+  return instanceId === '*' ? undefined : `aws:${region}/${instanceId}`
+}
+
 /** `key=value` joined by `&`, percent-encoded, each key once. Pure. Throws TARGET_INVALID. */
 export function readPins(query: string | undefined): Map<string, string> {
   const pins = new Map<string, string>()

@@ -1,6 +1,7 @@
 import type {Use} from '@prod/sdk'
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
+import {primitives} from '../src/index.ts'
 import {documentOf, permissions} from '../src/permissions.ts'
 import {parse} from '../src/target.ts'
 
@@ -142,4 +143,17 @@ describe('what a use needs', () => {
     const named = parse(`eu-west-1/i-0a1b2c3d?exec=Prod-Exec@${hex}&shell=Prod-Shell@${hex}`)
     expect([documentOf(named, exec), documentOf(named, shell), documentOf(target, shell)]).toEqual(['Prod-Exec', 'Prod-Shell', undefined])
   })
+})
+
+test('TM-N1: an instance is one machine by whichever way, and with whichever pins', () => {
+  const machineOf = (id: string, where: string) => {
+    const primitive = primitives.find(one => one.id === id)
+    return primitive?.machine?.(primitive.parse(where))
+  }
+  const [one, other] = ['i-0a1b2c3d4e5f60001', 'i-0a1b2c3d4e5f60002']
+  expect(machineOf('ssm', `eu-west-1/${one}?account=111122223333`)).toBe(`aws:eu-west-1/${one}`)
+  expect(machineOf('ssm-command', `eu-west-1/${one}?most=1`)).toBe(`aws:eu-west-1/${one}`)
+  expect(machineOf('ssm', `eu-west-2/${one}`)).toBe(`aws:eu-west-2/${one}`)
+  expect(machineOf('ssm-command', `eu-west-1/${other},${one}`)).toBe(machineOf('ssm-command', `eu-west-1/${one},${other}`))
+  for (const id of ['ssm', 'ssm-command']) expect(machineOf(id, 'eu-west-1/*?tag:Role=web')).toBeUndefined()
 })

@@ -93,7 +93,16 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       refuse(file, ['service'], `there is no service ${data.service}`, names(services))
   }
 
-  const catalog: Catalog = {services: new Map(), targets: new Map(), roles: new Map(), tools: new Map()}
+  const machineOf = (address: string): string | undefined => {
+    const colon = address.indexOf(':')
+    const primitive = known.primitives?.get(address.slice(0, colon))
+    try {
+      return primitive?.machine?.(primitive.parse(address.slice(colon + 1)))
+    } catch {
+      return undefined // one of many whose name is none: it is refused where it is used
+    }
+  }
+  const catalog: Catalog = {services: new Map(), targets: new Map(), roles: new Map(), tools: new Map(), machineOf}
   for (const {data} of services.values()) {
     const limits = {maxSeconds: data.limits?.maxSeconds ?? null, approvals: data.limits?.approvals ?? null, runs: data.limits?.runs ?? null}
     catalog.services.set(data.name, {

@@ -44,9 +44,14 @@ function isAlong(place: string, other: string): boolean {
   return place === other || isBelow(place, other) || isBelow(other, place)
 }
 
-/** Where an address leads, without what must hold of it there: two names of one place are one. One that stands for many is as it is written. */
+/** Where an address leads, without what must hold of it there: two names of one place by one way are one. One that stands for many is as it is written. */
 export function placeOf(target: Pick<TargetEntry, 'address'>): string {
   return standsForMany(target) ? target.address : target.address.replace(/\?.*$/s, '')
+}
+
+/** What stands in one line and is counted in one budget: the machine that its primitive knows it by, else its place. */
+export function machineOf({machineOf: known}: Pick<Catalog, 'machineOf'>, target: Pick<TargetEntry, 'address'>): string {
+  return known?.(target.address) ?? placeOf(target)
 }
 
 /** One of those that a target stands for; undefined where it stands for itself. */

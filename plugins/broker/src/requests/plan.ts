@@ -12,7 +12,7 @@ import {addArguments, print} from '@prod/sdk/grammar/print'
 import {needsCredential} from '@prod/sdk/primitive'
 import {showArgv} from '@prod/sdk/text'
 import type {RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
-import {findTarget, placeOf, standsForMany} from '../catalog/members.ts'
+import {findTarget, machineOf, standsForMany} from '../catalog/members.ts'
 import type {Parts} from '../parts.ts'
 import {longestOn} from '../policy/decide.ts'
 import type {Bundle, Question, Resource} from '../policy/policy.ts'
@@ -198,7 +198,7 @@ function planOn(bundle: Bundle, draft: Draft & {kind: 'exec'}, tool: ToolEntry, 
     environment: target.environment,
     summary: `${showArgv(draft.argv)} on ${target.name} (${target.environment})`,
     // two names of one machine are one machine
-    lock: toolClass === 'read' ? null : JSON.stringify([placeOf(target), ...structure.locks.map(canonicalName)]),
+    lock: toolClass === 'read' ? null : JSON.stringify([machineOf(bundle.catalog, target), ...structure.locks.map(canonicalName)]),
     tool,
     target,
     access: roleFor(bundle, target, tool),

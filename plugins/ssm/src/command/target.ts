@@ -63,6 +63,11 @@ export function parse(text: string): CommandTarget {
   }
 }
 
+/** The machine, as every way in to instances calls it; several in one order; undefined for all with a tag. Pure. */
+export function machine({region, instanceIds}: CommandTarget): string | undefined {
+  return instanceIds.length === 0 ? undefined : `aws:${region}/${[...instanceIds].sort().join(',')}`
+}
+
 /** The document that is sent. */
 export function documentOf(target: CommandTarget): string {
   return target.document?.name ?? shellScript
