@@ -35,13 +35,15 @@ export function programText(
   return line(script, mark, [String(Math.ceil(cpuSeconds)), ...variables, path, ...args])
 }
 
-/** The login shell of the account. */
+/** The login shell of the account. What it reads at its start may set a prompt; bash takes the one that says where it is after that. */
 export function shellText(mark: string, env: Readonly<Record<string, string>>): string {
   const script = `${take}${decode}exec env "${label}=$m" "$@" "\${SHELL:-/bin/sh}" -l`
+  const {PS1} = env
+  const prompt = PS1 === undefined ? {} : {PROD_PS1: PS1, PROMPT_COMMAND: 'PS1=$PROD_PS1; unset PROMPT_COMMAND PROD_PS1'}
   return line(
     script,
     mark,
-    Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    Object.entries({...env, ...prompt}).map(([name, value]) => `${name}=${value}`),
   )
 }
 

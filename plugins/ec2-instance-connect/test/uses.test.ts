@@ -62,6 +62,14 @@ describe.skipIf(!sshdPath)('an instance with a real sshd', () => {
     await expect(run(echo, base.replace('0001', '0002'), access)).rejects.toMatchObject({code: 'DENIED'})
   })
 
+  test('the prompt of a shell says where it is, whatever the account has as start-up files', async () => {
+    const channel = await open({...shell, env: {TERM: 'xterm', PS1: '[prod \u00fcber %41] \\$ '}} as Use)
+    channel.stdin.write('exit 4\n')
+    const [said, exit] = await Promise.all([text(channel.stdout), channel.ended])
+    expect(said).toMatch(/\[prod \u00fcber %41\] (?:[#$]|\\\$) /)
+    expect(exit).toEqual({status: 4})
+  })
+
   test('each connection has a key of its own, pushed for it alone', async () => {
     const first = pushes().length
     await run(script('true'))
