@@ -1,6 +1,8 @@
 /** docs/aws-sessions.md against what it tells of: its examples load, its policies allow what is needed, its table is the preflight's. */
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {primitive as bastions} from '@prod/ec2-instance-connect'
+import {primitive as containers} from '@prod/ecs'
 import type {Primitive, Use} from '@prod/sdk'
 import {primitives} from '@prod/ssm'
 import {expect, test} from 'vitest'
@@ -31,11 +33,11 @@ test('its catalog loads as it stands there', async () => {
   }))
   const catalog = await loadCatalog(
     [...files, ...roles],
-    {primitives: new Map<string, Primitive>(primitives.map(one => [one.id, one]))},
+    {primitives: new Map<string, Primitive>([...primitives, containers, bastions].map(one => [one.id, one]))},
     findings as never[],
   )
   expect(findings).toEqual([])
-  expect([...catalog.targets.keys()].sort()).toEqual(['restart-instance', 'web-1', 'web-fleet'])
+  expect([...catalog.targets.keys()].sort()).toEqual(['bastion', 'mail', 'restart-instance', 'shop', 'web-1', 'web-fleet'])
 })
 
 test('the policy of the role allows what a use of its instances needs, and Terraform says the same', () => {

@@ -48,7 +48,7 @@ export async function* discover({text, within}: {text: string; within?: Target},
         if (!isFound(where, [`${cluster}/${where}`, ...Object.values(words), ...ids])) continue
         yield {
           address: `ecs:${prefix}${cluster}/${where}${within ? pins : service === '-' ? `?task=${ids[0]}` : ''}`,
-          name: within && within.cluster !== '*' ? where : `${cluster}/${where}`,
+          name: within?.container === '*' ? container : within && within.cluster !== '*' ? where : `${cluster}/${where}`,
           labels,
           ...(ids.length > 1 && service !== '-' ? {inside: {what: 'task', otherwise: 'the newest healthy one'}} : {}),
         }

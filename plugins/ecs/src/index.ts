@@ -7,7 +7,7 @@ export type {Target} from './target.ts'
 /** Whether clusters must log what is done by ECS Exec (TM-X3): always, but in a development broker. */
 let strict = true
 
-/** The way in to containers through ECS Exec: `ecs:[region/]cluster/service[/container][?pins]`. */
+/** The way in to containers through ECS Exec: `ecs:[region/]cluster/service[/container[/task]][?pins]`. */
 export const primitive = definePrimitive<Target>({
   id: 'ecs',
   summary: 'a container of a service, through ECS Exec',
