@@ -40,6 +40,7 @@ test.skipIf(process.getuid?.() !== 0)(
       left: [],
       shell: {status: 5},
       nproc: true,
+      keys: '600\n0\n',
     })
     const {platform, canary} = seen as {
       platform: {isolation: string; rootless: boolean; hides: boolean; changesUser: boolean}

@@ -3,7 +3,7 @@ import {mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import type {ProdError} from '@prod/sdk/errors'
 import {startRunner} from '../src/open.ts'
-import {limits, newMark, open, processesWith, run, script} from './machine.ts'
+import {access, limits, newMark, open, processesWith, run, script} from './machine.ts'
 
 const hidden = join(process.argv[2] ?? '', 'hidden')
 mkdirSync(hidden, {mode: 0o700})
@@ -14,6 +14,11 @@ const {stdout: uid} = await run(runner, script('id -u'))
 const {exit} = await run(runner, script('kill -s TERM $$'))
 const {stdout: canary} = await run(runner, script(`cat ${hidden}/key; umount ${hidden}; cat ${hidden}/key`))
 const {stdout: tasks} = await run(runner, script('ulimit -p 2>/dev/null || ulimit -u'))
+const credential = {AccessKeyId: 'ASIAX', SecretAccessKey: 'canary-of-aws', Expiration: new Date(Date.now() + 200).toISOString()}
+const later = {...credential, AccessKeyId: 'ASIAY', Expiration: new Date(Date.now() + 3_600_000).toISOString()}
+const given = {...access, credential, renew: async () => later}
+const fresh = 'until grep -q ASIAY "$HOME/.aws/keys.json"; do sleep 0.02; done; stat -c %a "$HOME/.aws/keys.json"; env | grep -c canary'
+const {stdout: keys} = await run(runner, script(fresh), given)
 const other = await run(runner, script('true', {runAs: 'root'})).then(() => 'ran', code)
 const mark = newMark()
 const channel = await open(runner, script(`trap "" TERM; (setsid sleep ${mark} &); echo; while :; do sleep ${mark}; done`))
@@ -33,6 +38,7 @@ console.log(
     uid,
     exit,
     canary,
+    keys,
     other,
     production,
     left: processesWith(mark),

@@ -14,7 +14,7 @@ interface Statement {
 /** Ends are rounded up to this, so that many grants share a statement: IAM gives a role 10,240 characters of inline policies. */
 const stepSeconds = 900
 const mostCharacters = 10_000
-/** Of these, how many the uses of targets may fill: their credentials never left the broker, and a grant's did (TM-N4). */
+/** Of these, how many the uses of targets may fill: their credentials never left the broker's machine, and a grant's did (TM-N4). */
 const mostOfUses = 7000
 
 /** The end of a grant, as it stands in the policy. */
