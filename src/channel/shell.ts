@@ -2,6 +2,7 @@
 import type {Exit} from '@prod/sdk'
 import {confirmTyped} from '@prod/sdk/cli/ask'
 import {clientInfo} from '@prod/sdk/cli/client-info'
+import {showClock} from '@prod/sdk/cli/durations'
 import {paint, passBytes, say} from '@prod/sdk/cli/output'
 import {type Spinner, startSpinner} from '@prod/sdk/cli/spinner'
 import {openTail} from '@prod/sdk/cli/tail'
@@ -197,7 +198,7 @@ class ShellEnd {
     const {id, target, environment, banner = [], expiresAt} = message
     this.#warn(banner)
     if (this.#watching) return
-    if (expiresAt) say(`${id} on ${target} (${environment}); it ends at ${new Date(expiresAt).toTimeString().slice(0, 8)} at the latest`)
+    if (expiresAt) say(`${id} on ${target} (${environment}); it ends at ${showClock(expiresAt, new Date())} at the latest`)
     this.#giveBack = takeTerminal(`${banner.length > 0 ? 'BREAK-GLASS' : 'prod'} ${target} (${environment})`, {
       typed: bytes => this.#type(bytes),
       resized: size => this.#connection?.resize(size),

@@ -5,6 +5,7 @@ import {api} from '@prod/sdk/api'
 import {canAsk} from '@prod/sdk/cli/ask'
 import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {showClock} from '@prod/sdk/cli/durations'
 import {newKey} from '@prod/sdk/cli/key'
 import {writeResult} from '@prod/sdk/cli/output'
 import {takeReason} from '@prod/sdk/cli/reason'
@@ -239,7 +240,7 @@ export default class Forward extends ProdCommand {
       this.answered = true
       return
     }
-    const until = expiresAt === undefined ? '' : `; it ends at ${new Date(expiresAt).toTimeString().slice(0, 8)} at the latest`
+    const until = expiresAt === undefined ? '' : `; it ends at ${showClock(expiresAt, new Date())} at the latest`
     this.say(`${id} through ${target} (${environment})${until}`)
     const lines = listens.map(({listen: at, to}) => `${showHostPort(at)} leads to ${showHostPort(to)}`)
     if (command.length > 0) this.say(lines)

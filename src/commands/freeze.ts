@@ -2,6 +2,7 @@ import * as Flags from '@oclif/core/flags'
 import type {Freeze} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {showClock} from '@prod/sdk/cli/durations'
 import {takeReason} from '@prod/sdk/cli/reason'
 import {ProdError} from '@prod/sdk/errors'
 import {showLine, showName} from '@prod/sdk/text'
@@ -45,11 +46,12 @@ export default class FreezeCommand extends ProdCommand {
 function wordsOf({freeze, again}: Answer): string[] {
   if (!freeze) return ['nothing is frozen']
   const {all, by, since, reason, lift} = freeze
+  const now = new Date()
   return [
-    `${again ? 'already ' : ''}frozen by ${showName(by)} since ${since}: ${showLine(reason)}${again ? '; yours is noted' : ''}`,
+    `${again ? 'already ' : ''}frozen by ${showName(by)} since ${showClock(since, now)}: ${showLine(reason)}${again ? '; yours is noted' : ''}`,
     all ? 'nothing starts, reads neither' : 'reads go on; nothing of class change, admin or shell starts',
     lift
-      ? `${showName(lift.by)} wants to lift it: a second person may agree until ${lift.until}`
+      ? `${showName(lift.by)} wants to lift it: a second person may agree until ${showClock(lift.until, now)}`
       : 'two people lift it: prod freeze --lift --reason …',
   ]
 }

@@ -5,7 +5,7 @@ import type {LoginConfiguration, WhoAmI} from '@prod/sdk/api'
 import {openBrowser} from '@prod/sdk/cli/browser'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
-import {showWhen} from '@prod/sdk/cli/durations'
+import {showClock, showWhen} from '@prod/sdk/cli/durations'
 import {ProdError} from '@prod/sdk/errors'
 import type {Broker} from '@prod/sdk/session'
 import {login} from '../login/login.ts'
@@ -42,8 +42,9 @@ export default class Login extends ProdCommand {
         openBrowser(url)
       },
     })
+    const now = new Date()
     this.say(
-      `logged in to ${name} as ${who.principal.name} (${who.groups.join(', ') || 'in no group'}), until ${who.expiresAt} (${showWhen(who.expiresAt, new Date())})`,
+      `logged in to ${name} as ${who.principal.name} (${who.groups.join(', ') || 'in no group'}), until ${showClock(who.expiresAt, now)} (${showWhen(who.expiresAt, now)})`,
     )
     return {...who, broker: broker.url, name}
   }

@@ -5,6 +5,7 @@ import type {CatalogView, Usable} from '@prod/sdk/catalog-view'
 import {filter} from '@prod/sdk/cli/ask'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
+import {showClock} from '@prod/sdk/cli/durations'
 import {table} from '@prod/sdk/cli/table'
 import {ProdError} from '@prod/sdk/errors'
 import {showDuration} from '@prod/sdk/grammar/duration'
@@ -75,9 +76,10 @@ export default class Roles extends ProdCommand {
   }
 
   #show(found: readonly ListedRole[]): void {
+    const now = new Date()
     const rows = found.map(({name, usable, active, maxSeconds, summary, source, fault, class: kind}) => [
       name,
-      fault !== null ? 'not as it stands' : active ? `active until ${active}` : usableWords[usable],
+      fault !== null ? 'not as it stands' : active ? `active until ${showClock(active, now)}` : usableWords[usable],
       kind,
       maxSeconds === null ? null : `at most ${showDuration(maxSeconds)}`,
       source,

@@ -70,7 +70,7 @@ export async function checkLogin(connect: () => Promise<BrokerClient>, now: Date
     const login: Finding = {
       name,
       ok: true,
-      detail: `${principal.name} (${principal.sub}), since ${showWhen(loggedInAt, now)}, ends ${showWhen(expiresAt, now)}`,
+      detail: `${principal.name} (${principal.sub}), logged in ${showWhen(loggedInAt, now)}, ends ${showWhen(expiresAt, now)}`,
     }
     const {checks} = await client.call(api.doctor)
     return [

@@ -1,6 +1,7 @@
 /** What a broker adds to an explanation: roles that allow the action, who approves them and how fast, or whom else to tell; and its own refusals. */
 import {api} from '@prod/sdk/api'
 import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
+import {showClock} from '@prod/sdk/cli/durations'
 import type {RefusedQuestion} from '@prod/sdk/cli/last-failure'
 import {paint} from '@prod/sdk/cli/output'
 import type {BrokerClient} from '@prod/sdk/client'
@@ -73,7 +74,7 @@ export function helpInWords({roles, owners}: Help, {category}: Pick<Explanation,
 }
 
 function roleInWords({name, usable, active, approvals, approvers, medianSeconds}: HelpfulRole): string {
-  if (active !== null) return `${name}, which you hold until ${active}`
+  if (active !== null) return `${name}, which you hold until ${showClock(active, new Date())}`
   if (usable === 'now') return `${name}, at once: prod assume ${name}`
   const who = approvers.slice(0, 3).join(', ') + (approvers.length > 3 ? ` and ${approvers.length - 3} more` : '')
   const fast = medianSeconds === null ? 'nobody asked for it lately' : `lately within ${showDuration(Math.max(1, medianSeconds))}`

@@ -2,6 +2,7 @@
 import {createHash} from 'node:crypto'
 import type {Channel, Exit} from '@prod/sdk'
 import {confirmTyped} from '@prod/sdk/cli/ask'
+import {showClock} from '@prod/sdk/cli/durations'
 import {ProdError} from '@prod/sdk/errors'
 import type {NoticeChannel} from '@prod/sdk/notifier'
 import {openRecorder, type Recorder} from '@prod/sdk/recorder'
@@ -27,7 +28,10 @@ export async function drill(
   tell: (step: DrillStep) => void,
 ): Promise<{session: string}> {
   const {claims} = kit
-  tell({step: 'kit', detail: `${claims.id} until ${claims.expiresAt}: ${claims.targets.map(one => one.name).join(', ')}`})
+  tell({
+    step: 'kit',
+    detail: `${claims.id} until ${showClock(claims.expiresAt, new Date())}: ${claims.targets.map(one => one.name).join(', ')}`,
+  })
   const target = name === undefined ? undefined : targetIn(claims, name)
   if (target) await confirmTyped(target.name)
   const channels = await openChannels(config.pjson, kit.channels)

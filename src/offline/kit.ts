@@ -1,6 +1,7 @@
 /** The kit as this machine holds it: opened only where the broker signed it, it is not past its end, and the login key is the one that it names. */
 import {findPin} from '@prod/sdk/cli/broker-pins'
 import {openSession} from '@prod/sdk/cli/credentials'
+import {showClock} from '@prod/sdk/cli/durations'
 import {findKit} from '@prod/sdk/cli/kit'
 import {canonical, sha256} from '@prod/sdk/document'
 import type {LoginKey} from '@prod/sdk/dpop'
@@ -33,7 +34,7 @@ export async function openKit(broker: Broker, now: Date = new Date()): Promise<O
   if (thumbprint(claims.jwk) !== key.thumbprint) throw refuse('the break-glass kit is that of another login')
   if (claims.broker !== broker.url) throw refuse(`the break-glass kit is one of ${claims.broker}`)
   if (now.getTime() < Date.parse(claims.issuedAt) - toleranceMs) throw refuse('the clock of this machine stands before the kit was issued')
-  if (now.toISOString() >= claims.expiresAt) throw refuse(`the break-glass kit ended at ${claims.expiresAt}`)
+  if (now.toISOString() >= claims.expiresAt) throw refuse(`the break-glass kit ended at ${showClock(claims.expiresAt, now)}`)
   const {channels} = kept
   const same =
     channels.length === claims.channels.length &&

@@ -4,6 +4,7 @@
  */
 import type {Channel, Exit} from '@prod/sdk'
 import {confirmTyped} from '@prod/sdk/cli/ask'
+import {showClock} from '@prod/sdk/cli/durations'
 import {paint, passBytes, say} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
 import type {KitTarget} from '@prod/sdk/kit'
@@ -98,7 +99,9 @@ class Session {
     }
     await this.#spool.add({type: 'alerted', channels: accepted})
     const {recorder, channel} = await this.#open(size)
-    say(`${id} on ${this.#target.name} (${this.#target.environment}); it ends at ${this.#until().toTimeString().slice(0, 8)} at the latest`)
+    say(
+      `${id} on ${this.#target.name} (${this.#target.environment}); it ends at ${showClock(this.#until().toISOString(), new Date())} at the latest`,
+    )
     const end = await this.#run(recorder, channel)
     await this.#close(end, await this.#tell('break-glass.ended', endSeconds))
     return {session: id, ...end}

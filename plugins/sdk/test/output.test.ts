@@ -16,7 +16,7 @@ import {join} from 'node:path'
 import {beforeEach, describe, expect, test} from 'vitest'
 import {argvLines} from '../src/cli/argv-text.ts'
 import {type Config, changeConfig, chooseBroker, listConfig, readConfig, writeConfig} from '../src/cli/config.ts'
-import {parseDuration, parseMoment, showWhen} from '../src/cli/durations.ts'
+import {parseDuration, parseMoment, showClock, showWhen} from '../src/cli/durations.ts'
 import {cut, hasColour, paint, unpaint} from '../src/cli/output.ts'
 import {appendPrivate, places, privateFolder, readPrivate, writePrivate} from '../src/cli/places.ts'
 import {table} from '../src/cli/table.ts'
@@ -242,6 +242,10 @@ test('spans and moments are read and shown as people write them', () => {
   const now = new Date('2026-11-22T12:00:00.000Z')
   expect(showWhen('2026-11-22T12:05:00Z', now)).toBe('in 5m')
   expect(showWhen('2026-11-22T09:00:00Z', now)).toBe('3h ago')
+  const local = new Date(2026, 10, 22, 23, 30)
+  expect(showClock(new Date(2026, 10, 22, 23, 59, 1).toISOString(), local)).toBe('23:59:01')
+  expect(showClock(new Date(2026, 10, 23, 1, 2, 3).toISOString(), local)).toBe('2026-11-23 01:02:03')
+  expect(showClock('soon', local)).toBe('soon')
   expect(parseMoment('+2h', now)).toBe('2026-11-22T14:00:00.000Z')
   expect(parseMoment('2026-11-22T14:30:00+01:00', now)).toBe('2026-11-22T13:30:00.000Z')
   const next = new Date(parseMoment('14:30', now))

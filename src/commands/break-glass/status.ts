@@ -1,6 +1,6 @@
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
-import {showWhen} from '@prod/sdk/cli/durations'
+import {showClock, showWhen} from '@prod/sdk/cli/durations'
 import {table} from '@prod/sdk/cli/table'
 import {ProdError} from '@prod/sdk/errors'
 import type {KitTarget} from '@prod/sdk/kit'
@@ -27,13 +27,14 @@ export default class BreakGlassStatus extends ProdCommand {
     try {
       const {claims} = await openKit(broker)
       const {id, expiresAt, targets} = claims
+      const now = new Date()
       const channels = claims.channels.map(({name}) => name)
       this.log([
         ...table(
           ['target', 'environment', 'by your role', 'address'],
           targets.map(({name, environment, role, address}) => [name, environment, role, address]),
         ),
-        `kit ${id} of ${claims.principal.name}, good until ${expiresAt} (${showWhen(expiresAt, new Date())}); alerts go to ${channels.join(' and ')}`,
+        `kit ${id} of ${claims.principal.name}, good until ${showClock(expiresAt, now)} (${showWhen(expiresAt, now)}); alerts go to ${channels.join(' and ')}`,
         ...waiting,
       ])
       return {kit: id, expiresAt, targets, channels, spools}

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import type {Request} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {showClock} from '@prod/sdk/cli/durations'
 import {showDocument} from '../../channel/document.ts'
 import {takeRequest} from '../../channel/ids.ts'
 
@@ -24,7 +25,7 @@ export default class RequestShow extends ProdCommand {
       `${request.id}  ${request.state}${request.note ? `: ${request.note}` : ''}`,
       ...lines,
       `approvals:    ${request.approvals.length} of ${request.approvalsNeeded}${people ? `, by ${people}` : ''}${request.approvers.length > 0 ? `; can approve: ${request.approvers.join(', ')}` : ''}`,
-      `until:        ${request.expiresAt}`,
+      `until:        ${showClock(request.expiresAt, new Date())}`,
       ...(request.result ? [`became:       ${request.result}`] : []),
     ])
     return {...request, document}

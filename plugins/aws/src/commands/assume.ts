@@ -4,7 +4,7 @@ import {pick} from '@prod/sdk/cli/ask'
 import {openBrowser, openWith} from '@prod/sdk/cli/browser'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {chooseBroker, readConfig} from '@prod/sdk/cli/config'
-import {parseDuration} from '@prod/sdk/cli/durations'
+import {parseDuration, showClock} from '@prod/sdk/cli/durations'
 import {passBytes} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
 
@@ -163,7 +163,7 @@ export default class Assume extends ProdCommand {
       this.endWith(245)
       return undefined
     }
-    this.say(`${name}: grant ${grant.id} until ${grant.expiresAt}`)
+    this.say(`${name}: grant ${grant.id} until ${showClock(grant.expiresAt, new Date())}`)
     const given = {...(tool === undefined ? {} : {tool}), ...(remaining === undefined || renewed ? {} : {remaining})}
     return {obtain: mayLogIn => aws.obtainGranted(client, grant, {...given, mayLogIn})}
   }

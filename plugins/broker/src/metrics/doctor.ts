@@ -17,7 +17,7 @@ export function doctorRoutes(app: FastifyInstance, parts: Parts): void {
     checks.push({
       name: 'bundle',
       ok: true,
-      detail: `${bundle.digest.slice(0, 12)} loaded at ${bundle.loadedAt}, ${bundle.warnings.length} warnings, ${
+      detail: `${bundle.digest.slice(0, 12)} loaded at ${bundle.loadedAt.slice(0, 16).replace('T', ' ')} UTC, ${bundle.warnings.length === 1 ? '1 warning' : `${bundle.warnings.length} warnings`}, ${
         bundle.signed ? `version ${bundle.signed.version} signed by ${bundle.signed.by.join(', ')}` : 'from folders that nobody signed'
       }`,
     })

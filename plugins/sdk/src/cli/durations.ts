@@ -30,9 +30,10 @@ export function showWhen(moment: string, now: Date): string {
   return seconds > 0 ? `in ${showDuration(seconds)}` : `${showDuration(-seconds)} ago`
 }
 
-/** `14:30:00`, with the day before it where that is another one than `now`'s. Local time. */
+/** `14:30:00`, with the day before it where that is another one than `now`'s. Local time; what is no moment stays as it is. */
 export function showClock(moment: string, now: Date): string {
   const at = new Date(moment)
+  if (Number.isNaN(at.getTime())) return moment
   const pad = (value: number): string => String(value).padStart(2, '0')
   const day = at.toDateString() === now.toDateString() ? '' : `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} `
   return `${day}${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`

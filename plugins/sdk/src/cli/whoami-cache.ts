@@ -3,7 +3,7 @@ import {join} from 'node:path'
 import type {WhoAmI} from '../api.ts'
 import {showLine} from '../text.ts'
 import {chooseBroker, readConfig} from './config.ts'
-import {showWhen} from './durations.ts'
+import {showClock, showWhen} from './durations.ts'
 import {places, removePrivate, writePrivate} from './places.ts'
 
 /** A revoked login or grant may be shown for this long, no longer (TM-Q7). */
@@ -16,12 +16,13 @@ function path(): string {
 /** `prod whoami` for people: name, person, groups, age and end of the login, active grants. Pure. */
 export function whoamiText({principal, groups, loggedInAt, expiresAt, grants, freeze}: WhoAmI, broker: string, now: Date): string[] {
   const active = grants.filter(grant => grant.state === 'active')
+  const clock = (moment: string): string => showLine(showClock(moment, now))
   return [
     `${showLine(principal.name)} (${groups.map(showLine).join(', ') || 'in no group'}) at ${broker}`,
     `person: ${showLine(principal.person)}`,
-    `logged in: ${showLine(showWhen(loggedInAt, now))}, until ${showLine(expiresAt)}`,
-    `grants: ${active.map(grant => `${showLine(grant.role)} until ${showLine(grant.expiresAt)} (${showLine(grant.id)})`).join(', ') || 'none'}`,
-    ...(freeze ? [`FROZEN: by ${showLine(freeze.by)} since ${showLine(freeze.since)}: ${showLine(freeze.reason)}`] : []),
+    `logged in: ${showLine(showWhen(loggedInAt, now))}, until ${clock(expiresAt)}`,
+    `grants: ${active.map(grant => `${showLine(grant.role)} until ${clock(grant.expiresAt)} (${showLine(grant.id)})`).join(', ') || 'none'}`,
+    ...(freeze ? [`FROZEN: by ${showLine(freeze.by)} since ${clock(freeze.since)}: ${showLine(freeze.reason)}`] : []),
   ]
 }
 
