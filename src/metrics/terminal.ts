@@ -25,8 +25,8 @@ export function showReport(report: MetricsReport, width: number): string[] {
     ...figureLines(values),
     ...(plots.length === 0 ? [] : ['', paint('bold', series[0]?.unit ?? '')]),
     ...plots,
-    ...parts('teams', 'TEAM', teams, width),
-    ...parts('services', 'SERVICE', services, width),
+    ...parts('teams', 'team', teams, width),
+    ...parts('services', 'service', services, width),
     ...hidden(withheld),
   ]
 }
@@ -178,9 +178,7 @@ function parts(title: string, head: string, all: readonly MetricsPart[], width: 
   return [
     '',
     paint('bold', shown.length < all.length ? `${title}, the ${shown.length} that did most of ${all.length}` : title),
-    ...table([head, 'PEOPLE', 'ZERO-TOUCH', 'SHELLS', 'OTHERS', 'APPROVED IN', 'SHELLS OVER TIME'], rows, width - 2).map(
-      text => `  ${text}`,
-    ),
+    ...table([head, 'people', 'zero-touch', 'shells', 'others', 'approved in', 'shells (trend)'], rows, width - 2).map(text => `  ${text}`),
   ]
 }
 

@@ -223,14 +223,18 @@ test('a table aligns wide letters, fits the room where it can, and needs rows', 
   ).toEqual(['A     B', '日本  1', 'x     -'])
   expect(table(['A', 'B'], [])).toEqual([])
   const narrow = table(['NAME', 'SUMMARY'], [['a'.repeat(30), 'b'.repeat(60)]], 40).map(unpaint)
-  expect(narrow[1]).toBe(`${'a'.repeat(18)}…  ${'b'.repeat(18)}…`)
+  expect(narrow).toEqual(['NAME', 'a'.repeat(30), `  SUMMARY: ${'b'.repeat(60)}`])
+  expect(table(['NAME', {head: 'SUMMARY', prose: true}], [['a', 'b'.repeat(60)]], 40).map(unpaint)[1]).toBe(`a     ${'b'.repeat(33)}…`)
+  expect(table(['NAME'], [['a'.repeat(60)]], 40).map(unpaint)[1]).toBe(`${'a'.repeat(39)}…`)
   const id = 'req_01k9x7h2d6b5x1v0m3q8r4t6wz'
   const heads = ['request', 'state', 'by', 'where', {head: 'what', prose: true}, 'asked', {head: 'reason', prose: true}] as const
   const row = [id, 'approved', 'alice.of.payments', 'production', 'web restart --all', '20h59m ago', 'the site answers slowly']
   for (const room of [80, 40]) {
     const lines = table(heads, [row, ['-', ...row.slice(1)]], room).map(unpaint)
     expect(lines[1]).toContain(`${id}  `)
-    if (room === 80) for (const line of lines) expect(line.length).toBeLessThanOrEqual(80)
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(room)
+    expect(lines.filter(line => line === '  what: web restart --all')).toHaveLength(2)
+    expect(lines).toContain('  reason: the site answers slowly')
   }
 })
 

@@ -92,7 +92,7 @@ function showSuggestions({shells, unread, suggestions, leftOut}: Suggested, peop
     looked,
     '',
     ...table(
-      ['USED FOR', 'TARGET', 'PEOPLE', 'SHELLS', {head: 'FIRST WORDS', prose: true}],
+      ['used for', 'target', 'people', 'shells', {head: 'first words', prose: true}],
       suggestions.map(({what, target, people: who, shells: count, words}) => [
         what,
         target,
