@@ -2,6 +2,7 @@ import {existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync} 
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {codes, type ErrorCode} from '@prod/sdk/errors'
+import {checkReason} from '@prod/sdk/reason'
 import {expect, onTestFinished, test} from 'vitest'
 import {configSchema, readConfig} from '../plugins/broker/src/config.ts'
 import {pages, typedCommands} from './read-docs.ts'
@@ -114,4 +115,12 @@ test('docs/operating.md has every alarm of the broker', () => {
   const alarms = [...new Set(raised.filter(what => what !== undefined))]
   expect(alarms.length).toBeGreaterThan(10)
   expect(alarms.filter(what => !text.includes(what))).toEqual([])
+})
+
+test('each reason that a page or a help shows is one that is taken', () => {
+  const commands = globSync(['src/commands/**/*.ts', 'plugins/*/src/commands/**/*.ts'], {cwd: root})
+  const texts = [...pages(root).map(({text}) => text), ...commands.map(read)]
+  const reasons = texts.flatMap(text => [...text.matchAll(/(?:--reason|-r)[ =]"([^"$…]+)"/g)].map(([, reason]) => reason as string))
+  expect(reasons.length).toBeGreaterThan(30)
+  for (const reason of reasons) expect(() => checkReason(reason), reason).not.toThrow()
 })
