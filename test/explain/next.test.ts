@@ -41,6 +41,18 @@ test('every next command of another tool is one of those that were looked up', (
   expect(others.filter(line => !known.some(form => form.test(line)))).toEqual([])
 })
 
+test('the identity at AWS is asked for only where AWS knows the caller, and a way leads to its end', () => {
+  const typed = (text: string): string[] => explain(text, explainers).next.map(({command}) => command)
+  expect(typed('remote: Permission to acme/infra.git denied to nina.')).toEqual(['prod roles'])
+  expect(typed('pull access denied for acme/api, repository does not exist')).toEqual(['prod roles'])
+  const aws =
+    'unexpected status from HEAD request to https://111122223333.dkr.ecr.eu-west-1.amazonaws.com/v2/api/manifests/1: 403 Forbidden'
+  expect(typed(aws)[0]).toBe('aws sts get-caller-identity')
+  expect(explain('ssh: connect to host 10.0.0.7 port 22: Connection timed out', explainers).summary).toMatch(
+    /^there is no connection to 10\.0\.0\.7:/,
+  )
+})
+
 test('docs/explain.md has each category once, with its next commands', () => {
   const rows = [...readFileSync(join(root, 'docs/explain.md'), 'utf8').matchAll(/^\| `(\w+)` \| .+ \| (.+) \|$/gm)]
   expect(rows.map(([, category]) => category)).toEqual([...categories])

@@ -117,6 +117,9 @@ const plainWord = /^[A-Za-z0-9][A-Za-z0-9_.:/@+=-]{0,4095}$/
 /** An action as `prod roles --for` takes it. */
 const namedAction = /^[a-z0-9-]+:[A-Za-z0-9]+$/
 
+/** A registry that is AWS’s own: it knows callers by their AWS identity. Of any other AWS knows nothing. */
+const ofAws = /\.amazonaws\.com\b/
+
 /** Up to three commands, the one to type first. Pure. */
 export function nextCommands({category, fields, encoded, words, by}: Finding): NextCommand[] {
   const need = namedAction.test(fields.action ?? '') ? fields.action : null
@@ -124,6 +127,7 @@ export function nextCommands({category, fields, encoded, words, by}: Finding): N
   if (category === 'kms_key' && !fields.resource?.includes(':kms:')) known.resource = null
   const next = templates[category].flatMap(({command, why, by: only}) => {
     if (only && !only.includes(by)) return []
+    if (by === 'registry' && command === whoIsIt.command && !ofAws.test(fields.resource ?? '')) return []
     const fitting = [command].flat().find(one => wordsOf(one).every(name => plainWord.test(known[name] ?? '')))
     return fitting === undefined ? [] : [{command: fitting.replace(/\{(\w+)\}/g, (_, name: string) => known[name] as string), why}]
   })

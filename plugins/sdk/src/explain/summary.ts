@@ -27,7 +27,7 @@ const sentences: Readonly<Record<Category, string>> = {
   gcp_iam: 'Google Cloud does not allow {who} {what}{on}',
   gcp_unauthenticated: 'there is no usable Google login',
   db_auth: 'the database refuses {who}: login, password or privilege',
-  network_denied: 'there is no connection{on}: a timeout, a refusal, a proxy or a private endpoint',
+  network_denied: 'there is no connection{to}: a timeout, a refusal, a proxy or a private endpoint',
   throttled: 'too many requests: the same will pass later',
   not_a_denial: 'this is no denial: something is missing, invalid or switched off, and no role cures it',
   unknown_denial: 'access was denied{on}, and the text does not say why',
@@ -40,6 +40,7 @@ export function summarise({category, fields, by, words, confidence}: Finding): s
     who: principal ?? 'the caller',
     what: action ?? 'this',
     on: resource === null ? '' : ` on ${resource}`,
+    to: resource === null ? '' : ` to ${resource}`,
     role: role ?? 'this role',
   }
   if (category === 'explicit_deny_identity' && words.bare !== undefined)
