@@ -113,10 +113,11 @@ function linesOf({at, series, unit}: Chart, y: (value: number) => number): strin
         return point
       })
       .join('')
+    const alone = (step: number): boolean => (values[step - 1] ?? null) === null && (values[step + 1] ?? null) === null
     const dots = values.map((value, step) =>
       value === null
         ? ''
-        : `<circle class="c${colour}" cx="${px(x(step))}" cy="${px(y(value))}" r="2.4"><title>${forHtml(`${at[step]?.slice(0, 10)}: ${label} ${showValue(value, unit)}`)}</title></circle>`,
+        : `<circle class="c${colour}" cx="${px(x(step))}" cy="${px(y(value))}" r="${alone(step) ? 4 : 2.4}"><title>${forHtml(`${at[step]?.slice(0, 10)}: ${label} ${showValue(value, unit)}`)}</title></circle>`,
     )
     return [`<path class="line c${colour}" d="${path}"/>`, ...dots]
   })

@@ -58,11 +58,14 @@ function headline({values}: MetricsReport): string {
     )}</p>${shareBar(share)}</div>`,
     '<ul>',
     tile(grouped(values.shells ?? 0), values.shells === 1 ? 'shell' : 'shells'),
-    tile(showValue(values.shellPeopleHeld, 'count'), 'people held the right to one'),
+    tile(
+      showValue(values.shellPeopleHeld, 'count'),
+      values.shellPeopleHeld === 1 ? 'person held the right to one' : 'people held the right to one',
+    ),
     tile(showValue(values.approvalSecondsP50, 'seconds'), 'until half were approved'),
     tile(showValue(values.approvedAutomaticallyShare, 'share'), 'allowed without a person'),
-    tile(showValue(values.breakGlass, 'count'), 'times glass was broken'),
-    tile(showValue(values.reviewsOpen, 'count'), 'reviews wait'),
+    tile(showValue(values.breakGlass, 'count'), values.breakGlass === 1 ? 'time glass was broken' : 'times glass was broken'),
+    tile(showValue(values.reviewsOpen, 'count'), values.reviewsOpen === 1 ? 'review waits' : 'reviews wait'),
     '</ul>',
     '</section>',
   ].join('\n')

@@ -48,6 +48,10 @@ function figureLines(values: Values): string[] {
   const show = (name: string): string => showValue(values[name], unitOf(name))
   const some = (...names: string[]): boolean => names.some(name => (values[name] ?? 0) !== 0)
   const line = (label: string, ...words: string[]): string => `  ${label.padEnd(labelColumns)}${words.join(', ')}`
+  const known = (name: string): boolean => (values[name] ?? null) !== null
+  /** times of one kind, one `-` where none is known */
+  const times = (label: string, of: Readonly<Record<string, string>>): string =>
+    line(label, ...(Object.keys(of).some(known) ? Object.entries(of).map(([name, words]) => `${words} ${show(name)}`) : ['-']))
   const chapter = (title: string, ...lines: string[]): string[] => ['', paint('bold', title), ...lines]
   return [
     ...chapter(
@@ -82,14 +86,14 @@ function figureLines(values: Values): string[] {
       'requests',
       line('made', show('requests')),
       line('allowed without a person', show('approvedAutomaticallyShare')),
+      times('until approved', {approvalSecondsMean: 'mean', approvalSecondsP50: 'half within', approvalSecondsP95: '95 % within'}),
+      times('until usable', {usableSecondsP50: 'half within', usableSecondsP95: '95 % within'}),
       line(
-        'until approved',
-        `mean ${show('approvalSecondsMean')}`,
-        `half within ${show('approvalSecondsP50')}`,
-        `95 % within ${show('approvalSecondsP95')}`,
+        'denied',
+        `${show('refusedByPolicy')} by policy`,
+        `${show('deniedByPeople')} by people`,
+        ...(known('deniedShare') ? [show('deniedShare')] : []),
       ),
-      line('until usable', `half within ${show('usableSecondsP50')}`, `95 % within ${show('usableSecondsP95')}`),
-      line('denied', `${show('refusedByPolicy')} by policy`, `${show('deniedByPeople')} by people`, show('deniedShare')),
     ),
     ...(some('incidents', 'incidentsNamed')
       ? chapter(
@@ -97,28 +101,28 @@ function figureLines(values: Values): string[] {
           line(
             'with human action',
             `${show('incidentsTouched')} of ${show('incidents')}`,
-            show('incidentsTouchedShare'),
+            ...(known('incidentsTouchedShare') ? [show('incidentsTouchedShare')] : []),
             `${show('incidentsNamed')} named`,
           ),
-          line('until the first action', `half within ${show('firstTouchSecondsP50')}`),
-          line(
-            'until restored',
-            `mean ${show('restoreSecondsMean')}`,
-            `half within ${show('restoreSecondsP50')}`,
-            `95 % within ${show('restoreSecondsP95')}`,
-          ),
-          line('with and without action', `half within ${show('restoreSecondsP50Touched')} and ${show('restoreSecondsP50Untouched')}`),
+          times('until the first action', {firstTouchSecondsP50: 'half within'}),
+          times('until restored', {restoreSecondsMean: 'mean', restoreSecondsP50: 'half within', restoreSecondsP95: '95 % within'}),
+          times('restored with action', {restoreSecondsP50Touched: 'half within'}),
+          times('restored without', {restoreSecondsP50Untouched: 'half within'}),
         )
       : []),
     ...(some('satisfactionAnswers', 'cliCommands')
       ? chapter(
           'prod itself',
-          line('how shells went', `${show('satisfactionMean')} of 5`, counted(values.satisfactionAnswers, 'answer')),
+          line(
+            'how shells went',
+            ...(known('satisfactionMean') ? [`${show('satisfactionMean')} of 5`] : []),
+            counted(values.satisfactionAnswers, 'answer'),
+          ),
           line(
             'commands of CLIs',
             show('cliCommands'),
             `${show('cliFailedShare')} failed in prod`,
-            `${show('cliDenied')} refused access beyond it`,
+            `${show('cliDenied')} refused elsewhere`,
           ),
         )
       : []),

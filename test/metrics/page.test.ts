@@ -100,5 +100,13 @@ test('without anything that was done there are no plots, and no figure is invent
     .join('\n')
   expect(text).toContain('zero-touch share  -  nothing was done in production')
   expect(text).not.toMatch(/NaN|Infinity|undefined|null/)
+  expect(text).toMatch(/^ {2}until approved {14}-$/m)
   expect(metricsPage(empty as MetricsReport)).not.toMatch(/NaN|Infinity|undefined|>null/)
+})
+
+test('one of a thing is told as one', () => {
+  const values = {...report.values, shellPeopleHeld: 1, breakGlass: 1, reviewsOpen: 1}
+  const page = metricsPage({...report, values})
+  for (const words of ['person held the right to one', 'time glass was broken', 'review waits'])
+    expect(page).toContain(`<span>${words}</span>`)
 })
