@@ -173,7 +173,7 @@ export function startAgent(it: AgentParts): Agent {
         settings.customerMessage ||
         (kind.type === 'NonInteractiveCommands' &&
           kind.separate &&
-          !isNewer(voice.clientVersion, '1.2.295') &&
+          !isNewer(voice.clientVersion, '1.2.295.0') &&
           'Please update session-manager-plugin to see both streams.') ||
         (it.encryption ? 'This session is encrypted using AWS KMS.' : ''),
     })

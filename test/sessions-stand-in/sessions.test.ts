@@ -88,6 +88,18 @@ test('a command with streams apart gives stdout, stderr and its status', async (
   expect([command.text(), Buffer.concat(command.errors).toString(), command.exitText]).toEqual(['out\n', 'err\n', 'EXIT_CODE: 3'])
 })
 
+test('only a client that is too old for streams apart is asked to be renewed', async () => {
+  const asked = document('Prod-RunCommand', {command: 'true'})
+  for (const [clientVersion, asks] of [
+    ['1.2.764.0', false],
+    ['1.2.200.0', true],
+  ] as const) {
+    const command = await start(standIn, asked, {clientVersion})
+    await command.closed
+    expect(command.frames.some(it => String(it.payload).includes('Please update'))).toBe(asks)
+  }
+})
+
 test('a command that a signal ends has the status -1, and one that cannot start speaks after its status', async () => {
   const command = await start(standIn, document('Prod-RunCommand', {command: `sh -c 'echo ready; exec sleep 600'`}))
   await command.until('ready')
