@@ -25,11 +25,11 @@ const mend = 'prod login, as soon as the broker answers'
 
 /** The kit of the login at this broker. Throws KIT_INVALID and says why there is none, NOT_LOGGED_IN. */
 export async function openKit(broker: Broker, now: Date = new Date()): Promise<OpenKit> {
-  const refuse = (why: string, cause?: unknown) => new ProdError('KIT_INVALID', why, mend, {cause})
+  const refuse = (why: string, next = mend) => new ProdError('KIT_INVALID', why, next)
   const {key} = await openSession(broker)
   const kept = await findKit(broker.url)
   if (!kept) throw refuse(`there is no break-glass kit of ${broker.name} on this machine`)
-  if (kept.kit === null) throw refuse(`${broker.name} gave no break-glass kit: ${kept.why}`)
+  if (kept.kit === null) throw refuse(`${broker.name} gave no break-glass kit: ${kept.why}`, 'ask those who run the broker')
   const claims = readKit(broker, kept.kit)
   if (thumbprint(claims.jwk) !== key.thumbprint) throw refuse('the break-glass kit is that of another login')
   if (claims.broker !== broker.url) throw refuse(`the break-glass kit is one of ${claims.broker}`)

@@ -40,7 +40,7 @@ export async function signInUrl(
     answer = (await response.json()) as {SigninToken?: unknown}
   } catch (cause) {
     if (cause instanceof ProdError) throw cause
-    throw new ProdError('TARGET_UNREACHABLE', 'the sign-in service of the AWS console cannot be reached', 'try again', {cause})
+    throw new ProdError('TARGET_UNREACHABLE', 'the sign-in service of the AWS console cannot be reached', 'the same command again', {cause})
   }
   if (typeof answer.SigninToken !== 'string') throw new ProdError('DENIED', `AWS gives no console for ${name}`, 'prod roles')
   neverWrite(answer.SigninToken)

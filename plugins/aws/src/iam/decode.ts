@@ -63,5 +63,5 @@ async function decodeBy(encoded: string, way: Way): Promise<string> {
     if (/Expired/.test(cause.code)) throw new ProdError('LOGIN_EXPIRED', 'the AWS credentials have ended', 'aws sso login', {cause})
     throw new ProdError('DENIED', `these credentials may not use ${action} (${cause.code})`, `prod roles --for ${action}`, {cause})
   }
-  throw new ProdError('TARGET_UNREACHABLE', 'AWS answered without a message', 'try again')
+  throw new ProdError('TARGET_UNREACHABLE', 'AWS answered without a message', 'the same command again')
 }

@@ -45,7 +45,7 @@ export async function callPortal<T>(url: string, init: {method?: 'POST'; body?: 
         await wait(pauseMs * 2 ** attempt)
         continue
       }
-      throw new ProdError('TARGET_UNREACHABLE', `${new URL(url).origin} cannot be reached`, 'try again', {cause})
+      throw new ProdError('TARGET_UNREACHABLE', `${new URL(url).origin} cannot be reached`, 'the same command again', {cause})
     }
     const answer = parse(text)
     if (response.ok && answer) return answer as T

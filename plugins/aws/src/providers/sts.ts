@@ -91,7 +91,7 @@ async function assume(way: Way, parameters: Record<string, string>): Promise<Key
     name => textOf(xml, name),
   )
   if (!accessKeyId || !secretAccessKey || !sessionToken || !expiration)
-    throw new ProdError('TARGET_UNREACHABLE', 'AWS STS answers without credentials', 'try again')
+    throw new ProdError('TARGET_UNREACHABLE', 'AWS STS answers without credentials', 'the same command again')
   return {accessKeyId, secretAccessKey, sessionToken, expiration: new Date(expiration)}
 }
 

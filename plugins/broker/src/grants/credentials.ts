@@ -40,7 +40,7 @@ export async function mintCredentials(parts: Parts, asking: Caller, {id, tool}: 
   await countMint(parts, grant.principal)
   const {credential} = await provider.confer(grant, role)
   if (Object.keys(credential).length === 0)
-    throw new ProdError('USAGE', `${grant.role} is had without a credential, while grant ${id} lives`, 'prod grant ls')
+    throw new ProdError('USAGE', `${grant.role} gives no credential: what it allows you may do while grant ${id} lives`, 'prod tools')
   for (;;) {
     const current = await parts.store.find<GrantRecord>('grant', id)
     if (!current || isOver(current.value)) {
@@ -74,7 +74,7 @@ export async function mintCredentials(parts: Parts, asking: Caller, {id, tool}: 
     await refuseFrozen(parts, kind, grant.breakGlass)
     const again = await parts.store.find<GrantRecord>('grant', id)
     if (again?.version === current.version)
-      throw new ProdError('STORE_UNAVAILABLE', 'rights changed while the credential was made', 'try again')
+      throw new ProdError('STORE_UNAVAILABLE', 'rights changed while the credential was made', 'the same command again')
   }
 }
 

@@ -98,7 +98,7 @@ export function explainDenial(bundle: Bundle, asked: UseQuestion, use: UseAction
     resource.kind === 'target' && use === 'shell'
       ? `prod shell ${resource.target.name} --reason … --incident …`
       : resource.kind === 'target' && use === 'forward'
-        ? `prod forward ${resource.target.name} --break-glass --reason … --incident …`
+        ? `prod forward ${resource.target.name} -L … --break-glass --reason … --incident …`
         : resource.kind === 'command'
           ? `prod exec --break-glass --reason … --incident … ${resource.tool.name} …`
           : undefined

@@ -235,7 +235,7 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
   if (saved.ok) return record
   const raced = await findByKey(parts, keyId, body)
   if (raced.request) return raced.request
-  throw new ProdError('IDEMPOTENCY_CONFLICT', 'this request was made twice at once', 'try again')
+  throw new ProdError('IDEMPOTENCY_CONFLICT', 'this request was made twice at once', 'the same command again')
 }
 
 /** What a key made, within its time; `version` is of the key's record, for the one that takes its place. */

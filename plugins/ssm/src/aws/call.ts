@@ -124,7 +124,7 @@ async function send(
         await pause(attempt)
         continue
       }
-      throw new ProdError('TARGET_UNREACHABLE', `${url.host} cannot be reached`, 'try again', {cause})
+      throw new ProdError('TARGET_UNREACHABLE', `${url.host} cannot be reached`, 'the same command again', {cause})
     }
     if (status >= 200 && status < 300) return text
     const refused = refusalOf(`${service}:${action}`, status, text)
