@@ -7,6 +7,7 @@ import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
 import {showClock} from '@prod/sdk/cli/durations'
 import {newKey} from '@prod/sdk/cli/key'
+import {keepingRefusal} from '@prod/sdk/cli/last-failure'
 import {writeResult} from '@prod/sdk/cli/output'
 import {takeReason} from '@prod/sdk/cli/reason'
 import {ProdError} from '@prod/sdk/errors'
@@ -106,6 +107,16 @@ export default class Forward extends ProdCommand {
         client: clientInfo(),
       }
     }
+    const go = () => this.#go(first, place, listens, command)
+    return first.type === 'forward' ? keepingRefusal({target, use: 'forward'}, go) : go()
+  }
+
+  async #go(
+    first: FirstMessage & {type: 'forward' | 'attach'},
+    place: HostPort | undefined,
+    listens: Listen[],
+    command: string[],
+  ): Promise<unknown> {
     const streams = await openStreams(this.brokerFlag)
     if (place) return this.#pipe(streams, first, place)
     const ports = await listen(listens)

@@ -38,8 +38,14 @@ beforeAll(async () => {
     join(broker.dir, 'policy/global/job.cedar'),
     `@id("job") permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"job");
 @id("locked") forbid (principal, action == Action::"run", resource is job::locked) unless { context.incident };
+@id("ports") permit (principal in Group::"engineers", action == Action::"forward", resource == Target::"ports");
+@id("no-ports") forbid (principal, action == Action::"forward", resource == Target::"ports") unless { context.incident };
 @id("reader") permit (principal in Group::"engineers", action == Action::"request", resource == Role::"reports-reader");
 `,
+  )
+  writeFileSync(
+    join(broker.dir, 'catalog/targets/ports.yaml'),
+    'kind: Target\nname: ports\naddress: host:local\nenvironment: staging\nforwards: [{host: localhost, ports: [5432]}]\n',
   )
   writeFileSync(join(broker.dir, 'catalog/services/reports.yaml'), 'kind: Service\nname: reports\nowner: data-team\n')
   writeFileSync(
@@ -171,6 +177,12 @@ test('what the broker refuses is explained by its rule, its part, and what would
   expect(stdout).toMatch(/and not unless context\.incident {3}→ give --incident ID/)
   const json = JSON.parse((await alice.run(['explain', '--last', '--json'])).stdout)
   expect(json).toMatchObject({id: null, decision: 'deny', rules: [{rule: 'global/job.cedar#locked', effect: 'forbid'}]})
+})
+
+test('a forward that is refused is explained too', async () => {
+  const words = ['--reason', 'look at the database', '-L', '0:localhost:5432']
+  expect((await alice.run(['forward', 'ports', ...words])).status).toBe(243)
+  expect((await alice.run(['explain', '--last'])).stdout).toContain('rule    global/job.cedar#no-ports forbids it')
 })
 
 test('a run is explained by its id', async () => {

@@ -5,6 +5,7 @@ import type {CatalogView} from '@prod/sdk/catalog-view'
 import {Interrupted, interruptedStatus} from '@prod/sdk/cli/failure'
 import {followRequest} from '@prod/sdk/cli/follow'
 import {newKey} from '@prod/sdk/cli/key'
+import {keepingRefusal} from '@prod/sdk/cli/last-failure'
 import {say} from '@prod/sdk/cli/output'
 import {takeReason} from '@prod/sdk/cli/reason'
 import type {BrokerClient} from '@prod/sdk/client'
@@ -92,13 +93,15 @@ async function ask(client: Connected, name: string, {reason: given, duration, in
     interrupted = true
   })
   try {
-    const request = await client.call(api.createRequest, {
-      key: newKey(),
-      role: name,
-      reason,
-      durationSeconds: duration ?? Math.min(usualSeconds, role.maxSeconds),
-      ...(incident === undefined ? {} : {incident}),
-    })
+    const request = await keepingRefusal({role: name}, () =>
+      client.call(api.createRequest, {
+        key: newKey(),
+        role: name,
+        reason,
+        durationSeconds: duration ?? Math.min(usualSeconds, role.maxSeconds),
+        ...(incident === undefined ? {} : {incident}),
+      }),
+    )
     if (!interrupted) return request
     await client.call(api.cancelRequest, {id: request.id})
     throw new Interrupted()
