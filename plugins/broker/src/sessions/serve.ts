@@ -239,7 +239,8 @@ async function openRecorded(
 /** A person works here, not a program: wide bounds that still keep one shell from taking the machine down. */
 function shellLimits(parts: Parts): Limits {
   return {
-    wallSeconds: parts.config.breakGlass.maxSeconds,
+    // the session's own end comes first and says why; this one is for a broker that is no more
+    wallSeconds: parts.config.breakGlass.maxSeconds + 5,
     cpuSeconds: parts.config.breakGlass.maxSeconds,
     memoryBytes: 8 * 1024 ** 3,
     processes: 1024,
