@@ -94,6 +94,11 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   const endLater = (why: string): void => {
     void end(why).catch(() => {})
   }
+  /** A limit is exceeded by a program that has ended meanwhile too. */
+  const exceed = (limit: string): void => {
+    endedBy ??= limit
+    endLater(limit)
+  }
 
   const flush = (): void => {
     clearTimeout(gathering)
@@ -147,10 +152,10 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   }
   const pass = (name: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> | undefined => {
     const one = outlets[name]
-    if (hooks.maxOutputBytes !== undefined && outlets.stdout.total + outlets.stderr.total > hooks.maxOutputBytes) endLater('limit: output')
+    if (hooks.maxOutputBytes !== undefined && outlets.stdout.total + outlets.stderr.total > hooks.maxOutputBytes) exceed('limit: output')
     if (hooks.maxOutputLines !== undefined) {
       lines += countLines(bytes)
-      if (lines > hooks.maxOutputLines) endLater('limit: lines')
+      if (lines > hooks.maxOutputLines) exceed('limit: lines')
     }
     if (name === 'stdout') for (const look of onlookers) look('stdout', bytes)
     if (abandoned) {
