@@ -13,8 +13,6 @@ export default defineConfig({
   test: {
     reporters: ['default', path('reporter.ts')],
     setupFiles: [path('setup.ts')],
-    // CI's machine is slow now and then: what fails there is tried once more, and the report says so
-    retry: process.env.CI ? 1 : 0,
     testTimeout: 180_000,
     hookTimeout: 240_000,
     pool: 'forks',

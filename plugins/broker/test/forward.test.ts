@@ -201,8 +201,11 @@ test('64 MiB arrive whole, and whoever does not read holds back the far side, no
     return still && handed > 0
   }, 'what is sent stands still')
   expect(handed).toBeLessThan(24)
-  collect()
-  expect(process.memoryUsage().arrayBuffers - least).toBeLessThan(40 * windowBytes)
+  // what was collected is given back a moment later
+  await until(() => {
+    collect()
+    return process.memoryUsage().arrayBuffers - least < 24 * windowBytes
+  }, 'no more than a few windows are held')
   gate.resolve()
   gate = Promise.withResolvers()
   gate.resolve()
