@@ -2,27 +2,26 @@
 import {Readable, Writable} from 'node:stream'
 import type {Channel, Exit, TargetRef, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import {showHostPort} from '@prod/sdk/forward'
 import type {FirstMessage} from '@prod/sdk/wire'
 import {refuseFrozen, storedFreeze} from '../freeze/state.ts'
 import {accessFor} from '../grants/access.ts'
 import type {Caller, Parts} from '../parts.ts'
-import {asRefused, createRequest, person, putRequest} from '../requests/create.ts'
+import {asRefused, createRequest} from '../requests/create.ts'
 import {forwardSeconds, makePlan, type Plan} from '../requests/plan.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {takeUpGlass} from '../runs/break-glass.ts'
-import {countStart} from '../runs/limits.ts'
 import {reach} from '../runs/program.ts'
 import {runRequest} from '../runs/serve.ts'
 import type {Stored} from '../stores/store.ts'
 import {goLive} from '../streams/live.ts'
 import type {Serving} from '../streams/serving.ts'
 import {signedEnd, startedMessage} from './attach.ts'
-import {alertFirst, checkAgain, keepReminding, loudly, newReview, refuseOtherPlace, sayBeyond} from './breaking.ts'
+import {checkAgain, keepReminding, refuseOtherPlace} from './breaking.ts'
 import {Forward, forwardDetachSeconds} from './connections.ts'
 import {endSession} from './end.ts'
-import {putReview, putSession, type SessionRecord} from './record.ts'
+import {recordOpened} from './opened.ts'
+import type {SessionRecord} from './record.ts'
 
 const nothing = {stdin: undefined, have: {stdout: 0, stderr: 0}}
 
@@ -44,64 +43,18 @@ export async function serveForward(serving: Serving, first: FirstMessage & {type
 
 /** Opens the forward of an approved request: alerts first, where glass is broken; then session and review in one change. */
 export async function openForward(serving: Serving, stored: Stored<RequestRecord>): Promise<void> {
-  const {parts, set, link} = serving
+  const {parts, set} = serving
   const caller = serving.caller()
   const request = stored.value
   const {plan} = await clearForUse(parts, caller, stored)
   if (request.breakGlass) await checkAgain(parts, caller, plan, request)
   const session = newSession(parts, caller, plan, stored, set.instance)
-  let alerted: string[] = []
-  if (request.breakGlass) {
-    const told = await alertFirst(serving, plan, request, session)
-    if ('again' in told) return runRequest(serving, told.again.id, nothing)
-    alerted = told.alerted
-  }
-  session.alerted = alerted.length > 0
-  // alerting took its time: what holds now is what the commit leans on (TM-N4)
-  const {expect, frozen} = await clearForUse(parts, caller, stored)
-  const {put: counted, beyond} = await countStart(parts, plan, caller.principal, request.breakGlass)
-  sayBeyond(text => link.send({type: 'notice', text}), frozen, beyond)
-  const arrived = set.announce(session.id)
+  const opened = await recordOpened(serving, stored, plan, session)
+  if ('instead' in opened) return runRequest(serving, opened.instead, nothing)
   try {
-    const saved = await parts.store.commit({
-      expect,
-      put: [
-        putRequest({...request, state: 'started', result: session.id}, stored.version),
-        putSession(session, 0),
-        ...(session.review === null ? [] : [putReview(newReview(parts, session.review, session), 0)]),
-        ...counted,
-      ],
-      notices: session.breakGlass && alerted.length === 0 ? [loudly(parts, session, 'break-glass.started')] : [],
-      events: [
-        {
-          type: 'session.opened',
-          by: person(caller),
-          subject: session.id,
-          correlation: caller.correlation,
-          data: {
-            request: stored.id,
-            target: session.target.name,
-            environment: session.target.environment,
-            kind: 'forward',
-            to: session.to?.map(showHostPort),
-            breakGlass: session.breakGlass,
-            incident: session.incident,
-            alerted,
-            frozen: frozen !== null,
-            beyondLimits: beyond,
-            review: session.review,
-            expiresAt: session.expiresAt,
-            digest: request.digest,
-          },
-          personal: {name: caller.principal.name, reason: session.reason, address: caller.address},
-        },
-      ],
-    })
-    // another terminal was faster with the same request: whatever it became
-    if (!saved.ok) return runRequest(serving, stored.id, nothing)
     await goOn(serving, session, plan, request)
   } finally {
-    arrived()
+    opened.arrived()
   }
   // the right to it may have gone while it was being opened
   await set.endLost(caller.principal)

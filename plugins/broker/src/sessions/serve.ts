@@ -8,11 +8,10 @@ import {showFreeze, storedFreeze} from '../freeze/state.ts'
 import {accessFor, type UseAccess} from '../grants/access.ts'
 import type {Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
-import {asRefused, createRequest, judge, person, putRequest} from '../requests/create.ts'
+import {asRefused, createRequest, judge} from '../requests/create.ts'
 import {makePlan, type Plan, question} from '../requests/plan.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
-import {countStart} from '../runs/limits.ts'
 import {reach} from '../runs/program.ts'
 import {runRequest} from '../runs/serve.ts'
 import type {Stored} from '../stores/store.ts'
@@ -20,9 +19,10 @@ import {goLive} from '../streams/live.ts'
 import type {Serving} from '../streams/serving.ts'
 import {signedEnd, startedMessage} from './attach.ts'
 import {breakGlassAnswer, checkBreakGlass} from './break-glass.ts'
-import {alertFirst, checkAgain, confirmTarget, keepReminding, loudly, newReview, sayBeyond} from './breaking.ts'
+import {checkAgain, confirmTarget, keepReminding} from './breaking.ts'
 import {endSession} from './end.ts'
-import {putReview, putSession, type SessionRecord} from './record.ts'
+import {recordOpened} from './opened.ts'
+import type {SessionRecord} from './record.ts'
 
 const shellDetachSeconds = 15
 /** what a link said of its terminal, until the shell opens */
@@ -90,61 +90,9 @@ export async function openShell(serving: Serving, stored: Stored<RequestRecord>)
     correlation: caller.correlation,
     ...terminal.size,
   }
-  let alerted: string[] = []
-  if (request.breakGlass) {
-    const told = await alertFirst(serving, plan, request, session)
-    if ('again' in told) return runRequest(serving, told.again.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
-    alerted = told.alerted
-  }
-  session.alerted = alerted.length > 0
-  // alerting took its time: what holds now is what the commit leans on (TM-N4)
-  const {expect, frozen} = await clearForUse(parts, caller, stored)
-  // counted as any start is; a break-glass goes beyond, and says so
-  const {put: counted, beyond} = await countStart(parts, plan, caller.principal, request.breakGlass)
-  sayBeyond(text => link.send({type: 'notice', text}), frozen, beyond)
-  const arrived = set.announce(session.id)
-  const saved = await parts.store
-    .commit({
-      expect,
-      put: [
-        putRequest({...request, state: 'started', result: session.id}, stored.version),
-        putSession(session, 0),
-        ...(session.review === null ? [] : [putReview(newReview(parts, session.review, session), 0)]),
-        ...counted,
-      ],
-      notices: session.breakGlass && alerted.length === 0 ? [loudly(parts, session, 'break-glass.started')] : [],
-      events: [
-        {
-          type: 'session.opened',
-          by: person(caller),
-          subject: session.id,
-          correlation: caller.correlation,
-          data: {
-            request: stored.id,
-            target: target.name,
-            environment: target.environment,
-            breakGlass: session.breakGlass,
-            incident: session.incident,
-            alerted,
-            frozen: frozen !== null,
-            beyondLimits: beyond,
-            review: session.review,
-            expiresAt: session.expiresAt,
-            digest: request.digest,
-          },
-          personal: {name: caller.principal.name, reason: session.reason, address: caller.address},
-        },
-      ],
-    })
-    .catch(error => {
-      arrived()
-      throw error
-    })
-  if (!saved.ok) {
-    // another terminal was faster with the same request: whatever it became
-    arrived()
-    return runRequest(serving, stored.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
-  }
+  const opened = await recordOpened(serving, stored, plan, session)
+  if ('instead' in opened) return runRequest(serving, opened.instead, {stdin: undefined, have: {stdout: 0, stderr: 0}})
+  const {arrived} = opened
 
   const {channel, recorder, given} = await openRecorded(serving, session, plan, terminal).catch(error => {
     arrived()
