@@ -330,7 +330,7 @@ test('a use is told by the first word of the command, its time and its status, a
     .map(line => JSON.parse(line) as object)
   expect(events).toEqual(
     Array(2).fill(
-      expect.objectContaining({command: 'assume', tool: 'sh', exit: 3, durationMs: expect.any(Number), at: expect.any(String)}),
+      expect.objectContaining({command: 'assume', tool: 'sh', exit: 3, durationMs: expect.any(Number), at: expect.any(Number)}),
     ),
   )
   expect(told).not.toContain('an-argument')

@@ -25,23 +25,24 @@ afterAll(() => {
 })
 
 const event: UsageEvent = {command: 'exec', durationMs: 5, exit: 0, at: '2026-11-22T00:00:00.000Z', tool: 'unit'}
+const kept = {...event, at: Date.parse(event.at)}
 const hours = 3_600_000
 
 test('events collect until they are worth a call, or ten minutes old', () => {
-  spoolUsage(event)
+  spoolUsage(kept)
   expect(takeUsage()).toBeUndefined()
   expect(takeUsage(Date.now() + hours)?.events).toEqual([event])
-  for (let n = 0; n < 10; n += 1) spoolUsage({...event, exit: n})
+  for (let n = 0; n < 10; n += 1) spoolUsage({...kept, exit: n})
   expect(takeUsage()?.events).toEqual([event]) // what was not heard of goes first, under its name
   takeUsage()?.done()
   expect(takeUsage()?.events).toHaveLength(10)
 })
 
 test('TM-U1: the spool is bounded, and its person’s alone, also while it is sent', () => {
-  for (let n = 0; n < 3000; n += 1) spoolUsage(event)
+  for (let n = 0; n < 3000; n += 1) spoolUsage(kept)
   const batch = takeUsage()
   expect(batch?.events.length).toBeGreaterThan(400)
-  for (let n = 0; n < 3000; n += 1) spoolUsage(event)
+  for (let n = 0; n < 3000; n += 1) spoolUsage(kept)
   expect(takeUsage()?.id).toBe(batch?.id)
   expect(files()).toHaveLength(2)
   for (const name of files()) {
@@ -66,14 +67,14 @@ test('a line that no broker would take is dropped, so that the others are heard'
 })
 
 test('with telemetry off nothing is kept, and what was kept goes', () => {
-  for (let n = 0; n < 9; n += 1) spoolUsage(event)
+  for (let n = 0; n < 9; n += 1) spoolUsage(kept)
   takeUsage()
-  spoolUsage(event)
+  spoolUsage(kept)
   writeConfig({telemetry: 'off'})
-  spoolUsage(event)
+  spoolUsage(kept)
   expect(takeUsage()).toBeUndefined()
   expect(files()).toEqual([])
-  spoolUsage(event)
+  spoolUsage(kept)
   expect(existsSync(join(state(), 'usage.jsonl'))).toBe(false)
 })
 
@@ -98,7 +99,7 @@ async function broker(onTestFinished: (act: () => void) => void, ...statuses: nu
 
 test('all of it goes in one call; while the broker is down it stays, and then counts once under its name', async ({onTestFinished}) => {
   const {heard, session} = await broker(onTestFinished, 503, 401, 200)
-  for (let n = 0; n < 40; n += 1) spoolUsage(event)
+  for (let n = 0; n < 40; n += 1) spoolUsage(kept)
   await sendUsage(session) // 503
   expect(files()).toEqual([expect.stringMatching(/^usage-[0-9a-f]{16}\.jsonl$/)])
   await sendUsage(session) // 401 with a nonce, then 200
@@ -111,13 +112,13 @@ test('all of it goes in one call; while the broker is down it stays, and then co
 
 test('what a broker refuses for its form is not sent for ever', async ({onTestFinished}) => {
   const {session} = await broker(onTestFinished, 400)
-  for (let n = 0; n < 9; n += 1) spoolUsage(event)
+  for (let n = 0; n < 9; n += 1) spoolUsage(kept)
   await sendUsage(session)
   expect(files()).toEqual([])
 })
 
 test('a broker that is not there is no fault of the command', async () => {
-  for (let n = 0; n < 9; n += 1) spoolUsage(event)
+  for (let n = 0; n < 9; n += 1) spoolUsage(kept)
   const session = {broker: {name: 'x', url: 'http://127.0.0.1:9'}, key: createLoginKey().key, token: async () => 'token'} as Session
   await expect(sendUsage(async () => session)).rejects.toThrow()
   expect(

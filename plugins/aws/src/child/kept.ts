@@ -27,7 +27,7 @@ function keepUsage([program = '']: readonly string[], role: string, started: num
     command: 'assume',
     durationMs: Date.now() - started,
     exit,
-    at: new Date(started).toISOString(),
+    at: started,
     platform: process.platform,
     // its name alone, never an argument
     tool: program.slice(program.lastIndexOf('/') + 1).slice(0, 64),

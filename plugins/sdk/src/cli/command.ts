@@ -148,7 +148,7 @@ export abstract class ProdCommand extends Command {
         command: (this.id ?? 'unknown').replaceAll(':', ' ').slice(0, 64),
         durationMs: Date.now() - from,
         exit: Number(status) & 255,
-        at: new Date(from).toISOString(),
+        at: from,
         version: this.config.version.slice(0, 32),
         platform: process.platform,
         ...(this.usageTool === undefined ? {} : {tool: this.usageTool.slice(0, 64)}),

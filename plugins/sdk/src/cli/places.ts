@@ -65,6 +65,7 @@ function statOf(path: string): Stats | undefined {
 
 /** Makes one of our folders (0700), or checks that it is one: no link, ours, closed to writers. Others' right to read is taken away. */
 export function privateFolder(path: string): string {
+  if (isPrivate(statOf(path))) return path
   mkdirSync(path, {recursive: true, mode: 0o700})
   checkFolder(path)
   if (!ownersCount) return path
@@ -75,6 +76,11 @@ export function privateFolder(path: string): string {
     closeSync(fd)
   }
   return path
+}
+
+/** As it should be already: one look, and nothing to mend. */
+function isPrivate(stats: Stats | undefined): boolean {
+  return ownersCount && stats?.isDirectory() === true && stats.uid === process.geteuid?.() && (stats.mode & 0o077) === 0
 }
 
 function checkFolder(path: string): void {
