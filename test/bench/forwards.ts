@@ -10,15 +10,17 @@ import {reason} from './far-side.ts'
 export async function openForward(
   alice: RealPerson,
   serve: (socket: Socket) => void,
-): Promise<{connect(): Promise<Socket>; close(): Promise<void>}> {
+): Promise<{farPort: string; connect(): Promise<Socket>; close(): Promise<void>}> {
   const server = createServer(socket => serve(socket.on('error', () => {}))).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const place = `0:localhost:${(server.address() as AddressInfo).port}`
+  const farPort = String((server.address() as AddressInfo).port)
+  const place = `0:localhost:${farPort}`
   const child = await alice.start(['forward', 'web-1', '-L', place, '--reason', reason, '--json'])
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
   const {port} = (JSON.parse(line) as {forwards: [{port: number}]}).forwards[0]
   const sockets: Socket[] = []
   return {
+    farPort,
     async connect() {
       const socket = connect({port, host: '127.0.0.1', noDelay: true})
       sockets.push(socket)
