@@ -225,7 +225,14 @@ go(process.argv[2])
   const [grant] = (JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string; role: string}[]).filter(
     ({role}) => role === 'payments-admin',
   )
-  expect(await alice.run(['grant', 'revoke', grant?.id ?? ''])).toMatchObject({status: 0})
+  // the deny that the broker has put ends what the portal gave: the holder's own command sees it
+  portal.revoked = () => [...aws.center.inline.values()].some(policy => policy.includes('prodrevoked'))
+  const revoked = await alice.run(['grant', 'revoke', grant?.id ?? ''], {env: {AWS_ENDPOINT_URL_IAM: portal.url}})
+  expect(revoked).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/is handed-back.*\na call under it was refused after \d+\.\d s\n$/),
+  })
+  expect(portal.calls).toContain('ListAccountAliases')
 })
 
 test('TM-N4: grant revoke says after how long AWS refused, a running program is refused, and the next one asks anew', async () => {

@@ -12,5 +12,6 @@ export const roleSource: RoleSource = {
     return credential
   },
   decodeMessage: async (encoded, role) => (await import('./iam/decode.ts')).decodeMessage(encoded, role),
+  watchRefusal: async (client, grant) => (await import('./granted/refused.ts')).watchRefusal(client, grant),
   refresh: async progress => (await import('./identity-center/refresh.ts')).refreshAll(progress),
 }

@@ -16,6 +16,8 @@ export interface StandIn {
   assumed: Record<string, string>
   /** role ARNs, or role names of the portal, that are refused */
   denied: Set<string>
+  /** whether a deny ends the sessions that were begun so far */
+  revoked: () => boolean
   /** what it waits before an answer, in milliseconds */
   slowMs: number
   /** how long credentials live */
@@ -70,6 +72,7 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
     calls: [],
     assumed: {},
     denied: new Set(),
+    revoked: () => false,
     slowMs: 0,
     lifeSeconds: 3600,
     mfa: new Map(),
@@ -139,6 +142,11 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
       return wrap(
         `<Credentials><AccessKeyId>${given.id}</AccessKeyId><SecretAccessKey>${given.secret}</SecretAccessKey><SessionToken>${given.token}</SessionToken><Expiration>${new Date(endsAt).toISOString()}</Expiration></Credentials>`,
       )
+    }
+    if (action === 'ListAccountAliases') {
+      standIn.calls.push(action)
+      const why = standIn.revoked() ? 'with an explicit deny in an identity-based policy' : 'because no identity-based policy allows it'
+      return fail('AccessDenied', `User: ${by?.arn} is not authorized to perform: iam:ListAccountAliases on resource: * ${why}`)
     }
     const role = params.get('RoleArn') ?? ''
     standIn.calls.push(`${action} ${role}`)

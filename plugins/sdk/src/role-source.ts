@@ -1,4 +1,5 @@
-import type {ToolClass} from './domain.ts'
+import type {BrokerClient} from './client.ts'
+import type {Grant, ToolClass} from './domain.ts'
 
 /** A role that a person has without a broker, as a plugin found it on their machine. */
 export interface LocalRole {
@@ -36,4 +37,9 @@ export interface RoleSource {
   credential?(role: string): Promise<Readonly<Record<string, string>>>
   /** An encoded authorization message in clear, as JSON; by a role that may read it, this one or what is at hand. Throws DENIED, NOT_LOGGED_IN, BAD_REQUEST. */
   decodeMessage?(encoded: string, role: string | undefined): Promise<string>
+  /**
+   * Called before a grant of the caller's own is handed back: what it answers resolves when the far side refuses a real call under that grant.
+   * Undefined where the broker sees that itself, and where it cannot be seen.
+   */
+  watchRefusal?(client: Pick<BrokerClient, 'call'>, grant: Grant): Promise<((signal: AbortSignal) => Promise<void>) | undefined>
 }

@@ -2,7 +2,10 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {api, type RevokedGrant} from '@prod/sdk/api'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {roleSources} from '../../catalog/local-roles.ts'
 import {takeGrant} from '../../channel/ids.ts'
+
+const patienceMs = 20_000
 
 /** Ends a grant now. */
 export default class GrantRevoke extends ProdCommand {
@@ -14,10 +17,27 @@ export default class GrantRevoke extends ProdCommand {
   async run(): Promise<RevokedGrant> {
     const {args, flags} = await this.parse(GrantRevoke)
     const id = await takeGrant(this.broker(), args.grant, 'grant revoke')
+    const refused = await this.#watchRefusal(id)
+    const from = performance.now()
     const grant = await this.broker().call(api.revokeGrant, {id, ...(flags.note === undefined ? {} : {note: flags.note})})
     this.log(`${grant.id} is ${grant.state}; ended with it: ${grant.endedRuns} runs, ${grant.endedSessions} sessions`)
-    const {refusedAfterMs} = grant
+    const seen = await refused?.(AbortSignal.timeout(patienceMs)).then(
+      () => Math.round(performance.now() - from),
+      () => null,
+    )
+    const refusedAfterMs = grant.refusedAfterMs ?? seen
     if (typeof refusedAfterMs === 'number') this.log(`a call under it was refused after ${(refusedAfterMs / 1000).toFixed(1)} s`)
-    return grant
+    return {...grant, ...(refusedAfterMs === undefined ? {} : {refusedAfterMs})}
+  }
+
+  /** Of a grant of one's own, what its provider gave to one's own login: the broker cannot try that. */
+  async #watchRefusal(id: string): Promise<((signal: AbortSignal) => Promise<void>) | undefined> {
+    const own = (await this.broker().call(api.listGrants, {})).grants.find(grant => grant.id === id && grant.state === 'active')
+    if (!own) return undefined
+    for (const source of await roleSources(this.config)) {
+      const watched = await source.watchRefusal?.(this.broker(), own)
+      if (watched) return watched
+    }
+    return undefined
   }
 }
