@@ -9,7 +9,7 @@ import {showClock} from '@prod/sdk/cli/durations'
 import {table} from '@prod/sdk/cli/table'
 import {ProdError} from '@prod/sdk/errors'
 import {showDuration} from '@prod/sdk/grammar/duration'
-import {leastRoles, parseNeed} from '@prod/sdk/least-role'
+import {type Candidate, leastRoles, type Need, onlyOn, parseNeed, type Reach, showNeed} from '@prod/sdk/least-role'
 import type {LocalRole} from '@prod/sdk/role-source'
 import {keepRoleNames, localRoles, roleSources} from '../catalog/local-roles.ts'
 import {usableWords} from '../catalog/pick.ts'
@@ -28,8 +28,10 @@ export interface ListedRole {
   /** ISO 8601 UTC: the end of the grant that is held */
   active: string | null
   account: string | null
-  /** patterns of the actions it allows; null: not known */
+  /** patterns of the actions it allows, alone or `ACTION on ARN`; null: not known */
   allows: string[] | null
+  /** resources and regions that it keeps to, where its provider says so */
+  reach?: Reach
   /** why it cannot be used as it stands */
   fault: string | null
 }
@@ -65,9 +67,9 @@ export default class Roles extends ProdCommand {
     const filtered = filter(all, args.filter ?? '', role => `${role.name} ${role.summary}`)
     const found = need
       ? leastRoles(
-          filtered.filter(({fault}) => fault === null).map(role => ({...role, held: role.usable === 'now'})),
-          [need.action],
-        ).map(({held: _, ...role}) => role)
+          filtered.filter(({fault}) => fault === null).map(role => ({...candidateOf(role), role})),
+          [need],
+        ).map(({role}) => role)
       : filtered
     this.#show(found)
     if (need) this.#sayFor(need, filtered, found)
@@ -88,12 +90,17 @@ export default class Roles extends ProdCommand {
     this.log(table(['role', 'usable', 'class', 'for', 'from', {head: 'what', prose: true}], rows))
   }
 
-  #sayFor(need: {action: string; resource: string | null}, all: readonly ListedRole[], found: readonly ListedRole[]): void {
+  #sayFor(need: Need, all: readonly ListedRole[], found: readonly ListedRole[]): void {
     const [least] = found
     const unknown = all.filter(({allows}) => allows === null).length
-    if (least) this.say(`${least.name} is the least that is known to allow ${need.action}`)
-    else this.say(`no role is known to allow ${need.action}`)
-    if (need.resource !== null) this.say('roles are known by their actions: whether it is allowed on that resource AWS will say')
+    if (!least) this.say(`no role is known to allow ${showNeed(need)}`)
+    else {
+      const only = onlyOn(candidateOf(least), need.action)
+      const bound = only === undefined ? '' : `, on ${only.slice(0, 3).join(', ')}${only.length > 3 ? ' and more' : ''} alone`
+      this.say(`${least.name} is the least that is known to allow ${showNeed(need)}${bound}`)
+    }
+    if (need.resource !== null && found.some(role => onlyOn(candidateOf(role), need.action) === undefined))
+      this.say('of a role that names no resources only the action is known: what it may reach AWS will say')
     if (unknown > 0) this.say(`of ${unknown === 1 ? '1 role' : `${unknown} roles`} it is not known what they allow`)
   }
 
@@ -129,6 +136,10 @@ export default class Roles extends ProdCommand {
   }
 }
 
+function candidateOf({name, allows, class: kind, usable, account, reach}: ListedRole): Candidate {
+  return {...reach, name, allows, class: kind, held: usable === 'now', account}
+}
+
 function fromLocal({name, source, summary, account, allows, class: kind, fault}: LocalRole): ListedRole {
   return {
     name,
@@ -145,7 +156,17 @@ function fromLocal({name, source, summary, account, allows, class: kind, fault}:
   }
 }
 
-function fromCatalog({name, summary, usable, class: kind, provider, maxSeconds, active, allows}: CatalogView['roles'][number]): ListedRole {
+function fromCatalog({
+  name,
+  summary,
+  usable,
+  class: kind,
+  provider,
+  maxSeconds,
+  active,
+  allows,
+  reach = {},
+}: CatalogView['roles'][number]): ListedRole {
   return {
     name,
     source: 'broker',
@@ -155,9 +176,10 @@ function fromCatalog({name, summary, usable, class: kind, provider, maxSeconds, 
     provider,
     maxSeconds,
     active,
-    account: null,
+    account: reach.account ?? null,
     // a catalog that says nothing does not say that it allows nothing
     allows: allows?.length ? allows : null,
+    ...(reach.resources?.length || reach.regions?.length ? {reach: {resources: reach.resources ?? [], regions: reach.regions ?? []}} : {}),
     fault: null,
   }
 }

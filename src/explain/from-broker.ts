@@ -73,12 +73,13 @@ export function helpInWords({roles, owners}: Help, {category}: Pick<Explanation,
   return roles.slice(0, 3).map((role, index) => `${index === 0 ? 'roles:' : '      '}  ${showText(roleInWords(role))}`)
 }
 
-function roleInWords({name, usable, active, approvals, approvers, medianSeconds}: HelpfulRole): string {
-  if (active !== null) return `${name}, which you hold until ${showClock(active, new Date())}`
-  if (usable === 'now') return `${name}, at once: prod assume ${name}`
+function roleInWords({name, usable, active, approvals, approvers, medianSeconds, only}: HelpfulRole): string {
+  const on = only?.length ? `, on ${only.slice(0, 2).join(', ')}${only.length > 2 ? ' and more' : ''} alone` : ''
+  if (active !== null) return `${name}, which you hold until ${showClock(active, new Date())}${on}`
+  if (usable === 'now') return `${name}, at once: prod assume ${name}${on}`
   const who = approvers.slice(0, 3).join(', ') + (approvers.length > 3 ? ` and ${approvers.length - 3} more` : '')
   const fast = medianSeconds === null ? 'nobody asked for it lately' : `lately within ${showDuration(Math.max(1, medianSeconds))}`
-  return `${name}: prod request create ${name}; ${approvals === 1 ? '' : `${approvals} of `}${who || 'nobody that policy names'} approves, ${fast}`
+  return `${name}: prod request create ${name}; ${approvals === 1 ? '' : `${approvals} of `}${who || 'nobody that policy names'} approves, ${fast}${on}`
 }
 
 /** What the broker says of a run, a request or a question that it refused. */

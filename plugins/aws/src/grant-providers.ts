@@ -10,6 +10,7 @@ export const awsSts: GrantProvider<StsRole> = defineGrantProvider<StsRole>({
   usesAllows: true,
   reachesTargets: true,
   parse: parseStsRole,
+  reach: ({account, resources, regions}) => ({account, resources, regions}),
   confer: async (grant, role, bounds) => (await import('./providers/sts.ts')).confer(grant, role, bounds),
   revoke: async (grant, role) => (await import('./providers/sts.ts')).revoke(grant, role),
   async *list(known) {
@@ -23,6 +24,7 @@ export const awsIdentityCenter: GrantProvider<CenterRole> = defineGrantProvider<
   id: 'aws-identity-center',
   summary: 'a permission set of IAM Identity Center in one account, for the person alone',
   parse: parseCenterRole,
+  reach: ({account}) => ({account}),
   confer: async (grant, role) => (await import('./providers/center.ts')).confer(grant, role),
   revoke: async (grant, role, known) => (await import('./providers/center.ts')).revoke(grant, role, known),
   async *list(known) {

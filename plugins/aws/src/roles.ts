@@ -1,6 +1,7 @@
 /** The roles a person has on this machine: profiles, and what IAM Identity Center was seen to offer. No network, no SDK. */
 import type {ToolClass} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {readAllows} from '@prod/sdk/least-role'
 import type {LocalRole, LocalRoles} from '@prod/sdk/role-source'
 import {type AwsConfig, readAwsConfig, type Settings} from './config/files.ts'
 import {awsPaths} from './config/paths.ts'
@@ -75,12 +76,12 @@ function accountOfChain({source, steps}: Chain): string | null {
   return (last ? accountOf(last.roleArn) : source.kind === 'portal' ? source.account : undefined) ?? null
 }
 
-/** What the person wrote beside the profile: `prod_allows = s3:Get*, s3:List*` and `prod_class = read`. AWS tools pass both over. */
+/** What the person wrote beside the profile: `prod_allows = s3:Get*, s3:List* on arn:aws:s3:::reports` and `prod_class = read`. AWS tools pass both over. */
 function known(settings: Settings): {allows: string[]; class: ToolClass | null} | undefined {
   const text = settings.get('prod_allows')
   if (text === undefined) return undefined
   const kind = classes.find(name => name === settings.get('prod_class')) ?? null
-  return {allows: text.split(/[\s,]+/).filter(Boolean), class: kind}
+  return {allows: readAllows(text), class: kind}
 }
 
 /** The one name that says all: the policy AdministratorAccess allows every action. What a name merely suggests is not known. */

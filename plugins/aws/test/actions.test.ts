@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import {expect, test} from 'vitest'
 import {actionsOf} from '../src/iam/actions.ts'
 import {leastFor} from '../src/iam/least.ts'
+import {needsOf} from '../src/iam/resources.ts'
 
 /** Source of each: the Service Authorization Reference. */
 const table: [command: string, ...actions: string[]][] = [
@@ -180,4 +181,50 @@ test('where no role is known, or the command is not, it says so', () => {
   expect(() => leastFor(['terraform', 'apply'], roles)).toThrow('what terraform asks AWS for is not known')
   expect(() => leastFor(['aws', 'iam', 'list-users'], roles.slice(1))).toThrow('none of your roles is known to allow iam:ListUsers')
   expect(() => leastFor(['aws', 'iam', 'list-users'], [role('a', null, null)])).toThrow('of none of your roles is it known what it allows')
+})
+
+test.for([
+  ['aws s3 rm s3://b/k', 's3:DeleteObject on arn:aws:s3:::b/k'],
+  ['aws --profile s3 s3 rm s3://b/k --recursive', 's3:ListBucket on arn:aws:s3:::b, s3:DeleteObject on arn:aws:s3:::b/k*'],
+  ['aws s3 ls', 's3:ListAllMyBuckets on *'],
+  ['aws s3 ls s3://b/k', 's3:ListBucket on arn:aws:s3:::b'],
+  ['aws s3 cp dir/a.csv s3://b/in/', 's3:PutObject on arn:aws:s3:::b/in/a.csv'],
+  [
+    'aws s3 mv s3://a/x s3://b/y',
+    's3:GetObject on arn:aws:s3:::a/x, s3:PutObject on arn:aws:s3:::b/y, s3:DeleteObject on arn:aws:s3:::a/x',
+  ],
+  [
+    'aws s3 sync s3://a/x s3://b --delete --region cn-north-1',
+    's3:ListBucket on arn:aws-cn:s3:::a, s3:ListBucket on arn:aws-cn:s3:::b, s3:GetObject on arn:aws-cn:s3:::a/x/*, s3:PutObject on arn:aws-cn:s3:::b/*, s3:DeleteObject on arn:aws-cn:s3:::b/*',
+  ],
+  ['aws s3 cp s3://arn:aws:s3:eu-west-1:111122223333:accesspoint/p/k .', 's3:GetObject'],
+  ['aws s3api get-object --bucket b --key k out', 's3:GetObject on arn:aws:s3:::b/k'],
+  ['aws s3api list-objects-v2 --bucket=b', 's3:ListBucket on arn:aws:s3:::b'],
+  ['aws s3api delete-objects --bucket b --delete x', 's3:DeleteObject'],
+  ['aws s3api copy-object --bucket b --key k --copy-source a/x', 's3:GetObject, s3:PutObject'],
+  ['aws sns publish --topic-arn arn:aws:sns:eu-west-1:111122223333:t --message m', 'sns:Publish on arn:aws:sns:eu-west-1:111122223333:t'],
+  ['aws iam attach-role-policy --role-name r --policy-arn arn:aws:iam::aws:policy/P', 'iam:AttachRolePolicy'],
+  ['aws dynamodb delete-item --table-name orders --key x', 'dynamodb:DeleteItem'],
+] as const)('%s is on what its words say in full: %s', ([command, wanted]) => {
+  const found = needsOf(command.split(' '))
+  const words =
+    'needs' in found ? found.needs.map(({action, resource}) => (resource === null ? action : `${action} on ${resource}`)) : found
+  expect(words).toEqual(wanted.split(', '))
+})
+
+test('the least role allows it on that resource: one that is bound to others is passed over', () => {
+  const some = [role('reports', ['s3:*Object on arn:aws:s3:::reports/*'], 'change'), role('all', ['s3:*'], 'change')]
+  expect(leastFor(['aws', 's3', 'rm', 's3://reports/old.csv'], some)).toEqual({
+    name: 'reports',
+    why: 'reports: the least of your roles that is known to allow s3:DeleteObject, on arn:aws:s3:::reports/* alone',
+  })
+  expect(leastFor(['aws', 's3', 'rm', 's3://payroll/old.csv'], some).name).toBe('all')
+  expect(() => leastFor(['aws', 's3', 'rm', 's3://payroll/old.csv'], some.slice(0, 1))).toThrow(
+    'none of your roles is known to allow s3:DeleteObject on arn:aws:s3:::payroll/old.csv',
+  )
+  // a profile of another account does not reach it
+  const other = {...role('other', ['sns:*'], 'change'), account: '999988887777'}
+  expect(() => leastFor(['aws', 'sns', 'publish', '--topic-arn', 'arn:aws:sns:eu-west-1:111122223333:t'], [other])).toThrow(
+    'sns:Publish on',
+  )
 })

@@ -126,6 +126,31 @@ test('TM-J2: a credential does what the grant names and nothing beside it', asyn
   expect(await works(credential, 'GetRole', 'deploy', 'cn-north-1')).toBe(false)
 })
 
+test('TM-J2: an action that the role has on some resources alone is had on those, by a grant and by a use of a target', async () => {
+  role('other')
+  const narrow = awsSts.parse(
+    parameters('deploy', {actions: [`iam:Get* on ${roleArn('deploy')}`, `iam:GetRole on ${roleArn('spare')}`, 'iam:ListRoles']}),
+  )
+  const {credential} = await awsSts.confer(grant(), narrow)
+  expect(await works(credential)).toBe(true)
+  expect(await works(credential, 'GetRole', 'other')).toBe(false)
+  for (const actions of [['iam:GetRole'], ['iam:*']]) {
+    const used = await awsSts.confer(grant(), narrow, [{kind: 'aws', actions, resources: ['*']}])
+    expect(await works(used.credential), actions[0]).toBe(true)
+    expect(await works(used.credential, 'GetRole', 'other'), actions[0]).toBe(false)
+  }
+})
+
+test('resources of the whole role and of single actions exclude each other; how far a role reaches is told from its parameters', () => {
+  const on = `iam:GetRole on ${roleArn('deploy')}`
+  expect(() => awsSts.parse(parameters('deploy', {actions: [on], resources: [roleArn('deploy')]}))).toThrow(
+    'resources of single actions too',
+  )
+  expect(() => awsSts.parse(parameters('deploy', {actions: ['iam:GetRole on deploy']}))).toThrow('actions is not a list of such')
+  const role = awsSts.parse(parameters('deploy', {resources: [roleArn('deploy')], regions: ['us-east-1']}))
+  expect(awsSts.reach?.(role)).toEqual({account: expect.stringMatching(/^\d{12}$/), resources: [roleArn('deploy')], regions: ['us-east-1']})
+})
+
 test('TM-J2: a session assumes no further role, unless its role allows that by name', async () => {
   const {credential} = await awsSts.confer(grant(), awsSts.parse(parameters('deploy')))
   role('next')

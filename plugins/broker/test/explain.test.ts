@@ -92,6 +92,32 @@ test('help names the roles that allow an action, who approves them and how fast 
   expect((await carol.client.call(api.whoHelps, {action: 's3:GetObject'})).roles).toEqual([])
 })
 
+test('help names the roles that allow it on this resource: those of other resources, and of other accounts, are left out', async () => {
+  const table = (name: string) => `arn:aws:dynamodb:eu-west-1:111122223333:table/${name}`
+  await core.change('catalog/roles/orders.yaml', role('orders', `'dynamodb:DeleteItem on ${table('orders*')}'`, ''))
+  await core.change('catalog/roles/tables.yaml', role('tables', '"dynamodb:*Item"', ''))
+  await core.change(
+    'policy/global/tables.cedar',
+    ['orders', 'tables']
+      .map(name => `@id("${name}") permit (principal in Group::"engineers", action == Action::"request", resource in Role::"${name}");`)
+      .join('\n'),
+  )
+  const namesFor = async (resource?: string) =>
+    (await alice.client.call(api.whoHelps, {action: 'dynamodb:DeleteItem', ...(resource === undefined ? {} : {resource})})).roles.map(
+      ({name, only}) => [name, only],
+    )
+  expect(await namesFor(table('orders'))).toEqual([
+    ['orders', [table('orders*')]],
+    ['tables', undefined],
+  ])
+  expect(await namesFor(table('invoices'))).toEqual([['tables', undefined]])
+  // what it is on the text does not say: the role that is bound comes after, with its bound
+  expect(await namesFor()).toEqual([
+    ['tables', undefined],
+    ['orders', [table('orders*')]],
+  ])
+})
+
 test('TM-K3: what somebody may not see is answered as what is not there: tool, target, role; and each answer is in the log', async () => {
   await core.change('catalog/services/hidden.yaml', 'kind: Service\nname: vaultkeepers\nowner: security\n')
   await core.change(

@@ -1,6 +1,7 @@
 import type {ToolClass} from './domain.ts'
 import type {ForwardRule} from './forward.ts'
 import type {Grammar} from './grammar/grammar.ts'
+import type {Reach} from './least-role.ts'
 
 /** What the caller may do with a thing: at once, after asking, or not at all. */
 export type Usable = 'now' | 'request' | 'no'
@@ -37,8 +38,10 @@ export interface CatalogView {
     maxSeconds: number
     usable: Usable
     active: string | null
-    /** patterns of the actions it allows (`s3:Get*`); absent from an older broker, empty where the catalog says nothing */
+    /** patterns of the actions it allows, alone or `ACTION on ARN`; absent from an older broker, empty where the catalog says nothing */
     allows?: string[]
+    /** the account, the resources and the regions that it keeps to; absent from an older broker */
+    reach?: Reach
   }[]
 }
 

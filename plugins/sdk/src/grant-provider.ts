@@ -1,4 +1,5 @@
 import type {Grant} from './domain.ts'
+import type {Reach} from './least-role.ts'
 import type {Access, Permission} from './primitive.ts'
 
 /** One right a provider holds for a grant, as the far side knows it. */
@@ -26,12 +27,14 @@ export interface GrantProvider<R = unknown> {
   readonly id: string
   /** what it confers, in a line */
   readonly summary: string
-  /** it bounds what it confers by the role's `allows`, which are its parameter `actions` */
+  /** it bounds what it confers by the role's `allows`, which are its parameter `actions`: patterns, alone or `ACTION on ARN` */
   readonly usesAllows?: boolean
   /** what it confers is a credential that reaches a target by itself, within `bounds`: a target or a tool may name such a role */
   readonly reachesTargets?: boolean
   /** Checks a catalog role's `parameters`. Pure. Throws CATALOG_INVALID. */
   parse(parameters: Record<string, unknown>): R
+  /** How far such a role reaches, whatever it allows: what a person who needs a right is told. Pure. */
+  reach?(role: R): Reach
   /**
    * Gives the right under the grant's principal, tagged with the grant's id and ending with it where the far side can. Each credential
    * that the holder asks for is conferred anew. What was revoked stays so. `bounds`: no more than these, of what the role allows.

@@ -42,6 +42,8 @@ export interface HelpfulRole {
   approvers: string[]
   /** half of the requests of the last 30 days were approved within this; null: none was */
   medianSeconds: number | null
+  /** the resources on which alone it allows the action; absent: any */
+  only?: string[]
 }
 
 /** Whom to ask where no role helps. */

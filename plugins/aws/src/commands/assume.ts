@@ -10,7 +10,7 @@ import {ProdError} from '@prod/sdk/errors'
 
 type Aws = typeof import('@prod/aws/assume')
 /** `held`: no approval is needed */
-type Choosable = import('@prod/sdk/role-source').LocalRole & {held?: boolean}
+type Choosable = import('@prod/sdk/role-source').LocalRole & {held?: boolean; reach?: import('@prod/sdk/least-role').Reach}
 type Obtained = Awaited<ReturnType<Aws['obtain']>>
 interface Granted {
   obtain(mayLogIn: boolean): Promise<Obtained>
@@ -173,7 +173,7 @@ export default class Assume extends ProdCommand {
     if (!this.#knowsBroker()) return []
     try {
       const roles = await aws.catalogRoles(this.broker())
-      return roles.map(({name, summary, usable, active, class: kind, allows}) => {
+      return roles.map(({name, summary, usable, active, class: kind, allows, reach = {}}) => {
         const held = active !== null || usable === 'now'
         const when = active !== null ? 'active' : usable === 'now' ? 'usable now' : 'after approval'
         const known = allows?.length ? allows : null
@@ -181,7 +181,8 @@ export default class Assume extends ProdCommand {
           name,
           source: 'broker',
           summary: `${summary}  ${when}`,
-          account: null,
+          account: reach.account ?? null,
+          reach,
           allows: known,
           class: kind,
           fault: null,

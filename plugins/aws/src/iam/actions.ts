@@ -25,18 +25,28 @@ const local = new Set(['configure', 'help', 'history', 'login', 'logout', 'sso']
 
 /** What `aws SERVICE OPERATION …` needs. Any other program is unknown: nobody can tell what it will ask. */
 export function actionsOf(argv: readonly string[]): Needs {
-  const [program = '', ...words] = argv
+  const [program = ''] = argv
   if (!/^aws2?(\.exe|\.cmd)?$/.test(basename(program)))
     return {unknown: `what ${basename(program) || 'the command'} asks AWS for is not known`}
-  const [service, afterService] = nextWord(words)
+  const {service, operation, rest} = operationOf(argv)
   if (service === undefined || local.has(service)) return {actions: []}
-  const [operation, rest] = nextWord(afterService)
   if (operation === undefined || operation === 'help' || rest.includes('help')) return {actions: []}
   if (service === 's3') return highLevel(operation, rest)
   const prefix = iamPrefix(service)
   if (prefix === undefined) return {unknown: `the service ${service} is not known`}
   const actions = operationActions(service, prefix, operation, rest)
   return actions ? {actions} : {unknown: `what aws ${service} ${operation} needs is not known`}
+}
+
+/** Service and operation of an `aws` command, and the words after them. */
+export function operationOf(argv: readonly string[]): {
+  service: string | undefined
+  operation: string | undefined
+  rest: readonly string[]
+} {
+  const [service, afterService] = nextWord(argv.slice(1))
+  const [operation, rest] = nextWord(afterService)
+  return {service, operation, rest}
 }
 
 /** The next word that is no option, and what follows it. */
@@ -84,8 +94,8 @@ const s3WithValue = new Set([
   '--website-redirect',
 ])
 
-/** `aws s3 …`: commands that make several calls. Source: the AWS CLI's user guide, "Using high-level s3 commands". */
-function highLevel(command: string, rest: readonly string[]): Needs {
+/** Paths and flags of `aws s3 COMMAND …`. */
+export function s3Words(rest: readonly string[]): {paths: string[]; flags: Set<string>} {
   const paths: string[] = []
   const flags = new Set<string>()
   for (let at = 0; at < rest.length; at++) {
@@ -97,6 +107,12 @@ function highLevel(command: string, rest: readonly string[]): Needs {
       if (s3WithValue.has(word)) at += 1
     }
   }
+  return {paths, flags}
+}
+
+/** `aws s3 …`: commands that make several calls. Source: the AWS CLI's user guide, "Using high-level s3 commands". */
+function highLevel(command: string, rest: readonly string[]): Needs {
+  const {paths, flags} = s3Words(rest)
   const [from, to] = paths.map(path => path.startsWith('s3://'))
   const many = flags.has('--recursive') || command === 'sync'
   const actions = new Set<string>()

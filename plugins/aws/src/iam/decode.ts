@@ -36,7 +36,7 @@ async function* ways(): AsyncGenerator<Way> {
   const known = listRoles().roles.filter(({fault}) => fault === null)
   const able = leastRoles(
     known.map(one => ({...one, held: true})),
-    [action],
+    [{action, resource: null}],
   )
   for (const {name} of able.slice(0, mostRoles)) {
     const way = await wayOf(name).catch(() => undefined)

@@ -2,6 +2,7 @@
 import {createHash} from 'node:crypto'
 import type {Grant} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {allowPattern, covers, parseAllow} from '@prod/sdk/least-role'
 import {readParameters} from './parameters.ts'
 
 /** One IAM role of one account, and how far a session of it reaches. */
@@ -14,8 +15,13 @@ export interface StsRole {
   externalId: string | undefined
   /** a role in the same account through which the broker puts the deny on `arn`; undefined: its own credentials may */
   manager: string | undefined
+  account: string
+  /** patterns of all that `allows` names, wherever it is on; empty: any action */
   actions: string[]
+  /** what bounds all of them; empty: nothing does */
   resources: string[]
+  /** the same actions by what they are on: `*`, or ARNs of their own */
+  grants: {actions: string[]; resources: string[]}[]
   /** empty: all */
   regions: string[]
 }
@@ -29,7 +35,7 @@ const fields = {
   region: {form: regionName},
   externalId: {form: /^[\w+=,.@:/-]{2,256}$/},
   manager: {form: roleName},
-  actions: {form: /^(?:[A-Za-z0-9-]+:[A-Za-z0-9*?]+|\*)$/, list: true},
+  actions: {form: new RegExp(`${allowPattern}|^\\*$`), list: true},
   resources: {form: /^arn:[\w*?:/.@+=,#~ -]{1,500}$/, list: true},
   regions: {form: regionName, list: true},
 }
@@ -45,7 +51,7 @@ export function parseStsRole(parameters: Record<string, unknown>): StsRole {
     region = 'us-east-1',
     externalId,
     manager,
-    actions,
+    actions: allows = [],
     resources,
     regions,
   } = readParameters(id, parameters, fields, example)
@@ -55,12 +61,21 @@ export function parseStsRole(parameters: Record<string, unknown>): StsRole {
     arn: arnOf(role),
     name: role.slice(role.lastIndexOf('/') + 1),
     region,
+    account: account ?? '',
     externalId,
     manager: manager === undefined ? undefined : arnOf(manager),
-    actions: actions ?? [],
+    actions: [...new Set(allows.map(text => parseAllow(text).actions))],
     resources: resources ?? [],
+    grants: grantsOf(allows),
     regions: regions ?? [],
   }
+  // one of the two bounds it: nobody must wonder whether they add up
+  if (resources && allows.some(text => parseAllow(text).on !== null))
+    throw new ProdError(
+      'CATALOG_INVALID',
+      `${role} names resources, and in allows resources of single actions too`,
+      'take resources out, and write ACTION on ARN for each action in allows',
+    )
   const {length} = sessionPolicy(parsed, '2000-01-01T00:00:00.000Z')
   if (length > mostPolicy)
     throw new ProdError(
@@ -76,21 +91,43 @@ export function parseStsRole(parameters: Record<string, unknown>): StsRole {
  * quarter of an hour; the condition ends it on time all the same. Another role is assumed only where `allows` says so by name: that
  * session would know nothing of the grant's end.
  */
-export function sessionPolicy({actions, resources, regions}: StsRole, until: string): string {
+export function sessionPolicy({actions, resources, grants, regions}: StsRole, until: string): string {
   const chains = actions.some(action => action.toLowerCase() === 'sts:assumerole')
   const statements = [
-    {
+    ...(grants.length > 0 ? grants : [{actions: ['*'], resources: ['*']}]).map(one => ({
       Effect: 'Allow',
-      Action: actions.length > 0 ? actions : '*',
-      Resource: resources.length > 0 ? resources : '*',
+      Action: one.actions.includes('*') ? '*' : one.actions,
+      Resource: one.resources.includes('*') ? (resources.length > 0 ? resources : '*') : one.resources,
       Condition: {
         DateLessThan: {'aws:CurrentTime': seconds(until)},
         ...(regions.length > 0 ? {StringEquals: {'aws:RequestedRegion': regions}} : {}),
       },
-    },
+    })),
     ...(chains ? [] : [{Effect: 'Deny', Action: 'sts:AssumeRole*', Resource: '*'}]),
   ]
   return JSON.stringify({Version: '2012-10-17', Statement: statements})
+}
+
+/** Actions put together by what they are on, in the order in which they are written. */
+function grantsOf(allows: readonly string[]): StsRole['grants'] {
+  const places = new Map<string, string[]>()
+  for (const {actions, on} of allows.map(parseAllow)) places.set(actions, [...(places.get(actions) ?? []), on ?? '*'])
+  const grants = new Map<string, StsRole['grants'][number]>()
+  for (const [actions, all] of places) {
+    const resources = all.includes('*') ? ['*'] : [...new Set(all)].sort()
+    const key = resources.join(' ')
+    const grant = grants.get(key) ?? {actions: [], resources}
+    grants.set(key, {...grant, actions: [...grant.actions, actions]})
+  }
+  return [...grants.values()]
+}
+
+/** What the role has an action on: ARNs of its own, or `*`; none: nothing. What stands for several actions is had where one entry has them all. */
+export function placesOf({grants}: StsRole, action: string): string[] {
+  if (grants.length === 0) return ['*']
+  const having = grants.filter(({actions}) => actions.some(pattern => covers(pattern.toLowerCase(), action.toLowerCase())))
+  const places = [...new Set(having.flatMap(({resources}) => resources))].sort()
+  return places.includes('*') ? ['*'] : places
 }
 
 /** Without fractions: IAM's conditions know seconds. Never later than it was. */

@@ -2,6 +2,7 @@
 import type {Limits, Needs, ToolClass} from '@prod/sdk'
 import type {ForwardRule} from '@prod/sdk/forward'
 import type {Grammar, RunLimit} from '@prod/sdk/grammar/grammar'
+import type {Reach} from '@prod/sdk/least-role'
 
 export interface ServiceEntry {
   name: string
@@ -44,8 +45,10 @@ export interface RoleEntry {
   service: string | null
   maxSeconds: number
   approvals: number
-  /** IAM action patterns */
+  /** IAM action patterns, each alone or `ACTION on ARN` */
   allows: string[]
+  /** how far its provider says that it reaches */
+  reach: Reach
 }
 
 /** What a tool's definition has taken out of its output (`redact`). */

@@ -171,6 +171,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       maxSeconds: Math.min(data.maxSeconds, limits.maxSeconds),
       approvals: Math.max(data.approvals ?? 1, toolClass === 'admin' ? 2 : 1, limits.approvals),
       allows: data.allows ?? [],
+      reach: (fault ? undefined : provider?.reach?.(provider.parse(parameters))) ?? {},
     })
   }
 

@@ -60,6 +60,7 @@ async function viewCatalog(parts: Parts, caller: Caller): Promise<CatalogView> {
         usable: usableOf(decideUse(bundle, {...asked, resource: {kind: 'role', role}}, 'assume').decision),
         active: active.find(grant => grant.role === role.name)?.expiresAt ?? null,
         allows: role.allows,
+        reach: role.reach,
       }))
       .filter(role => role.usable !== 'no'),
   }

@@ -2,6 +2,7 @@
 
 import {refusedVariables} from '@prod/sdk/environment'
 import {commandLimitSchema, rolloutSchema, runLimitSchema} from '@prod/sdk/grammar/schema'
+import {allowPattern} from '@prod/sdk/least-role'
 
 /** Names of targets, services, roles, environments: lower case ASCII, so that each has one spelling (TM-L4). */
 export const namePattern = '^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$'
@@ -103,7 +104,7 @@ export const roleSchema = {
     service: name,
     maxSeconds: seconds,
     approvals,
-    allows: {type: 'array', items: {type: 'string', pattern: '^[A-Za-z0-9-]+:[A-Za-z0-9*?]+$'}, maxItems: 500},
+    allows: {type: 'array', items: {type: 'string', pattern: allowPattern}, maxItems: 500},
   },
 } as const
 

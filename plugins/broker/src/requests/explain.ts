@@ -2,7 +2,7 @@
 import type {Grant} from '@prod/sdk'
 import {api, type InputOf} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
-import {leastRoles} from '@prod/sdk/least-role'
+import {leastRoles, type Need, onlyOn} from '@prod/sdk/least-role'
 import type {Help, OwnerView, Ruling} from '@prod/sdk/ruling'
 import {showArgv} from '@prod/sdk/text'
 import type {FastifyInstance} from 'fastify'
@@ -192,38 +192,39 @@ async function ofRun(parts: Parts, caller: Caller, id: string): Promise<Ruling> 
   }
 }
 
-async function whoHelps(parts: Parts, caller: Caller, {action, resource}: {action: string; resource?: string}): Promise<Help> {
+async function whoHelps(parts: Parts, caller: Caller, {action, resource = null}: Partial<Need> & {action: string}): Promise<Help> {
   const bundle = parts.bundle()
   const asked = {principal: caller.principal, groups: caller.groups, context: {address: caller.address}}
   const owner = `${caller.principal.iss}#${caller.principal.sub}`
   const active = (await parts.store.list<Grant>({kind: 'grant', state: 'active', owner})).map(one => one.value)
-  const account = /^arn:[^:]*:[^:]*:[^:]*:(\d{12}):/.exec(resource ?? '')?.[1]
   const usable = [...bundle.catalog.roles.values()].flatMap(role => {
     const {decision} = decideUse(bundle, {...asked, resource: {kind: 'role', role}}, 'assume')
-    const elsewhere = account !== undefined && !['', account].includes(accountOf(role))
     // what is neither had nor to be asked for is not shown, as in the catalog
-    if (decision === 'deny' || elsewhere) return []
-    return [{name: role.name, allows: role.allows, class: role.class, held: decision === 'allow', role}]
+    if (decision === 'deny') return []
+    return [{...role.reach, name: role.name, allows: role.allows, class: role.class, held: decision === 'allow', role}]
   })
+  const least = leastRoles(usable, [{action, resource}]).slice(0, 5)
+  const medians = await medianApprovals(
+    parts,
+    least.map(({name}) => name),
+  )
   const roles = await Promise.all(
-    leastRoles(usable, [action])
-      .slice(0, 5)
-      .map(async ({name, role, held}) => ({
+    least.map(async one => {
+      const {name, role, held} = one
+      const only = onlyOn(one, action)
+      return {
         name,
         usable: held ? ('now' as const) : ('request' as const),
         class: role.class,
         active: active.find(grant => grant.role === name)?.expiresAt ?? null,
         approvals: held ? 0 : approvalsFor(bundle, {kind: 'role', role}),
         approvers: held ? [] : await approversOfRole(parts, caller, role),
-        medianSeconds: await medianApproval(parts, name),
-      })),
+        medianSeconds: medians.get(name) ?? null,
+        ...(only ? {only} : {}),
+      }
+    }),
   )
   return {roles, owners: ownersOf(bundle.catalog, resource ?? '', sightOf(bundle, caller))}
-}
-
-/** The account that a role's parameters name, `` where they name none. Pure. */
-function accountOf({parameters}: RoleEntry): string {
-  return /arn:[^:]*:iam::(\d{12}):/.exec(JSON.stringify(parameters))?.[1] ?? ''
 }
 
 async function approversOfRole(parts: Parts, caller: Caller, role: RoleEntry): Promise<string[]> {
@@ -231,17 +232,21 @@ async function approversOfRole(parts: Parts, caller: Caller, role: RoleEntry): P
   return approversOfPlan(parts, makePlan(parts.bundle(), draft), caller.principal)
 }
 
-/** How long half of its requests waited for the last approval, in the last 30 days. */
-async function medianApproval(parts: Parts, role: string): Promise<number | null> {
+/** By role, how long half of the requests of the last 30 days waited for their last approval. An approved one has made a grant: the newest of them are looked at. */
+async function medianApprovals(parts: Parts, roles: readonly string[]): Promise<Map<string, number>> {
   const since = new Date(parts.store.now().getTime() - lately).toISOString()
-  const found = await parts.store.list<RequestRecord>({kind: 'request', newest: true, limit: 1000})
-  const waits = found
-    .map(one => one.value)
-    .filter(({draft, createdAt, approvals}) => draft.kind === 'role' && draft.role === role && createdAt >= since && approvals.length > 0)
-    .filter(({approvals}) => approvals.every(one => one.decision === 'approve'))
-    .map(({createdAt, approvals}) => Math.max(...approvals.map(one => Date.parse(one.at))) - Date.parse(createdAt))
-    .sort((a, b) => a - b)
-  return waits.length === 0 ? null : Math.round((waits[Math.floor(waits.length / 2)] as number) / 1000)
+  const grants = roles.length === 0 ? [] : await parts.store.list<Grant>({kind: 'grant', newest: true, limit: 1000})
+  const medians = new Map<string, number>()
+  for (const role of roles) {
+    const own = grants.filter(({value}) => value.role === role).slice(0, 50)
+    const requests = await Promise.all(own.map(({value}) => parts.store.find<RequestRecord>('request', value.request)))
+    const waits = requests
+      .flatMap(one => (one && one.value.createdAt >= since && one.value.approvals.length > 0 ? [one.value] : []))
+      .map(({createdAt, approvals}) => Math.max(...approvals.map(one => Date.parse(one.at))) - Date.parse(createdAt))
+      .sort((a, b) => a - b)
+    if (waits.length > 0) medians.set(role, Math.round((waits[Math.floor(waits.length / 2)] as number) / 1000))
+  }
+  return medians
 }
 
 /** Services whose name, or the name of a target of theirs that the caller sees, the resource has in it as a word. Pure. */

@@ -56,6 +56,7 @@ const gone: Omit<RoleEntry, 'name'> = {
   maxSeconds: 0,
   approvals: 1,
   allows: [],
+  reach: {},
 }
 
 function visible(parts: Parts, caller: Caller, session: SessionRecord): boolean {
