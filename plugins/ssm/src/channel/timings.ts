@@ -53,8 +53,9 @@ export const bounds = {
   /** what came too early, §6 */
   reorderMessages: 10_000,
   reorderBytes: 16 * 2 ** 20,
-  /** the last answers, given again on a new connection */
+  /** the last answers, given again on a new connection, and where one seems to have been lost: those that are older than this */
   answers: 1024,
+  underWayMs: 20,
   /** what came before the session was ready */
   earlyBytes: 2 ** 20,
   /** input that an agent which greets late has thrown away, kept to be sent again */

@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest'
 import {decodeFrame} from '../../src/channel/frame.ts'
-import {createIncoming} from '../../src/channel/incoming.ts'
+import {createIncoming, type Incoming} from '../../src/channel/incoming.ts'
 import {createOutgoing, emptyFrame, type Outgoing} from '../../src/channel/outgoing.ts'
 
 /** A sender whose clock and wire are the test's. */
@@ -125,27 +125,48 @@ test('an answer to nothing, or twice, changes nothing', () => {
   expect(outgoing.unanswered).toBe(0)
 })
 
-test('what comes too early is kept to a bound, acknowledged only if kept, and given in order', () => {
+/** A receiver whose clock is the test's. */
+function receive(): {
+  incoming: Incoming
+  delivered: number[]
+  acknowledged: number[]
+  accept(sequenceNumber: number, length?: number): void
+  pass(ms: number): void
+} {
+  let time = 1_000
   const delivered: number[] = []
   const acknowledged: number[] = []
   const incoming = createIncoming(
     (_type, payload) => delivered.push(payload.readUInt32BE()),
     ({sequenceNumber}) => acknowledged.push(sequenceNumber),
+    () => time,
   )
-  const accept = (sequenceNumber: number, length = 4) => {
-    const payload = Buffer.alloc(length)
-    payload.writeUInt32BE(Math.max(0, sequenceNumber))
-    incoming.accept({
-      messageType: 'output_stream_data',
-      schemaVersion: 1,
-      createdDate: 1,
-      sequenceNumber,
-      flags: 0,
-      messageId: '',
-      payloadType: 1,
-      payload,
-    })
+  return {
+    incoming,
+    delivered,
+    acknowledged,
+    accept(sequenceNumber, length = 4) {
+      const payload = Buffer.alloc(length)
+      payload.writeUInt32BE(Math.max(0, sequenceNumber))
+      incoming.accept({
+        messageType: 'output_stream_data',
+        schemaVersion: 1,
+        createdDate: 1,
+        sequenceNumber,
+        flags: 0,
+        messageId: '',
+        payloadType: 1,
+        payload,
+      })
+    },
+    pass(ms) {
+      time += ms
+    },
   }
+}
+
+test('what comes too early is kept to a bound, acknowledged only if kept, and given in order', () => {
+  const {incoming, delivered, acknowledged, accept} = receive()
   for (const number of [2, 1, 2, -1]) accept(number)
   expect([delivered, acknowledged]).toEqual([[], [2, 1, 2, -1]])
   accept(0)
@@ -158,4 +179,33 @@ test('what comes too early is kept to a bound, acknowledged only if kept, and gi
   accept(20_000, 16 * 2 ** 20)
   accept(20_001, 2 ** 20)
   expect(incoming.dropped).toBe(97)
+})
+
+test('a message that comes again may be a lost answer: the others that could be lost are given once more, so that none of them comes again', () => {
+  const {acknowledged, accept, pass} = receive()
+  for (const number of [0, 1, 2, 3]) accept(number)
+  pass(100)
+  accept(4)
+  acknowledged.length = 0
+  // 4 may still be on its way
+  accept(1)
+  expect(acknowledged).toEqual([1, 0, 1, 2, 3])
+  acknowledged.length = 0
+  accept(1)
+  expect(acknowledged).toEqual([1])
+  pass(100)
+  accept(4)
+  expect(acknowledged.slice(1)).toEqual([4, 4])
+})
+
+test('beyond half of the room, what comes early is kept and answered in its turn: an agent slows down, and nothing comes again', () => {
+  const {incoming, delivered, acknowledged, accept} = receive()
+  for (let number = 1; number <= 9_000; number++) accept(number)
+  expect([incoming.early, incoming.dropped, acknowledged.at(-1)]).toEqual([9_000, 0, 5_000])
+  // a second one of what is kept so is no reason to answer it
+  accept(8_000)
+  expect(acknowledged).not.toContain(8_000)
+  accept(0)
+  expect(delivered.length).toBe(9_001)
+  expect([...new Set(acknowledged)].length).toBe(9_001)
 })
