@@ -115,6 +115,25 @@ test('bytes there and back through a forwarded port, with loss, duplicates, othe
   expect(await port.end('it is done')).toEqual({status: 0})
 })
 
+test('a forward down that is cut after every quarter of a MiB, from an agent on a faster clock, is whole', async ({onTestFinished}) => {
+  const standIn = await start(onTestFinished, {
+    agent: {pieceDelayMs: 1, timesFaster: 20},
+    trouble: {...trouble, cutClientEveryBytes: 2 ** 18},
+  })
+  const data = randomBytes(2 ** 20)
+  const server = createServer(socket => void socket.on('error', () => {}).end(data)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(async () => void server.close())
+  const portNumber = String((server.address() as AddressInfo).port)
+  const forwarded = await openPort(await session(standIn, 'AWS-StartPortForwardingSession', {portNumber}))
+  const {stdin, stdout} = await forwarded.connect()
+  const came = await buffer(stdout)
+  stdin.end()
+  expect(sha256(came)).toBe(sha256(data))
+  expect(forwarded.counts.connections).toBeGreaterThan(4)
+  await forwarded.end('it is tested')
+})
+
 test('a gateway that takes the connection and answers nothing any more is left for a new one', async ({onTestFinished}) => {
   const standIn = await start(onTestFinished, {trouble: {deafAfterMs: 300}})
   const told: string[] = []

@@ -1,7 +1,7 @@
 /** What the figures of sessions have in common: AWS as the stand-in is it, a broker that leads there, and keys whose echo is waited for. */
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {mkdirSync, writeFileSync} from 'node:fs'
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {wayOf} from '../../plugins/ssm/src/aws/call.ts'
@@ -18,15 +18,35 @@ export const reason = 'how fast is it'
 /** Where all of it is. */
 export const region = 'us-east-1'
 
+/** Gateway and agents, as they are seen from here. */
+export interface FarSide {
+  /** what leads there */
+  readonly env: Record<string, string>
+  /** how often clients connected, and how many frames went each way, in all sessions so far */
+  counts(): Promise<{connections: number; up: number; down: number}>
+  stop(): void
+}
+
 /** Gateway and agents, in a process of their own: nobody measures himself. */
-export async function startFarSide(options: StandInOptions): Promise<{env: Record<string, string>; stop(): void}> {
+export async function startFarSide(options: StandInOptions): Promise<FarSide> {
   const main = join(import.meta.dirname, '../sessions-stand-in/main.ts')
   const child = spawn(process.execPath, ['--conditions=source', main, JSON.stringify({region, ...options})], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
-  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+  const lines = createInterface(child.stdout)
+  const [line] = (await once(lines, 'line')) as [string]
   const {env} = JSON.parse(line) as {env: Record<string, string>}
-  return {env, stop: () => void child.kill()}
+  return {
+    env,
+    async counts() {
+      child.stdin.write('\n')
+      const [answer] = (await once(lines, 'line')) as [string]
+      const all = JSON.parse(answer) as {connections: number; up: number; down: number}[]
+      const sum = (key: 'connections' | 'up' | 'down') => all.reduce((total, one) => total + one[key], 0)
+      return {connections: sum('connections'), up: sum('up'), down: sum('down')}
+    },
+    stop: () => void child.kill(),
+  }
 }
 
 /** A session of the first instance, as the plugin opens it: what its data channel is opened with. */
@@ -92,7 +112,7 @@ forwards: [{ host: localhost, ports: ["1024-65535"] }]
 export async function startInstances(
   options: StandInOptions,
   people: readonly string[] = [],
-): Promise<{broker: RealBroker; alice: RealPerson; env: Record<string, string>; stop(): Promise<void>}> {
+): Promise<{broker: RealBroker; alice: RealPerson; farSide: FarSide; stop(): Promise<void>}> {
   const farSide = await startFarSide({roles: {operator: {allows: {Statement: {Effect: 'Allow', Action: '*', Resource: '*'}}}}, ...options})
   const ends: (() => Promise<void> | void)[] = [farSide.stop]
   const stop = async (): Promise<void> => {
@@ -110,7 +130,7 @@ export async function startInstances(
     const alice = broker.as('alice')
     for (let tries = 0; ; tries++) {
       const {stdout, stderr} = await alice.run(['targets', '--json'])
-      if (stdout.includes('"web-2"')) return {broker, alice, env: farSide.env, stop}
+      if (stdout.includes('"web-2"')) return {broker, alice, farSide, stop}
       if (tries > 60) throw new Error(`the catalog did not load: ${stderr}`)
       await new Promise(resolve => setTimeout(resolve, 500))
     }
@@ -151,6 +171,22 @@ export async function echoTimes(keys: Keys, count: number): Promise<number[]> {
   }
   return times
 }
+
+/** The most memory that a process had in the first half of what is done, and in the second: looked at four times a second. */
+export async function mostBytes(pid: number, what: () => Promise<unknown>): Promise<[first: number, second: number]> {
+  const seen = [residentBytes(pid)]
+  const look = setInterval(() => seen.push(residentBytes(pid)), 250)
+  try {
+    await what()
+  } finally {
+    clearInterval(look)
+  }
+  const half = Math.ceil(seen.length / 2)
+  return [Math.max(...seen.slice(0, half)), Math.max(...seen.slice(half), residentBytes(pid))]
+}
+
+/** Memory of a process that lies in real memory now. */
+export const residentBytes = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
 
 /** A figure beside what is wanted of it. */
 export const wanted = (what: string, value: number, unit: string, budget: number, kind: 'at least' | 'at most'): Row => ({

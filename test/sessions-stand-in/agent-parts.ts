@@ -13,6 +13,8 @@ export interface AgentSettings {
   version: string
   /** how long it rests after each piece of 1024 bytes; the real one rests 1 ms */
   pieceDelayMs: number
+  /** how many times as fast as the wall's its clock runs, by which it rests after a piece and sends again what is late */
+  timesFaster: number
   /** how long a terminal's output waits at the start; the real one waits 1000 ms */
   outputDelayMs: number
   /** how long the text of a program that could not be started waits; the real one waits 1000 ms */

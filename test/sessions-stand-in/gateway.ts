@@ -146,8 +146,17 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl, mar
       timers.add(timer)
     }
 
+    let sinceCut = 0
     /** What passes counts as use when it is data of either end. */
     const isData = (bytes: Buffer): boolean => bytes[4] === 0x69 || bytes[4] === 0x6f
+    const passed = (bytes: Buffer): void => {
+      if (!isData(bytes)) return
+      activeAt = now()
+      sinceCut += bytes.length
+      if (!trouble.cutClientEveryBytes || sinceCut < trouble.cutClientEveryBytes) return
+      sinceCut = 0
+      client?.terminate()
+    }
     const fromAgent = (bytes: Buffer): void => {
       if (bytes.toString('latin1', 4, 23) === 'agent_session_state') {
         if (bytes.includes('Terminating')) {
@@ -157,11 +166,11 @@ export function startGateway({trouble, limits, timeScale, now, webSocketUrl, mar
         return
       }
       if (!agentThere) return
-      if (isData(bytes)) activeAt = now()
+      passed(bytes)
       down.pass(bytes)
     }
     const fromClient = (bytes: Buffer): void => {
-      if (isData(bytes)) activeAt = now()
+      passed(bytes)
       up.pass(bytes)
     }
 

@@ -1,8 +1,10 @@
 /**
  * Starts a stand-in as a process. The first argument, if there is one, is its options as JSON, with `sshd`: the instances that have a
- * real sshd behind them. One line of JSON says that it is ready. It ends with a stdin that is a pipe, or on a signal.
+ * real sshd behind them. One line of JSON says that it is ready. It ends with a stdin that is a pipe, or on a signal; each line there
+ * asks what was counted of its sessions so far, which one line of JSON answers.
  */
 import {fstatSync} from 'node:fs'
+import {createInterface} from 'node:readline'
 import {startSshd} from './sshd.ts'
 import {type StandInOptions, startStandIn} from './stand-in.ts'
 
@@ -25,4 +27,7 @@ const end = async (): Promise<void> => {
 process.on('SIGTERM', () => void end())
 process.on('SIGINT', () => void end())
 const stdin = fstatSync(0)
-if (stdin.isFIFO() || stdin.isSocket()) process.stdin.once('end', () => void end()).resume()
+if (stdin.isFIFO() || stdin.isSocket())
+  createInterface(process.stdin)
+    .on('line', () => process.stdout.write(`${JSON.stringify([...standIn.sessions.values()].map(({counts}) => counts))}\n`))
+    .once('close', () => void end())

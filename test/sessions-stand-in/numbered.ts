@@ -47,8 +47,14 @@ export function newTimeout(): {ms: number; smoothed: number; variation: number; 
 
 const roomForEarly = 100_000
 
-/** An end that writes to `out` and gives what comes in order to `deliver`. */
-export function numbered(out: (bytes: Buffer) => void, deliver: (it: Frame) => Taken, onAcknowledged: () => void): Numbered {
+/** An end that writes to `out` and gives what comes in order to `deliver`. Its clock runs `timesFaster` than the wall's. */
+export function numbered(
+  out: (bytes: Buffer) => void,
+  deliver: (it: Frame) => Taken,
+  onAcknowledged: () => void,
+  timesFaster = 1,
+): Numbered {
+  const clock = (): number => Date.now() * timesFaster
   const unacknowledged = new Map<number, Sent>()
   const early = new Map<number, Frame>()
   const timeout = newTimeout()
@@ -60,18 +66,18 @@ export function numbered(out: (bytes: Buffer) => void, deliver: (it: Frame) => T
   const timer = setInterval(() => {
     if (paused) return
     const [oldest] = unacknowledged.values()
-    const now = Date.now()
+    const now = clock()
     if (!oldest || now - oldest.lastAt <= timeout.ms) return
     oldest.lastAt = now
     oldest.again += 1
     out(oldest.bytes)
-  }, 100)
+  }, 100 / timesFaster)
 
   const acknowledged = (sequenceNumber: number): void => {
     const sent = unacknowledged.get(sequenceNumber)
     if (!sent) return
     unacknowledged.delete(sequenceNumber)
-    if (sent.again === 0 && sent.lastAt > 0) timeout.sample(Date.now() - sent.firstAt)
+    if (sent.again === 0 && sent.lastAt > 0) timeout.sample(clock() - sent.firstAt)
     onAcknowledged()
     if (unacknowledged.size === 0) for (const wake of waiters) wake()
   }
@@ -84,7 +90,7 @@ export function numbered(out: (bytes: Buffer) => void, deliver: (it: Frame) => T
   }
 
   const sendNow = (sent: Sent): void => {
-    sent.firstAt = sent.lastAt = Date.now()
+    sent.firstAt = sent.lastAt = clock()
     out(sent.bytes)
   }
 

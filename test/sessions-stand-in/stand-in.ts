@@ -128,6 +128,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     agent: {
       version: '3.3.1142.0',
       pieceDelayMs: 1,
+      timesFaster: 1,
       outputDelayMs: 0,
       errorDelayMs: 50,
       handshakeDelayMs: 0,

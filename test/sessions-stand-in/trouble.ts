@@ -10,6 +10,8 @@ export interface Trouble {
   down?: Faults
   /** the client's socket is cut so often, without a word */
   cutClientEveryMs?: number
+  /** and each time that so many bytes of data went either way */
+  cutClientEveryBytes?: number
   /** the client's socket is closed so often, with 1000 and "Bye" */
   byeEveryMs?: number
   /** the agent's socket is cut so often, and comes back after `agentAwayMs` */

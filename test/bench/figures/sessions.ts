@@ -1,10 +1,9 @@
 import {once} from 'node:events'
-import {readFileSync} from 'node:fs'
 import {spawn} from '@lydell/node-pty'
 import {openStream, type StreamConnection} from '@prod/sdk/stream-client'
 import {newKey, openPerson, type Person} from '../../../plugins/broker/test/core.ts'
 import {cli, type RealPerson} from '../../e2e/broker.ts'
-import {directEchoes, echoTimes, type Keys, mebibyte, reason, startInstances, wanted} from '../far-side.ts'
+import {directEchoes, echoTimes, type Keys, mebibyte, reason, residentBytes, startInstances, wanted} from '../far-side.ts'
 import {type Figure, median, type Row} from '../figure.ts'
 import {openForward, sendThrough} from '../forwards.ts'
 import {openPlain} from '../plain-channel.ts'
@@ -72,8 +71,6 @@ async function openShell({session}: Person): Promise<Open> {
   return {stream, ended}
 }
 
-const residentBytes = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
-
 /** So many shells at once, each of which echoes: seconds until all are open, MiB of the broker for each, seconds until all have ended. */
 async function manyShells(url: string, pid: number): Promise<{openSeconds: number; mebibytes: number; endSeconds: number}> {
   const persons = await Promise.all(people.map(name => openPerson({name: 'bench', url}, name, () => new Date())))
@@ -133,7 +130,7 @@ export const figure: Figure = {
   name: 'sessions',
   async measure() {
     if (process.platform !== 'linux') return 'the memory of a process is read from /proc'
-    const {broker, alice, env, stop} = await startInstances(
+    const {broker, alice, farSide, stop} = await startInstances(
       {
         agent: {outputDelayMs: 0, pieceDelayMs: 1},
         instances: [
@@ -144,13 +141,13 @@ export const figure: Figure = {
       people,
     )
     try {
-      const [direct, through] = [median(await directEchoes(env, 300)), median(await throughBroker(alice, 300))]
+      const [direct, through] = [median(await directEchoes(farSide.env, 300)), median(await throughBroker(alice, 300))]
       const up = median([
         await sendThrough(alice, 64 * mebibyte),
         await sendThrough(alice, 64 * mebibyte),
         await sendThrough(alice, 64 * mebibyte),
       ])
-      const [one, eight] = [await downRate(alice, env, 1, 4), await downRate(alice, env, 8, 4)]
+      const [one, eight] = [await downRate(alice, farSide.env, 1, 4), await downRate(alice, farSide.env, 8, 4)]
       const {openSeconds, mebibytes, endSeconds} = await manyShells(broker.url, broker.pid)
       const rows: Row[] = [
         {
