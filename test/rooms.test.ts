@@ -82,7 +82,8 @@ const table: Record<string, string[]> = {
   [broker('plugins')]: [sdk, ...ports],
   // a tool for the store's tables, while no broker runs: it loads a store and nothing of the server
   [broker('migrate')]: [sdk, ...ports, broker('stores')],
-  [broker('commands')]: [sdk, cli, ...['main', 'migrate', 'catalog', 'policy'].map(broker)],
+  [broker('rotate-key')]: [sdk, ...ports, broker('stores'), broker('audit')],
+  [broker('commands')]: [sdk, cli, ...['main', 'migrate', 'rotate-key', 'catalog', 'policy'].map(broker)],
 }
 
 /** Packages whose loading is dear or that carry a right: who may import them at all, besides tests. */

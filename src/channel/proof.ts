@@ -3,6 +3,7 @@ import type {Digest, Receipt} from '@prod/sdk'
 import {canonical} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {openCheckpoint} from '@prod/sdk/log/checkpoint'
+import {keysOf, openCheckpointOf} from '@prod/sdk/log/hand-over'
 import type {EndPayload} from '@prod/sdk/wire'
 import {verifyJws} from './jws.ts'
 
@@ -10,8 +11,9 @@ import {verifyJws} from './jws.ts'
 export interface Pins {
   /** JWK (Ed25519) */
   receiptKey: Record<string, string>
-  /** C2SP verifier key */
+  /** C2SP verifier key, and the hand-overs that were known when it was remembered */
   logKey: string
+  handOvers?: string[]
 }
 
 /** What a first check costs is paid while the broker is waited for: the keys are read, and the code that uses them is warm. */
@@ -44,7 +46,9 @@ export function checkReceipt(pins: Pins, receipt: Receipt, end: EndPayload, seen
   if (seen && canonical([seen.stdout, seen.stderr]) !== canonical([receipt.stdout, receipt.stderr]))
     throw wrong('the output that came is not the output that was recorded')
   try {
-    const {size} = openCheckpoint(receipt.log.checkpoint, pins.logKey)
+    const [told, known] = [receipt.log.handOvers ?? [], pins.handOvers ?? []]
+    const keys = keysOf(pins.logKey, told.length > known.length ? told : known)
+    const {size} = openCheckpointOf(receipt.log.checkpoint, keys)
     if (size <= receipt.log.index) throw new RangeError()
   } catch {
     throw wrong('its checkpoint is not signed by the log')

@@ -4,6 +4,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   linkSync,
@@ -17,7 +18,9 @@ import {
 } from 'node:fs'
 import {dirname, join} from 'node:path'
 import {ProdError} from '@prod/sdk/errors'
+import {handOverType} from '@prod/sdk/log/hand-over'
 import {verifierKey} from '@prod/sdk/log/note'
+import type {Store} from './stores/store.ts'
 
 export interface Keys {
   /** Ed25519: receipts and end frames */
@@ -25,7 +28,13 @@ export interface Keys {
   /** Ed25519: access tokens of this broker */
   readonly token: {privateKey: KeyObject; publicKey: KeyObject}
   /** Ed25519: checkpoints of the log; `name` is the C2SP note key name */
-  readonly log: {name: string; privateKey: KeyObject; verifierKey: string}
+  readonly log: {
+    name: string
+    privateKey: KeyObject
+    verifierKey: string
+    /** a key that lies ready to take over, or has taken over in the log but not yet in the folder */
+    next?: KeyObject
+  }
   /** 32 bytes: seals the identity provider's tokens at rest (AES-256-GCM) */
   readonly seal: Uint8Array
 }
@@ -45,6 +54,7 @@ export function openKeys(dir: string, logName = 'prod'): Keys {
   const log = openEd25519(join(folder, 'log.pem'))
   const seal = openSecret(join(folder, 'seal.key'), () => randomBytes(sealBytes))
   if (seal.length !== sealBytes) throw damaged(join(folder, 'seal.key'))
+  const next = readLogKey(dir)
   const {x} = createPublicKey(receipt).export({format: 'jwk'}) as {x: string}
   const name = openSecret(join(folder, 'log.name'), () => Buffer.from(logName)).toString('utf8')
   const verifier = verifierKey(name, createPublicKey(log))
@@ -52,9 +62,41 @@ export function openKeys(dir: string, logName = 'prod'): Keys {
   return {
     receipt: {privateKey: receipt, publicJwk: {kty: 'OKP', crv: 'Ed25519', x}},
     token: {privateKey: token, publicKey: createPublicKey(token)},
-    log: {name, privateKey: log, verifierKey: verifier},
+    log: {name, privateKey: log, verifierKey: verifier, ...(next ? {next} : {})},
     seal,
   }
+}
+
+const logKey = 'log.pem'
+const nextLogKey = 'log.next.pem'
+
+/** Lays a new log key ready in `DIR/keys/log.next.pem`; one that lies there stays. Throws NOT_FOUND where there is no log yet. */
+export function layLogKey(dir: string): void {
+  const folder = join(dir, 'keys')
+  if (!existsSync(join(folder, logKey)))
+    throw new ProdError('NOT_FOUND', `there is no ${logKey} in ${folder}`, 'prod broker start --config FILE makes one')
+  openEd25519(join(folder, nextLogKey))
+}
+
+/** The log key that lies ready, if one does. */
+export function readLogKey(dir: string): KeyObject | undefined {
+  const file = join(dir, 'keys', nextLogKey)
+  const pem = readSecret(file)
+  return pem && parseEd25519(file, pem)
+}
+
+/** Puts the key that lay ready in the place of the one before, which is gone then. Safe to repeat. */
+export function takeUpLogKey(dir: string, verifier: string): void {
+  const folder = join(dir, 'keys')
+  if (existsSync(join(folder, nextLogKey))) renameSync(join(folder, nextLogKey), join(folder, logKey))
+  replaceFile(join(folder, 'log.pub'), `${verifier}\n`)
+  syncFolder(folder)
+}
+
+/** Every hand-over of the log's key, oldest first: public, so that who knows an old key can follow. */
+export async function handOversOf(store: Pick<Store, 'entries'>): Promise<string[]> {
+  const rows = await store.entries({from: 0, limit: 1000, type: handOverType})
+  return rows.map(({envelope}) => (JSON.parse(envelope) as {data: {note: string}}).data.note)
 }
 
 /** A folder for this user alone. Throws CONFIG_INVALID where it is a link, somebody else's or open to others. */
@@ -73,6 +115,10 @@ export function openSecret(file: string, make: () => Uint8Array): Buffer {
 
 function openEd25519(file: string): KeyObject {
   const pem = openSecret(file, () => Buffer.from(generateKeyPairSync('ed25519').privateKey.export({format: 'pem', type: 'pkcs8'})))
+  return parseEd25519(file, pem)
+}
+
+function parseEd25519(file: string, pem: Buffer): KeyObject {
   try {
     const key = createPrivateKey(pem)
     if (key.asymmetricKeyType !== 'ed25519') throw new TypeError('not Ed25519')

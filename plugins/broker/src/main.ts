@@ -5,6 +5,7 @@ import type {GrantProvider, NoticeChannel, Primitive} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {openEntry} from '@prod/sdk/log/envelope'
 import {storeFile} from '@prod/sdk/log/folder'
+import {settleLogKey} from './audit/log-key.ts'
 import {tellFolded} from './audit/refusals.ts'
 import {auditRoutes} from './audit/routes.ts'
 import {catalogRoutes} from './catalog/routes.ts'
@@ -158,11 +159,12 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
   const instance = `${hostname()}`
   const store = await openSqliteStore({
     file: join(config.dir, storeFile),
-    log: {name: keys.log.name, privateKey: keys.log.privateKey},
+    log: {name: keys.log.name, privateKey: keys.log.privateKey, next: keys.log.next},
     instance,
     clock: choice.clock ?? clock.now,
   })
   undo.push(() => store.close())
+  await settleLogKey(config.dir, keys.log.name, store)
   const {identity, people, stop: stopIdentity} = await openIdentity(config)
   undo.push(stopIdentity)
 
@@ -333,6 +335,7 @@ async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
   const now = () => parts.store.now().getTime()
   let forgotten = now()
   let reconciled = now()
+  const {dir} = parts.config
   while (!signal.aborted) {
     const woken = new Promise<void>(resolve => {
       const timer = setTimeout(resolve, tickMilliseconds)
@@ -342,6 +345,8 @@ async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
       }
     })
     try {
+      const changed = await settleLogKey(dir, parts.keys.log.name, parts.store)
+      if (changed) parts.alarm('the log has a new key', {...changed})
       await reconcileDue(parts)
       await sweepRequests(parts)
       while ((await deliverDue(parts, signal)) > 0 && !signal.aborted);

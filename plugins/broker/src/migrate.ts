@@ -23,7 +23,7 @@ export async function migrateStore(configFile: string): Promise<Migrated> {
   const file = join(config.dir, storeFile)
   const {from, to} = migrateSqlite(file)
   const {log} = openKeys(config.dir)
-  const store = await openSqliteStore({file, log: {name: log.name, privateKey: log.privateKey}, instance: hostname()})
+  const store = await openSqliteStore({file, log, instance: hostname()})
   try {
     if (from !== to) await store.commit({events: [{type: 'store.migrated', by: 'broker', subject: 'store', data: {from, to}}]})
   } finally {

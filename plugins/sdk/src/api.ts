@@ -65,6 +65,8 @@ export interface LoginConfiguration {
   receiptKey: Record<string, string>
   /** C2SP note verifier key of the log */
   logKey: string
+  /** how the log came to that key, where it had others before: notes that the old key and the new one have signed, oldest first */
+  handOvers?: string[]
   origin: string
 }
 

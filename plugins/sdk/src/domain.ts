@@ -306,8 +306,11 @@ export interface Receipt {
   stderr: Digest
   startedAt: string
   endedAt: string
-  /** where the end record lies in the log, its inclusion proof (base64 hashes) and the signed checkpoint it leads to */
-  log: {index: number; proof: string[]; checkpoint: string}
+  /**
+   * where the end record lies in the log, its inclusion proof (base64 hashes) and the signed checkpoint it leads to; `handOvers`:
+   * how the log came to the key of that checkpoint, where it had others before
+   */
+  log: {index: number; proof: string[]; checkpoint: string; handOvers?: string[]}
   signature: string
 }
 

@@ -6,6 +6,7 @@ import {ProdCommand} from '@prod/sdk/cli/command'
 import {ProdError} from '@prod/sdk/errors'
 import {verifyExport} from '@prod/sdk/log/export'
 import {logKeyFile, verifyFolder} from '@prod/sdk/log/folder'
+import type {LogKey} from '@prod/sdk/log/hand-over'
 import {parseVerifierKey} from '@prod/sdk/log/note'
 import type {Verdict} from '@prod/sdk/log/verify'
 import {exportLines} from '../../audit/export-lines.ts'
@@ -26,6 +27,8 @@ interface Result {
   firstBad?: {index: number; why: string}
   vouched: number
   erased: number
+  /** where the log has had more than one: each, and the records that it vouches for at most */
+  keys?: LogKey[]
 }
 
 /** Checks that the log is whole and unaltered. */
@@ -53,7 +56,7 @@ export default class AuditVerify extends ProdCommand {
           ? await this.#ofBroker(key)
           : await ofExport(flags.export, key)
         : await ofFolder(flags.dir, key)
-    const {ok, size, root, firstBad, vouched, erased} = verdict
+    const {ok, size, root, firstBad, vouched, erased, keys} = verdict
     this.log(
       ok
         ? [
@@ -61,6 +64,7 @@ export default class AuditVerify extends ProdCommand {
             `checked:  ${what}: every record against its hash, every hash against the signed checkpoint`,
             `root:     ${root}`,
             `key:      ${trust}`,
+            ...showKeys(keys),
             ...(erased > 0 ? [`erased:   ${erased} personal texts are gone; what was recorded still holds`] : []),
           ]
         : [
@@ -72,7 +76,7 @@ export default class AuditVerify extends ProdCommand {
           ],
     )
     if (!ok) this.endWith(1)
-    return {ok, size, root, ...(firstBad ? {firstBad} : {}), vouched, erased}
+    return {ok, size, root, ...(firstBad ? {firstBad} : {}), vouched, erased, ...(keys ? {keys} : {})}
   }
 
   async #ofBroker(key: string | undefined): Promise<Checked> {
@@ -87,6 +91,19 @@ export default class AuditVerify extends ProdCommand {
       trust: key === undefined ? `remembered since the first login, ${pin.since.slice(0, 10)}` : 'the one given',
     }
   }
+}
+
+/** The keys of a log that has had more than one; each gave over to the next, and both signed that. */
+function showKeys(keys: readonly LogKey[] = []): string[] {
+  return keys.map(
+    ({key, until}, n) =>
+      `${n === 0 ? 'keys:     ' : '          '}${keyId(key)} ${until === null ? 'signs now' : `signed until record ${until}`}`,
+  )
+}
+
+/** `name+id`: enough to tell a log's keys apart. */
+function keyId(key: string): string {
+  return key.split('+', 2).join('+')
 }
 
 async function ofFolder(dir: string, key: string | undefined): Promise<Checked> {

@@ -1,10 +1,12 @@
 import type {Grant} from '@prod/sdk'
 import type {LoginConfiguration, WhoAmI} from '@prod/sdk/api'
 import {api} from '@prod/sdk/api'
+import {openHandOver} from '@prod/sdk/log/hand-over'
 import type {FastifyInstance, FastifyRequest} from 'fastify'
 import {showFreeze, storedFreeze} from '../freeze/state.ts'
 import {credentialsOf, pathOf} from '../http/guard.ts'
 import {handle} from '../http/handle.ts'
+import {handOversOf} from '../keys.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {type From, login} from './login.ts'
 import {actorOf, endLogin, findLogin, type LoginRecord} from './logins.ts'
@@ -25,7 +27,9 @@ export function identityRoutes(app: FastifyInstance, parts: Parts): void {
   handle(app, parts, api.whoami, (_input, caller) => whoAmI(parts, caller))
 }
 
-async function loginConfiguration({config, identity, keys}: Parts): Promise<LoginConfiguration> {
+async function loginConfiguration({config, identity, keys, store}: Parts): Promise<LoginConfiguration> {
+  const handOvers = await handOversOf(store)
+  const last = handOvers.at(-1)
   return {
     name: config.name,
     development: config.development,
@@ -34,7 +38,8 @@ async function loginConfiguration({config, identity, keys}: Parts): Promise<Logi
     clientId: identity.clientId,
     scopes: identity.scopes,
     receiptKey: keys.receipt.publicJwk,
-    logKey: keys.log.verifierKey,
+    logKey: last === undefined ? keys.log.verifierKey : openHandOver(last).to,
+    ...(last === undefined ? {} : {handOvers}),
     origin: config.origin,
   }
 }

@@ -2,7 +2,7 @@ import type {Receipt} from '@prod/sdk'
 import {canonical} from '@prod/sdk/document'
 import type {EndPayload} from '@prod/sdk/wire'
 import {CompactSign} from 'jose'
-import type {Keys} from '../keys.ts'
+import {handOversOf, type Keys} from '../keys.ts'
 import type {Parts} from '../parts.ts'
 import type {RunRecord} from './record.ts'
 
@@ -28,6 +28,7 @@ export async function makeReceipt(
   const checkpoint = at?.checkpoint ?? (await parts.store.checkpoint())
   const size = Number(checkpoint.split('\n')[1])
   const proof = await parts.store.inclusionProof(index, size)
+  const handOvers = await handOversOf(parts.store)
   const {iss, sub, name} = run.principal
   const unsigned = {
     version: 1 as const,
@@ -44,7 +45,12 @@ export async function makeReceipt(
     stderr: run.stderr,
     startedAt: run.startedAt,
     endedAt: run.endedAt,
-    log: {index, proof: proof.map(hash => Buffer.from(hash).toString('base64')), checkpoint},
+    log: {
+      index,
+      proof: proof.map(hash => Buffer.from(hash).toString('base64')),
+      checkpoint,
+      ...(handOvers.length === 0 ? {} : {handOvers}),
+    },
   }
   return {...unsigned, signature: await signAs(parts.keys, 'prod-receipt+jws', canonical(unsigned))}
 }

@@ -4,6 +4,7 @@
  * one transaction, durable when `commit` resolves true. So approvals are consumed once, locks have fencing tokens (the
  * version), limits are counted and what cannot be recorded does not happen: by one mechanism, over any number of brokers.
  */
+import type {KeyObject} from 'node:crypto'
 import type {Notice} from '@prod/sdk'
 
 /** Kinds of records. `key` of each is its id; what a record holds is its feature's own type. */
@@ -130,6 +131,11 @@ export interface Store {
   settleNotice(id: number, outcome: {delivered: string} | {retryAt: string; why: string} | {dead: string}): Promise<void>
   countNotices(): Promise<{waiting: number; dead: number; oldestAt: string | null}>
 
+  /**
+   * Hands the log over to another key, at one point of it: the hand-over is an entry (`log.key-changed`), and every later checkpoint
+   * is signed by the new key. False: that key is in force already.
+   */
+  changeLogKey(key: KeyObject): Promise<boolean>
   /** The log, read back. */
   logSize(): Promise<number>
   /** Index `from` or more, oldest first or `newest` first, 1,000 at most. `text`: in the envelope or an opened text, whatever its case. */

@@ -2,6 +2,7 @@
 import {join} from 'node:path'
 import type {LoginConfiguration} from '../api.ts'
 import {ProdError} from '../errors.ts'
+import {followsFrom} from '../log/hand-over.ts'
 import type {Broker} from '../session.ts'
 import {places, readPrivate, writePrivate} from './places.ts'
 
@@ -10,8 +11,10 @@ export interface BrokerPin {
   name: string
   /** JWK (Ed25519) that signs receipts and end frames */
   receiptKey: Record<string, string>
-  /** C2SP verifier key of its log */
+  /** C2SP verifier key of its log: that of the first contact, or one that it was handed over to since */
   logKey: string
+  /** how the log came to that key, where it had others before */
+  handOvers?: string[]
   issuer: string
   development: boolean
   /** ISO 8601 UTC: the first contact */
@@ -38,8 +41,8 @@ export function findPin({url}: Broker): BrokerPin | undefined {
 }
 
 /**
- * Compares what a broker says of itself with what it said at first contact. Throws SERVER_IDENTITY_CHANGED where its receipt key or its log's
- * key is another, INSECURE_URL where it is reached without TLS and is no development broker, LOGIN_FAILED where it names another origin.
+ * Compares what a broker says of itself with what it said at first contact. Throws SERVER_IDENTITY_CHANGED where its receipt key is another,
+ * or its log's key is another that no hand-over leads to; INSECURE_URL where it is reached without TLS and is no development broker, LOGIN_FAILED where it names another origin.
  */
 export function checkPin(broker: Broker, said: LoginConfiguration): {first: boolean} {
   if (broker.url.startsWith('http:') && !said.development) {
@@ -54,7 +57,11 @@ export function checkPin(broker: Broker, said: LoginConfiguration): {first: bool
   }
   const pin = findPin(broker)
   if (!pin) return {first: true}
-  if (pin.receiptKey.x !== said.receiptKey.x || pin.receiptKey.crv !== said.receiptKey.crv || pin.logKey !== said.logKey) {
+  if (
+    pin.receiptKey.x !== said.receiptKey.x ||
+    pin.receiptKey.crv !== said.receiptKey.crv ||
+    !followsFrom(pin.logKey, said.logKey, said.handOvers ?? [])
+  ) {
     throw new ProdError(
       'SERVER_IDENTITY_CHANGED',
       `the keys of ${broker.url} are not those of the first contact on ${pin.since.slice(0, 10)}: somebody else may be answering`,
@@ -64,11 +71,14 @@ export function checkPin(broker: Broker, said: LoginConfiguration): {first: bool
   return {first: false}
 }
 
-/** Remembers a broker at first contact; what is remembered already stays. */
-export function pinBroker({url}: Broker, {name, receiptKey, logKey, issuer, development}: LoginConfiguration, now: Date): void {
+/** Remembers a broker at first contact. What is remembered already stays, but for a log key that was handed over to ({@link checkPin} comes first). */
+export function pinBroker({url}: Broker, said: LoginConfiguration, now: Date): void {
+  const {name, receiptKey, logKey, handOvers, issuer, development} = said
   const all = readAll()
-  if (Object.hasOwn(all, url)) return
-  writePrivate(path(), `${JSON.stringify({...all, [url]: {name, receiptKey, logKey, issuer, development, since: now.toISOString()}})}\n`)
+  const known = Object.hasOwn(all, url) ? all[url] : undefined
+  if (known && (known.logKey === logKey || !followsFrom(known.logKey, logKey, handOvers ?? []))) return
+  const pin: BrokerPin = known ?? {name, receiptKey, logKey, issuer, development, since: now.toISOString()}
+  writePrivate(path(), `${JSON.stringify({...all, [url]: {...pin, logKey, ...(handOvers ? {handOvers} : {})}})}\n`)
 }
 
 /** Forgets who a broker was: the next login is a first contact. */

@@ -9,8 +9,8 @@
  * a witness, an earlier export) can tell.
  */
 import {ProdError} from '../errors.ts'
-import {openCheckpoint} from './checkpoint.ts'
 import {checkOpenings, type Envelope, type Opening} from './envelope.ts'
+import {handOverType, keysOf, type LogKey, openCheckpointOf, openHandOver} from './hand-over.ts'
 import {append, frontier, type Hash, leafHash, rootOf, sameHash} from './merkle.ts'
 import {parseVerifierKey} from './note.ts'
 
@@ -25,7 +25,7 @@ export interface KeptEntry {
 /**
  * `root` is base64 as in the checkpoint. `firstBad` is the first record known to be wrong or missing. The records before
  * `vouched` are proven by a signed checkpoint; those between it and `firstBad` look right, but nothing proves them.
- * `erased` counts personal texts that are no longer there.
+ * `erased` counts personal texts that are no longer there. `keys`: the log's keys, oldest first, where there has been more than one.
  */
 export interface Verdict {
   ok: boolean
@@ -34,10 +34,11 @@ export interface Verdict {
   firstBad?: {index: number; why: string}
   vouched: number
   erased: number
+  keys?: LogKey[]
 }
 
 /** Says why one entry is not what was logged at `index`, or gives its leaf hash. */
-export function checkEntry(entry: KeptEntry, index: number): {leaf: Hash; erased: number} | {why: string} {
+export function checkEntry(entry: KeptEntry, index: number): {leaf: Hash; erased: number; envelope: Envelope} | {why: string} {
   if (entry.index !== index) return {why: `record ${index} is not in its place; here stands ${String(entry.index)}`}
   const leaf = leafHash(entry.envelope)
   if (entry.leaf !== undefined) {
@@ -53,7 +54,7 @@ export function checkEntry(entry: KeptEntry, index: number): {leaf: Hash; erased
   if (envelope?.v !== 1 || envelope.index !== index || typeof envelope.commitments !== 'object')
     return {why: `this is not record ${index} of a log`}
   const {erased, why} = checkOpenings(envelope, entry.openings)
-  return why === undefined ? {leaf, erased} : {why}
+  return why === undefined ? {leaf, erased, envelope} : {why}
 }
 
 /**
@@ -79,6 +80,8 @@ export function checkLog(): {
   /** Something else is wrong at the place where the next entry should stand. */
   bad(why: string): void
   count(): number
+  /** The hand-overs of the log's key that were seen, oldest first. */
+  handOvers(): string[]
   /** `completed` is told of each complete subtree, and may say why a kept copy of its hash is not right. */
   finish(checkpoint: string, key: string, history: readonly string[], completed?: Completed): Verdict
 } {
@@ -86,15 +89,23 @@ export function checkLog(): {
   let count = 0
   let erased = 0
   let bad: {index: number; why: string} | undefined
+  const handOvers: string[] = []
   return {
     entry(entry) {
-      if (bad) return
+      if (bad) return seekHandOver(entry, handOvers)
       const checked = checkEntry(entry, count)
       if ('why' in checked) {
         bad = {index: count, why: checked.why}
-        return
+        return seekHandOver(entry, handOvers)
       }
       if ((count + 1) * 32 > leaves.length) leaves = Buffer.concat([leaves, Buffer.allocUnsafe(leaves.length)])
+      if (checked.envelope.type === handOverType) {
+        const why = whyNoHandOver(checked.envelope, handOvers)
+        if (why !== undefined) {
+          bad = {index: count, why}
+          return
+        }
+      }
       leaves.set(checked.leaf, count * 32)
       erased += checked.erased
       count++
@@ -103,7 +114,49 @@ export function checkLog(): {
       bad ??= {index: count, why}
     },
     count: () => count,
-    finish: (checkpoint, key, history, completed) => ({...checkTree(leaves, count, bad, checkpoint, key, history, completed), erased}),
+    handOvers: () => [...handOvers],
+    finish(checkpoint, key, history, completed) {
+      const keys = knownKeys(key, handOvers)
+      return {
+        ...checkTree(leaves, count, bad, checkpoint, keys, [...handOvers, ...history], completed),
+        erased,
+        ...(keys.length > 1 ? {keys} : {}),
+      }
+    },
+  }
+}
+
+/** Why the entry is no hand-over that belongs here; one that does is added to the row. */
+function whyNoHandOver({index, data}: Envelope, row: string[]): string | undefined {
+  const note = data?.note
+  try {
+    if (typeof note !== 'string' || openHandOver(note).size !== index) return 'the hand-over of the log’s key is not one for this place'
+    keysOf(openHandOver(row[0] ?? note).from, [...row, note])
+  } catch (error) {
+    return `the hand-over of the log’s key does not hold: ${error instanceof ProdError ? error.message : 'it cannot be read'}`
+  }
+  row.push(note)
+  return undefined
+}
+
+/** Behind a bad record the hand-overs still tell by which key the newest checkpoint is to be judged. They prove themselves. */
+function seekHandOver({envelope: text}: KeptEntry, row: string[]): void {
+  if (!text.includes(handOverType)) return
+  try {
+    const envelope = JSON.parse(text) as Envelope
+    if (envelope.type === handOverType) whyNoHandOver(envelope, row)
+  } catch {
+    // what cannot be read is no hand-over
+  }
+}
+
+/** The keys by which the log is judged. A row of hand-overs without the key that is known counts for nothing: that key alone does then. */
+function knownKeys(key: string, handOvers: readonly string[]): LogKey[] {
+  parseVerifierKey(key)
+  try {
+    return keysOf(key, handOvers)
+  } catch {
+    return [{key, until: null}]
   }
 }
 
@@ -113,24 +166,23 @@ function checkTree(
   count: number,
   bad: {index: number; why: string} | undefined,
   checkpoint: string,
-  key: string,
+  keys: readonly LogKey[],
   history: readonly string[],
   completed?: Completed,
-): Omit<Verdict, 'erased'> {
-  const verifier = parseVerifierKey(key)
+): Omit<Verdict, 'erased' | 'keys'> {
   const reasons: {index: number; why: string}[] = bad ? [bad] : []
   let last: {size: number; root: Hash} | undefined
   const signed: {size: number; root: Hash; newest?: boolean}[] = []
   for (const note of history) {
     try {
-      signed.push(openCheckpoint(note, verifier))
+      signed.push(openCheckpointOf(note, keys))
     } catch {
       reasons.push({index: count, why: 'a kept checkpoint is not signed by the log'})
     }
   }
   let unsigned: string | undefined
   try {
-    last = openCheckpoint(checkpoint, verifier)
+    last = openCheckpointOf(checkpoint, keys)
     signed.push({...last, newest: true})
   } catch (error) {
     unsigned = error instanceof ProdError ? error.message : 'the checkpoint cannot be read'
@@ -162,7 +214,8 @@ function checkTree(
     vouched = size
     if (newest && size < count) reasons.push({index: size, why: `the checkpoint covers ${size} records only`})
   }
-  if (unsigned !== undefined) reasons.push({index: vouched, why: `the checkpoint vouches for nothing: ${unsigned}`})
+  // a record that is known to be bad says more: it may be the hand-over without which the checkpoint's key is not the log's
+  if (unsigned !== undefined && !bad) reasons.push({index: vouched, why: `the checkpoint vouches for nothing: ${unsigned}`})
 
   const firstBad = reasons.sort((a, b) => a.index - b.index)[0]
   return {

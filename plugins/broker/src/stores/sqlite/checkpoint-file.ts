@@ -2,26 +2,26 @@
  * The newest checkpoint, once more, in a small file beside the store. It is written a moment after the commit and never
  * waited for, so it may be behind the store but never ahead of it: a store that is behind was put back to an older state.
  */
-import {createPublicKey, type KeyObject} from 'node:crypto'
 import {readFile, rename, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
+import {DatabaseSync} from 'node:sqlite'
 import {ProdError} from '@prod/sdk/errors'
-import {type Checkpoint, openCheckpoint} from '@prod/sdk/log/checkpoint'
+import type {Checkpoint} from '@prod/sdk/log/checkpoint'
 import {checkpointFile} from '@prod/sdk/log/folder'
-import {verifierKey} from '@prod/sdk/log/note'
+import {handOverType, keysOf, type LogKey, openCheckpointOf} from '@prod/sdk/log/hand-over'
 import type {StoreThread} from './thread.ts'
 
 /** Pause between two writes of the file, in milliseconds. */
 const pause = 100
 
-/** Checks the file against the store, then keeps it up. Throws STORE_UNAVAILABLE when it covers more than the store has. */
+/** Checks the file against the store (`key`: one of the log's verifier keys), then keeps it up. Throws STORE_UNAVAILABLE when it covers more than the store has. */
 export async function keepCheckpoint(
   file: string,
-  log: {name: string; privateKey: KeyObject},
+  key: string,
   thread: StoreThread,
 ): Promise<{note(checkpoint: string): void; done(): Promise<void>}> {
   const path = join(dirname(file), checkpointFile)
-  const kept = await readKept(path, verifierKey(log.name, createPublicKey(log.privateKey)))
+  const kept = await readKept(path, readKeys(file, key))
   const {size} = thread.state()
   if (kept && kept.size > size) {
     throw new ProdError(
@@ -67,10 +67,24 @@ export async function keepCheckpoint(
 }
 
 /** What the file says, if it is signed by this log; a torn or foreign one is worth nothing. */
-async function readKept(path: string, key: string): Promise<Checkpoint | undefined> {
+async function readKept(path: string, keys: readonly LogKey[]): Promise<Checkpoint | undefined> {
   try {
-    return openCheckpoint(await readFile(path, 'utf8'), key)
+    return openCheckpointOf(await readFile(path, 'utf8'), keys)
   } catch {
     return undefined
+  }
+}
+
+/** The log's keys as its own hand-overs name them: the file may still be signed by the key before. */
+function readKeys(file: string, key: string): LogKey[] {
+  const db = new DatabaseSync(file, {readOnly: true, timeout: 10_000})
+  try {
+    const rows = db.prepare("SELECT envelope ->> '$.data.note' AS note FROM entries WHERE type = ? ORDER BY idx").all(handOverType)
+    return keysOf(
+      key,
+      rows.map(row => String(row.note)),
+    )
+  } finally {
+    db.close()
   }
 }

@@ -21,6 +21,8 @@ export type Job =
       notices: {channel: string; notice: string}[]
     }
   | {do: 'take'; limit: number; until: string}
+  /** `key`: the PEM text of the log's next private key */
+  | {do: 'hand-over'; key: string}
   | {do: 'settle'; id: number; outcome: {delivered: string} | {retryAt: string; why: string} | {dead: string}}
 
 /** A group: one transaction. `time` is the store's clock when the group was closed. */
@@ -34,6 +36,7 @@ export type Done =
   | {ok: false}
   | {taken: OutboxRow[]}
   | {settled: true}
+  | {handedOver: boolean}
   | {refused: {code: ErrorCode; message: string}}
 
 /** What came of a group. `failed`: nothing of it was written. */
@@ -44,6 +47,8 @@ export interface ThreadStart {
   file: string
   name: string
   privateKey: import('node:crypto').KeyObject
+  /** a key that lies ready: it is in force if it signed the newest checkpoint */
+  next?: import('node:crypto').KeyObject
   instance: string
 }
 

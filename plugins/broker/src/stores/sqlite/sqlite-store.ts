@@ -7,6 +7,7 @@ import type {KeyObject} from 'node:crypto'
 import {DatabaseSync} from 'node:sqlite'
 import {ProdError} from '@prod/sdk/errors'
 import {inclusionProof} from '@prod/sdk/log/merkle'
+import {verifierKey} from '@prod/sdk/log/note'
 import {hashesFromTiles} from '@prod/sdk/log/tiles'
 import type {Change, Committed, OutboxRow, Store} from '../store.ts'
 import {keepCheckpoint} from './checkpoint-file.ts'
@@ -20,7 +21,8 @@ import {tileReader} from './tile-reader.ts'
 export interface SqliteStoreOptions {
   /** by custom `DIR/broker.sqlite` ({@link storeFile} of @prod/sdk/log/folder) */
   file: string
-  log: {name: string; privateKey: KeyObject}
+  /** `next`: a key that lies ready and may have been handed over to */
+  log: {name: string; privateKey: KeyObject; next?: KeyObject | undefined}
   clock?: () => Date
   /** this broker's name in the log's entries */
   instance: string
@@ -32,8 +34,9 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStore({file, log, clock = () => new Date(), instance}: SqliteStoreOptions): Promise<Store> {
   prepareFile(file)
-  const thread = await startThread({file, instance, ...log}, clock)
-  const beside = await keepCheckpoint(file, log, thread).catch(async error => {
+  const {name, privateKey, next} = log
+  const thread = await startThread({file, instance, name, privateKey, ...(next ? {next} : {})}, clock)
+  const beside = await keepCheckpoint(file, verifierKey(name, privateKey), thread).catch(async error => {
     await thread.close()
     throw error
   })
@@ -84,6 +87,9 @@ export async function openSqliteStore({file, log, clock = () => new Date(), inst
       return {waiting: Number(row.waiting), dead: Number(row.dead), oldestAt: row.oldest === null ? null : String(row.oldest)}
     },
 
+    async changeLogKey(key) {
+      return (await ask({do: 'hand-over', key: key.export({format: 'pem', type: 'pkcs8'}).toString()}, 'handedOver')).handedOver
+    },
     logSize: async () => thread.state().size,
     entries: query => readEntries(db, query),
     tile: async (level, index, width) => tiles(level, index, width),

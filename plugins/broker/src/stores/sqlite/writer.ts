@@ -1,9 +1,10 @@
 /** The one writer of an SQLite store: runs in the store's own thread, since a durable commit waits for the disk. */
-import {createPublicKey, randomBytes} from 'node:crypto'
+import {createPrivateKey, createPublicKey, type KeyObject, randomBytes} from 'node:crypto'
 import {DatabaseSync, type StatementSync} from 'node:sqlite'
 import {ProdError} from '@prod/sdk/errors'
 import {checkpointSigner, openCheckpoint} from '@prod/sdk/log/checkpoint'
 import {sealEvent} from '@prod/sdk/log/envelope'
+import {handOverType, signHandOver} from '@prod/sdk/log/hand-over'
 import {append, copyFrontier, type Frontier, frontier, leafHash, rootOf, sameHash} from '@prod/sdk/log/merkle'
 import {verifierKey} from '@prod/sdk/log/note'
 import {hashesFromTiles} from '@prod/sdk/log/tiles'
@@ -27,7 +28,7 @@ const keptEvery = 256
 const tailChecked = 256
 
 /** Opens the file. Throws STORE_IN_USE beside another broker, STORE_UNAVAILABLE for a log that does not fit its checkpoint. */
-export function openWriter({file, name, privateKey, instance}: ThreadStart): Writer {
+export function openWriter({file, name, privateKey, next: ready, instance}: ThreadStart): Writer {
   const lock = takeLock(file)
   const db = new DatabaseSync(file, {timeout: 10_000})
   try {
@@ -38,8 +39,9 @@ export function openWriter({file, name, privateKey, instance}: ThreadStart): Wri
     const token = randomBytes(16).toString('hex')
     db.prepare('INSERT INTO holder VALUES (1, ?) ON CONFLICT DO UPDATE SET token = excluded.token').run(token)
 
-    const sign = checkpointSigner({name, privateKey})
-    let tree = readTree(db, file, verifierKey(name, createPublicKey(privateKey)))
+    let key = ready && signedLast(db, name, ready) ? ready : privateKey
+    let sign = checkpointSigner({name, privateKey: key})
+    let tree = readTree(db, file, verifierKey(name, createPublicKey(key)))
     let checkpoint = tree.checkpoint ?? sign(0, rootOf(frontier()))
     if (tree.checkpoint === undefined) db.prepare('INSERT INTO checkpoints VALUES (0, ?)').run(checkpoint)
 
@@ -53,19 +55,32 @@ export function openWriter({file, name, privateKey, instance}: ThreadStart): Wri
       },
       run(group) {
         const next = copyFrontier(tree)
+        let [nextKey, nextSign] = [key, sign]
+        const handOver = (pem: string): boolean => {
+          const to = createPrivateKey(pem)
+          if (createPublicKey(to).equals(createPublicKey(nextKey))) return false
+          const note = signHandOver(name, nextKey, to, next.size, rootOf(next))
+          const event = {type: handOverType, by: 'broker', subject: 'log', data: {note}}
+          addEntry(sql, next, sealEvent(event, {index: next.size, time: group.time, instance, random: randomBytes}))
+          ;[nextKey, nextSign] = [to, checkpointSigner({name, privateKey: to})]
+          return true
+        }
         try {
           sql.begin.run()
           if (sql.holder.get()?.token !== token) throw new ProdError('STORE_IN_USE', `another broker took over ${file}`)
-          const done = group.jobs.map(job => runJob(sql, job, group.time, next, instance))
+          const done = group.jobs.map(job =>
+            job.do === 'hand-over' ? {handedOver: handOver(job.key)} : runJob(sql, job, group.time, next, instance),
+          )
           let signed = checkpoint
           if (next.size > tree.size) {
-            signed = sign(next.size, rootOf(next))
+            signed = nextSign(next.size, rootOf(next))
             if (Math.floor(tree.size / keptEvery) === Math.floor(next.size / keptEvery)) sql.dropCheckpoint.run(tree.size)
             sql.addCheckpoint.run(next.size, signed)
           }
           sql.commit.run()
           tree = next
           checkpoint = signed
+          ;[key, sign] = [nextKey, nextSign]
           return {done, size: tree.size, checkpoint}
         } catch (error) {
           if (db.isTransaction) sql.rollback.run()
@@ -81,6 +96,17 @@ export function openWriter({file, name, privateKey, instance}: ThreadStart): Wri
     db.close()
     lock.close()
     throw error
+  }
+}
+
+/** Whether this key signed the newest checkpoint: then its hand-over was committed, though the key's file is not in its place yet. */
+function signedLast(db: DatabaseSync, name: string, key: KeyObject): boolean {
+  const note = db.prepare('SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1').get()?.note
+  try {
+    openCheckpoint(String(note), verifierKey(name, createPublicKey(key)))
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -138,7 +164,7 @@ function statements(db: DatabaseSync) {
   }
 }
 
-function runJob(sql: Statements, job: Job, time: string, tree: Frontier, instance: string): Done {
+function runJob(sql: Statements, job: Exclude<Job, {do: 'hand-over'}>, time: string, tree: Frontier, instance: string): Done {
   if (job.do === 'take') {
     const taken = sql.take.all(time, job.limit).map(row => ({
       id: Number(row.id),
@@ -176,16 +202,18 @@ function runJob(sql: Statements, job: Job, time: string, tree: Frontier, instanc
   }
   for (const {kind, id, version} of job.remove) if (version > 0) sql.remove.run(kind, id)
   for (const {channel, notice} of job.notices) sql.notice.run(channel, notice, time, time)
-  const indices: number[] = []
-  for (const {envelope, openings} of sealed) {
-    const leaf = leafHash(envelope)
-    indices.push(tree.size)
-    sql.entry.run(tree.size, envelope, JSON.stringify(openings), leaf)
-    append(tree, leaf, (level, index, hash) => {
-      if (level % 8 === 0) sql.node.run(level / 8, index, hash)
-    })
-  }
-  return {ok: true, indices}
+  return {ok: true, indices: sealed.map(one => addEntry(sql, tree, one))}
+}
+
+/** Writes one entry and what it makes whole of the tree; gives its index. */
+function addEntry(sql: Statements, tree: Frontier, {envelope, openings}: ReturnType<typeof sealEvent>): number {
+  const index = tree.size
+  const leaf = leafHash(envelope)
+  sql.entry.run(index, envelope, JSON.stringify(openings), leaf)
+  append(tree, leaf, (level, node, hash) => {
+    if (level % 8 === 0) sql.node.run(level / 8, node, hash)
+  })
+  return index
 }
 
 /** What people are told of a failure: the database's words for one of the disk, the code alone for a bug. */
