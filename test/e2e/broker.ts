@@ -5,6 +5,7 @@ import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable, Writable} from 'node:stream'
+import {keepCode, lendCode} from '../kept-code.ts'
 
 /** The CLI as it is shipped. */
 export const cli = join(import.meta.dirname, '../../bin/run.js')
@@ -28,7 +29,7 @@ export interface RunOptions {
 export interface RealPerson {
   readonly name: string
   readonly home: string
-  /** the whole environment of their commands; nothing of ours is in it but PATH */
+  /** the whole environment of their commands; nothing of ours is in it but PATH, and where compiled code is kept */
   readonly env: Record<string, string>
   /** Runs a command to its end. The first one logs the person in before. */
   run(args: readonly string[], options?: RunOptions): Promise<Ended>
@@ -73,8 +74,10 @@ export async function startRealBroker(
   const dir = join(base, 'broker')
   mkdirSync(dir, {mode: 0o700})
   if (people) writeFileSync(join(dir, 'people.json'), JSON.stringify(people))
+  const brokerHome = join(base, 'home')
+  const known = new Map<string, RealPerson>()
   const child = spawn(process.execPath, [cli, 'broker', 'start', '--dev', '--dir', dir, '--json'], {
-    env: {...environment(join(base, 'home')), ...env},
+    env: {...environment(brokerHome), ...env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = once(child, 'close')
@@ -91,12 +94,12 @@ export async function startRealBroker(
   }
   onTestFinished(async () => {
     await stop()
+    for (const home of [brokerHome, ...[...known.values()].map(person => person.home)]) keepCode(home)
     rmSync(base, {recursive: true, force: true})
   })
 
   const readyLine = await firstLine(child.stdout, ended, () => said)
   const {url, metricsUrl} = JSON.parse(readyLine) as {url: string; metricsUrl: string}
-  const known = new Map<string, RealPerson>()
   return {
     url,
     dir,
@@ -128,7 +131,7 @@ async function firstLine(stdout: Readable, ended: Promise<unknown>, said: () => 
 /** A person's commands run with this environment alone. */
 function environment(home: string): Record<string, string> {
   mkdirSync(home, {recursive: true, mode: 0o700})
-  return {PATH: process.env.PATH ?? '', HOME: home, PROD_CREDENTIAL_STORE: 'file', LANG: 'C.UTF-8'}
+  return {PATH: process.env.PATH ?? '', HOME: home, PROD_CREDENTIAL_STORE: 'file', LANG: 'C.UTF-8', ...lendCode(home)}
 }
 
 /** Somebody with a HOME of their own, whom the first command logs in at this broker. */

@@ -5,6 +5,7 @@ import {mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wri
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable, Writable} from 'node:stream'
+import {keepCode, lendCode} from '../../../test/kept-code.ts'
 
 /** The CLI as it is shipped. */
 export const cli = join(import.meta.dirname, '../../../bin/run.js')
@@ -32,7 +33,10 @@ export interface Person {
 /** Makes one; their HOME goes with the test. Logins are kept in a file. */
 export function makePerson(onTestFinished: (finish: () => void) => void, env: Record<string, string> = {}): Person {
   const home = mkdtempSync(join(tmpdir(), 'prod-aws-'))
-  onTestFinished(() => rmSync(home, {recursive: true, force: true}))
+  onTestFinished(() => {
+    keepCode(home)
+    rmSync(home, {recursive: true, force: true})
+  })
   const person: Person = {
     home,
     env: {
@@ -41,6 +45,7 @@ export function makePerson(onTestFinished: (finish: () => void) => void, env: Re
       PROD_CREDENTIAL_STORE: 'file',
       LANG: 'C.UTF-8',
       AWS_EC2_METADATA_DISABLED: 'true',
+      ...lendCode(home),
       ...env,
     },
     write(path, text) {

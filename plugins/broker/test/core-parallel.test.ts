@@ -11,7 +11,7 @@ let core: Core
 let alice: Person
 let bob: Person
 beforeAll(async () => {
-  core = await startCore(end => ends.push(end))
+  core = await startCore(end => ends.push(end), {demo: true})
   ;[alice, bob] = await Promise.all([core.as('alice'), core.as('bob')])
 })
 afterAll(async () => {

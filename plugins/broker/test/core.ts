@@ -114,9 +114,10 @@ export function jobFiles(dir: string): Record<string, string> {
   }
 }
 
-/** Prepares a folder with the development starter and the tests' tools. */
-export async function prepareFolder(dir: string, more: Record<string, string> = {}): Promise<void> {
+/** Prepares a folder with the development starter and the tests' tools; its web service runs only for those who use it. */
+export async function prepareFolder(dir: string, more: Record<string, string> = {}, demo = false): Promise<void> {
   await writeDevStarter(dir)
+  if (!demo) rmSync(join(dir, 'demo'), {recursive: true})
   mkdirSync(join(dir, 'jobs'), {recursive: true})
   for (const [name, text] of Object.entries({...jobFiles(dir), ...more})) {
     mkdirSync(dirname(join(dir, name)), {recursive: true})
@@ -154,11 +155,11 @@ export interface LoggedEvent {
 /** Starts it; it ends with the tests. */
 export async function startCore(
   onFinished: OnFinished,
-  options: Partial<StartChoice> & {files?: Record<string, string>} = {},
+  options: Partial<StartChoice> & {files?: Record<string, string>; demo?: boolean} = {},
 ): Promise<Core> {
-  const {files, ...choice} = options
+  const {files, demo, ...choice} = options
   const dir = choice.dir ?? mkdtempSync(join(tmpdir(), 'prod-core-'))
-  if (choice.dir === undefined) await prepareFolder(dir, files)
+  if (choice.dir === undefined) await prepareFolder(dir, files, demo)
   let ahead = 0
   const clock = () => new Date(Date.now() + ahead)
   const alarms: Core['alarms'] = []

@@ -8,7 +8,7 @@ let alice: Person
 let bob: Person
 let carol: Person
 beforeAll(async () => {
-  core = await startCore(end => ends.push(end))
+  core = await startCore(end => ends.push(end), {demo: true})
   ;[alice, bob, carol] = await Promise.all([core.as('alice'), core.as('bob'), core.as('carol')])
 })
 afterAll(async () => {

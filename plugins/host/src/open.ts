@@ -48,9 +48,15 @@ export async function startRunner(
   await sweepFolders()
   const {folder, socket} = makeFolders()
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
+  const fromSources = extension === '.ts'
+  // to strip the sources of their types takes longer than all else a runner does at start
+  const {NODE_COMPILE_CACHE} = process.env
   const child = fork(new URL(`./runner${extension}`, import.meta.url), [], {
-    execArgv: [...(extension === '.ts' ? ['--conditions=source'] : []), '--max-old-space-size=128', '--max-semi-space-size=1'],
-    env: {PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'},
+    execArgv: [...(fromSources ? ['--conditions=source'] : []), '--max-old-space-size=128', '--max-semi-space-size=1'],
+    env: {
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      ...(fromSources && NODE_COMPILE_CACHE && {NODE_COMPILE_CACHE}),
+    },
     cwd: '/',
     detached: true,
     serialization: 'json',

@@ -312,8 +312,9 @@ async function openTerminal(
   const prompt = plan.env.PS1 ?? '[prod] \\u@\\h:\\w\\$ '
   const command = commandLine(instruments, cage, {...plan, env: {...comfort, ...plan.env}, program: {path: bash, prompt}, argv})
   const entry = new URL(`./terminal${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
+  const {NODE_COMPILE_CACHE} = process.env
   const terminal = fork(entry, [], {
-    env: {},
+    env: {...(NODE_COMPILE_CACHE && {NODE_COMPILE_CACHE})},
     cwd: '/',
     execArgv: process.execArgv,
     stdio: ['ignore', 'ignore', 'ignore', 'ipc', input ?? 'ignore', output ?? 'ignore'],

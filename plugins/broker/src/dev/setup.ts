@@ -1,6 +1,7 @@
 /** What `--dev` brings: a folder with a starter catalog and policy, keys, two alert receivers, and the demo's service. */
 import {randomBytes} from 'node:crypto'
-import {access, mkdtemp, writeFile} from 'node:fs/promises'
+import {existsSync} from 'node:fs'
+import {mkdtemp, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
 import {generateX25519Identity, identityToRecipient} from 'age-encryption'
@@ -24,11 +25,7 @@ export async function setUpDevelopment({
 }): Promise<{config: Config; stop(): Promise<void>}> {
   const dir = given === undefined ? await mkdtemp(join(tmpdir(), 'prod-dev-')) : resolve(given)
   openFolder(dir)
-  const there = await access(join(dir, 'catalog')).then(
-    () => true,
-    () => false,
-  )
-  if (!there) await writeDevStarter(dir)
+  if (!existsSync(join(dir, 'catalog'))) await writeDevStarter(dir)
   await writeFile(join(dir, peopleFile), '{}\n', {flag: 'wx', mode: 0o600}).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
@@ -40,7 +37,8 @@ export async function setUpDevelopment({
   const secret = (name: string) =>
     openSecret(join(dir, 'keys', `alerts-${name}.secret`), () => Buffer.from(`whsec_${randomBytes(32).toString('base64')}`)).toString()
   const receivers = await Promise.all(['a', 'b'].map(name => startReceiver(dir, name, secret(name))))
-  const service = await startDemoService(dir, {node: process.execPath})
+  // its folder comes with the starter; a folder of another making has no such service
+  const service = existsSync(join(dir, 'demo')) ? await startDemoService(dir, {node: process.execPath}) : undefined
   const config: Config = {
     ...defaults,
     plugins: [...defaults.plugins, '@prod/aws', '@prod/ec2-instance-connect', '@prod/ecs', '@prod/ssm'],
@@ -67,7 +65,7 @@ export async function setUpDevelopment({
   return {
     config,
     async stop() {
-      await Promise.all([...receivers.map(receiver => receiver.close()), service.stop()])
+      await Promise.all([...receivers.map(receiver => receiver.close()), service?.stop()])
     },
   }
 }
