@@ -1,10 +1,27 @@
-import {spawnSync} from 'node:child_process'
+import {spawn, spawnSync} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdirSync} from 'node:fs'
+import {join} from 'node:path'
 import {cli, makePerson} from '../../../plugins/aws/test/person.ts'
 import {startStandIn} from '../../../plugins/aws/test/stand-in.ts'
 import {type Figure, inTurns, type Row} from '../figure.ts'
 
 const profiles = 600
 const floor = [process.execPath, '-e', '0']
+
+/** A secret service of this bench alone; answers the address of its bus, undefined where the machine has none to start. */
+async function startKeychain(env: NodeJS.ProcessEnv, finish: (act: () => Promise<void>) => void): Promise<string | undefined> {
+  if (!['dbus-run-session', 'gnome-keyring-daemon'].every(name => spawnSync('which', [name]).status === 0)) return undefined
+  const script =
+    'printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize > /dev/null; echo "$DBUS_SESSION_BUS_ADDRESS"; exec cat'
+  const child = spawn('dbus-run-session', ['--', 'sh', '-c', script], {env, stdio: ['pipe', 'pipe', 'ignore']})
+  finish(async () => {
+    child.stdin.end()
+    await once(child, 'exit')
+  })
+  const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
+  return line.trim()
+}
 
 /** Whole processes, from what was kept, beside an empty node program; and beside the AWS CLI where it is. */
 export const figure: Figure = {
@@ -35,6 +52,16 @@ export const figure: Figure = {
         row('assume -- true, kept in a file', ['assume', 'p7', '--', 'true'], 1.3),
         row(`roles, ${profiles} profiles`, ['roles'], 3),
       ]
+      const runtime = join(person.home, 'run')
+      mkdirSync(runtime, {mode: 0o700})
+      const bus = await startKeychain({...person.env, XDG_RUNTIME_DIR: runtime}, finish)
+      if (bus !== undefined) {
+        const inFile = {...person.env}
+        Object.assign(person.env, {PROD_CREDENTIAL_STORE: 'keychain', XDG_RUNTIME_DIR: runtime, DBUS_SESSION_BUS_ADDRESS: bus})
+        await person.run('assume', 'p7', '--json')
+        rows.push(row('assume --json, kept in the keychain', ['assume', 'p7', '--json'], 1.7))
+        person.env = inFile
+      }
       const theirs = ['aws', 'configure', 'export-credentials', '--profile', 'base']
       if (spawnSync('aws', theirs.slice(1), {env: person.env}).status !== 0) return rows
       const {ours, floor: other, ratio} = inTurns([process.execPath, cli, 'assume', 'p7', '--json'], theirs, person.env, 7)
