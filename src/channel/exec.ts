@@ -205,7 +205,9 @@ class TerminalEnd {
         this.#wait(message)
         break
       case 'queued':
-        this.#show(`waits for ${message.behind} other ${message.behind === 1 ? 'run' : 'runs'} on ${message.target}`)
+        this.#show(
+          `waits for ${message.behind} other ${message.behind === 1 ? 'run' : 'runs'} on ${message.target}${message.holder ? `: ${message.holder.run} holds ${message.holder.of}` : ''}`,
+        )
         break
       case 'stdin-wanted':
         this.#sendStdin(connection)

@@ -11,6 +11,8 @@ interface Planned {
   inputs?: Record<string, unknown>
   onFailure?: string
   timeoutSeconds?: number
+  /** of one target of several: what differs from the execution's own */
+  parameters?: Record<string, string[]>
 }
 
 interface Step extends Planned {
@@ -131,7 +133,7 @@ async function follow(world: World, execution: Execution): Promise<void> {
     execution.status = step.status = 'InProgress'
     step.startedAt = world.now()
     try {
-      step.status = await perform(world, execution, step, replaced(step.inputs ?? {}, values))
+      step.status = await perform(world, execution, step, replaced(step.inputs ?? {}, {...values, ...step.parameters}))
     } catch (error) {
       step.status = 'Failed'
       step.failure = (error as Error).message
@@ -155,6 +157,8 @@ interface Input {
   DocumentVersion?: string
   Parameters?: Record<string, string[]>
   ClientToken?: string
+  TargetParameterName?: string
+  Targets?: {Key: string; Values: string[]}[]
   AutomationExecutionId: string
   SignalType: string
   Payload?: Record<string, string[]>
@@ -162,6 +166,17 @@ interface Input {
 }
 
 const executionArn = (region: string, id: string): string => `arn:aws:ssm:${region}:${account}:automation-execution/${id}`
+
+/** The values that an execution runs over, one after the other here: named ones, or the instances with the tags. */
+function targetsOf(world: World, region: string, targets: {Key: string; Values: string[]}[]): string[] {
+  const [first] = targets
+  if (first?.Key === 'ParameterValues') {
+    if (first.Values.length > 50) throw new ApiError('ValidationException', 'Values has at most 50 members')
+    return first.Values
+  }
+  const here = world.instances.filter(one => one.region === region)
+  return here.filter(({tags}) => targets.every(({Key, Values}) => Values.includes(tags[Key.slice(4)] ?? '\0'))).map(({id}) => id)
+}
 
 function start({input, region, caller, world, authorize}: Incoming<Input>): object {
   const name = input.DocumentName.replace(/^arn:.*:document\//, '')
@@ -172,13 +187,16 @@ function start({input, region, caller, world, authorize}: Incoming<Input>): obje
   if (!document) throw new ApiError('AutomationDefinitionNotFoundException', `There is no automation document ${name}.`)
   const before = input.ClientToken && world.tokens.get(input.ClientToken)
   if (before) return {AutomationExecutionId: before}
+  const over = input.TargetParameterName
+  const each = over === undefined ? [] : targetsOf(world, region, input.Targets ?? [])
   let parameters: Record<string, string[]>
   try {
-    parameters = fillIn(document, input.Parameters ?? {})
+    parameters = fillIn(document, {...input.Parameters, ...(over === undefined ? {} : {[over]: each})})
   } catch (error) {
     throw new ApiError('InvalidAutomationExecutionParametersException', (error as Error).message)
   }
-  const planned = (document.content.mainSteps ?? []) as Planned[]
+  const once = (document.content.mainSteps ?? []) as Planned[]
+  const planned = over === undefined ? once : each.flatMap(id => once.map(step => ({...step, parameters: {[over]: [id]}})))
   const execution: Execution = {
     id: crypto.randomUUID(),
     region,

@@ -56,8 +56,8 @@ test('TM-N1, TM-F3: one machine has one line and one budget, whichever of those 
   const [first, second, other] = ['web/i-0a1b2c3d4e5f60002', 'staging/i-0a1b2c3d4e5f60002', 'web/i-0a1b2c3d4e5f60003'].map(name =>
     makePlan(bundle, stop(name)),
   ) as [Plan, Plan, Plan]
-  expect(second.lock).toBe(first.lock)
-  expect(other.lock).not.toBe(first.lock)
+  expect(second.locks).toEqual(first.locks)
+  expect(other.locks).not.toEqual(first.locks)
   const {dir, remove} = makeFolder()
   const store = await openFolder(dir)
   onTestFinished(async () => {
@@ -133,6 +133,6 @@ commands:
   expect(findings).toEqual([])
   if (!bundle) throw new Error('no bundle')
   const door = makePlan(bundle, {...stop('door'), argv: ['door', 'stop']} as Draft)
-  expect(makePlan(bundle, stop(`web/${one}`)).lock).toBe(door.lock)
-  expect(makePlan(bundle, stop('web/i-0a1b2c3d4e5f60002')).lock).not.toBe(door.lock)
+  expect(makePlan(bundle, stop(`web/${one}`)).locks).toEqual(door.locks)
+  expect(makePlan(bundle, stop('web/i-0a1b2c3d4e5f60002')).locks).not.toEqual(door.locks)
 })

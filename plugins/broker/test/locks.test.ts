@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {expect, onTestFinished, test} from 'vitest'
 import type {Parts} from '../src/parts.ts'
-import {type LockRecord, leave, lockId, putLock, releasing, takeTurn} from '../src/runs/locks.ts'
+import {type LockRecord, leave, lockId, putLock, releasing, showLock, takeTurn} from '../src/runs/locks.ts'
 import type {Store} from '../src/stores/store.ts'
 import {until} from './core.ts'
 import {makeFolder, openFolder} from './store-folder.ts'
@@ -31,15 +31,15 @@ async function start(
   work: () => Promise<void>,
 ): Promise<void> {
   for (;;) {
-    const take = await takeTurn(parts, key, request, {instance, cancelled: () => false, behind() {}, wakeOn: new Promise(() => {})})
-    if (!take || !(await parts.store.commit({put: [take(request)], events: []})).ok) continue
+    const take = await takeTurn(parts, [key], request, {instance, cancelled: () => false, behind() {}, wakeOn: new Promise(() => {})})
+    if (!take || !(await parts.store.commit({put: take(request), events: []})).ok) continue
     seen.push(`+${request}`)
     await work()
     seen.push(`-${request}`)
     for (;;) {
-      const {put} = await releasing(parts, key, request)
-      if (!put) throw new Error('the lock was not ours')
-      if ((await parts.store.commit({put: [put], events: []})).ok) return
+      const put = await releasing(parts, [key], request)
+      if (put.length === 0) throw new Error('the lock was not ours')
+      if ((await parts.store.commit({put, events: []})).ok) return
     }
   }
 }
@@ -74,7 +74,7 @@ test('TM-N1: however starts come and go on some keys, each key has one holder at
           plan.map(async ({key, leaves}, at) => {
             if (!leaves) return start(parts, `k${key}`, `r${at}`, 'one', seen[key] as string[], () => Promise.resolve())
             let gone = false
-            const waiting = takeTurn(parts, `k${key}`, `r${at}`, {
+            const waiting = takeTurn(parts, [`k${key}`], `r${at}`, {
               instance: 'two',
               cancelled: () => gone,
               behind() {},
@@ -82,7 +82,7 @@ test('TM-N1: however starts come and go on some keys, each key has one holder at
             })
             gone = true
             await waiting
-            await leave(parts, `k${key}`, `r${at}`)
+            await leave(parts, [`k${key}`], `r${at}`)
           }),
         )
         for (const [key, events] of seen.entries()) {
@@ -101,16 +101,58 @@ test('TM-N7: who lost a lock neither gives it back nor takes it with what they r
   let ahead = 0
   const {store, parts} = await openStore(() => new Date(Date.now() + ahead))
   const options = {instance: 'one', cancelled: () => false, behind() {}, wakeOn: new Promise(() => {})}
-  const stale = await takeTurn(parts, 'key', 'old', options)
-  const fresh = await takeTurn(parts, 'key', 'new', options)
-  expect((await store.commit({put: [fresh?.('new') as never], events: []})).ok).toBe(true)
-  expect((await store.commit({put: [stale?.('old') as never], events: []})).ok).toBe(false)
-  expect((await releasing(parts, 'key', 'old')).put).toBeNull()
+  const stale = await takeTurn(parts, ['key'], 'old', options)
+  const fresh = await takeTurn(parts, ['key'], 'new', options)
+  expect((await store.commit({put: fresh?.('new') ?? [], events: []})).ok).toBe(true)
+  expect((await store.commit({put: stale?.('old') ?? [], events: []})).ok).toBe(false)
+  expect(await releasing(parts, ['key'], 'old')).toEqual([])
 
   const lock = (await store.find<LockRecord>('lock', lockId('key')))!
   const dead = {request: 'dead', instance: 'two', until: new Date(Date.now() + 30_000).toISOString()}
   await store.commit({put: [putLock({...lock.value, holder: null, queue: [dead]}, lock.version)], events: []})
   ahead = 31_000
-  const next = await takeTurn(parts, 'key', 'next', options)
-  expect((await store.commit({put: [next?.('next') as never], events: []})).ok).toBe(true)
+  const next = await takeTurn(parts, ['key'], 'next', options)
+  expect((await store.commit({put: next?.('next') ?? [], events: []})).ok).toBe(true)
+})
+
+test('TM-N1: who wants several things takes all or none, stands in one order in all lines, and is told who holds what', async () => {
+  const {store, parts} = await openStore()
+  const [one, two, three] = ['["aws:1"]', '["aws:2"]', '["aws:3","unit"]'] as const
+  const told: string[] = []
+  const ask = (request: string, keys: readonly string[]) =>
+    takeTurn(parts, keys, request, {
+      instance: 'one',
+      cancelled: () => false,
+      behind: ({count, holder}) => void told.push(`${request}: ${count} ${holder ? `${holder.run} ${showLock(holder.key)}` : ''}`),
+      wakeOn: new Promise(() => {}),
+    })
+  const take = async (request: string, keys: readonly string[]): Promise<void> => {
+    for (;;) {
+      const ready = await ask(request, keys)
+      if (ready && (await store.commit({put: ready(request), events: []})).ok) return
+    }
+  }
+  const giveBack = async (run: string, keys: readonly string[]): Promise<void> => {
+    const put = await releasing(parts, keys, run)
+    expect(put).toHaveLength(keys.length)
+    expect((await store.commit({put, events: []})).ok).toBe(true)
+  }
+  const inLine = (key: string, request: string) =>
+    until(async () => (await lockOf(store, key))?.queue.some(place => place.request === request) === true)
+
+  await take('first', [three])
+  const many = take('many', [one, two, three])
+  await inLine(three, 'many')
+  expect(told).toEqual(['many: 1 first aws:3 unit'])
+  // what is free is not held while it waits, and nobody passes it there
+  expect(await lockOf(store, one)).toMatchObject({holder: null, queue: [{request: 'many'}]})
+  const crossing = take('crossing', [two, one])
+  await inLine(one, 'crossing')
+  await giveBack('first', [three])
+  await many
+  for (const key of [one, two, three]) expect(await lockOf(store, key)).toMatchObject({holder: 'many'})
+  await giveBack('many', [one, two, three])
+  await crossing
+  expect(await lockOf(store, two)).toMatchObject({holder: 'crossing', queue: []})
+  expect(await releasing(parts, [one, two, three], 'many')).toEqual([])
 })

@@ -1,6 +1,6 @@
 /** The plugin: containers of Amazon ECS. What asks AWS loads when a use is opened. */
 import {definePrimitive} from '@prod/sdk/primitive'
-import {discoverPermissions, machine, parse, permissions, type Target} from './target.ts'
+import {discoverPermissions, machine, parse, permissions, resolvePermissions, type Target} from './target.ts'
 
 export type {Target} from './target.ts'
 
@@ -21,6 +21,8 @@ export const primitive = definePrimitive<Target>({
     yield* (await import('./discover.ts')).discover(query, access)
   },
   discoverPermissions,
+  resolve: async (target, access, signal) => (await import('./open.ts')).resolve(target, access, signal),
+  resolvePermissions,
   async start(options) {
     strict = !options?.development
     return async () => {

@@ -1,16 +1,15 @@
 /** Opens each use. Loaded when the first one is. */
-import {randomBytes} from 'node:crypto'
 import type {Access, Channel, Use} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {AwsRefused, json, type Way, wayOf} from '@prod/ssm/aws'
+import {finishText, type Mark, newMark, runProgram} from '@prod/ssm/carried'
 import {type ChannelOptions, openCommand, openPort, openShell, type PortSession} from '@prod/ssm/channel'
 import {checkDocument} from '@prod/ssm/documents'
 import {channelOf, openSession, sessionsEnded} from '@prod/ssm/session'
 import {failureOf} from './preflight.ts'
-import {runProgram} from './program.ts'
-import {finishText, type Mark, programText, programWords, shellText, variables} from './script.ts'
+import {programText, programWords, shellText, variables} from './script.ts'
 import {runShell} from './shell.ts'
-import {forwardDocument, isContainer, isMany, type Target} from './target.ts'
+import {forwardDocument, isContainer, isMany, type Target, withTask} from './target.ts'
 import {checkLogging, findPlace, type Place} from './task.ts'
 
 type Forward = Extract<Use, {kind: 'forward'}>
@@ -42,6 +41,12 @@ export async function open(target: Target, use: Use, access: Access, signal: Abo
   })
 }
 
+/** The address with the task that a use would reach now. Throws what `task.ts` does, DENIED. */
+export async function resolve(target: Target, access: Access, signal: AbortSignal): Promise<string> {
+  const region = regionOf(target, access)
+  return foreseen(target, region, signal, async () => withTask(target, region, (await findPlace(wayOf(access, region), target)).taskId))
+}
+
 /** What can be refused before anything is asked. */
 function checkUse(use: Use, byDocument: boolean): void {
   if (use.kind === 'forward') return
@@ -71,8 +76,7 @@ function regionOf({region, cluster, service}: Target, {credential}: Access, env:
 }
 
 async function openByCommand(way: Way, target: Target, place: Place, use: Started, signal: AbortSignal): Promise<Channel> {
-  const half = (): string => randomBytes(16).toString('hex')
-  const mark: Mark = {left: half(), right: half()}
+  const mark = newMark()
   const command =
     use.kind === 'shell'
       ? shellText(mark, use.env)
@@ -82,7 +86,14 @@ async function openByCommand(way: Way, target: Target, place: Place, use: Starte
   const {wallSeconds} = use.limits
   return use.kind === 'shell'
     ? runShell(terminal, {mark, wallSeconds, finish})
-    : runProgram(terminal, {mark, stdin: use.stdin, wallSeconds, finish})
+    : runProgram(terminal, {
+        place: 'container',
+        mend: 'an image with /bin/sh and coreutils, or busybox; or exec=DOCUMENT in the address',
+        mark,
+        stdin: use.stdin,
+        wallSeconds,
+        finish,
+      })
 }
 
 interface Executed {

@@ -5,54 +5,11 @@
  */
 import {refusedVariables} from '@prod/sdk/environment'
 import {ProdError} from '@prod/sdk/errors'
-
-/**
- * The mark of one use, in two halves that only the far side joins: neither an echo of the text, nor a list of processes that shows it,
- * holds the whole. The first half labels what is started, too.
- */
-export interface Mark {
-  readonly left: string
-  readonly right: string
-}
+import {ending, type Mark, scriptText, startText} from '@prod/ssm/carried'
 
 /** The signs that mean nothing to any splitter, shell or session document. */
 const plain = /^[A-Za-z0-9_@%+=:,./-]+$/
 const refused = new RegExp(`^(?:${refusedVariables})$`, 'i')
-
-/** Scripts hold no single quote, and no two opening braces side by side, which Systems Manager would read as a parameter. */
-function text(script: string, words: readonly string[]): string {
-  return `/bin/sh -c '${script}' ${words.join(' ')}`
-}
-
-/** Finds and ends by the label: every process whose environment holds it. Twice nobody: the first look may miss who was just being born. */
-const ending = [
-  'left() { grep -lszx "PROD_RUN=$a" /proc/[0-9]*/environ | while IFS=/ read -r x y p z; do echo $p; done; }',
-  'tell() { for p in $(left); do kill -s $1 $p; done; }',
-  'sweep() { n=0; while [ $n -lt 2 ]; do if [ -n "$(left)" ]; then tell KILL; n=0; else n=$((n+1)); fi; done; }',
-].join('; ')
-
-const tools = 'stty base64 dd sed grep env'
-
-/**
- * Runs a program behind a terminal that carries lines: `o…` and `e…` are output and errors in base64, `n` asks for the next line of
- * input, `x KEY STATUS` is the end. Lines that come in: `i…` is the program's input in base64, `.` its end, `sNAME` a signal, `k` the end of
- * all that was started, `q` the end. The key comes as the first line, when nothing is echoed any more: the program never sees it.
- */
-// biome-ignore-start lint/suspicious/noTemplateCurlyInString: the shell's own
-const program = [
-  'a=$1; b=$2; shift 2; exec 3>&1 2>/dev/null; LC_ALL=C; m=',
-  `for t in ${tools}; do command -v $t >/dev/null || m="$m $t"; done`,
-  'if [ -n "$m" ]; then echo "$a$b lacks$m" >&3; exit 1; fi',
-  ending,
-  'stty raw -echo; printf "%s ready\\n" "$a$b" >&3; IFS= read -r k; ulimit -t $1; shift',
-  // pieces as they come, in lines that one write carries each
-  'enc() { while :; do r=$( { dd bs=65536 count=1 2>&4 | base64 | sed "s/^/$1/" >&3; } 4>&1 ); case "$r" in "0+0 "*) break;; esac; done; }',
-  'one() { printf %s "$1" | base64 -d; echo n >&3; }',
-  'dec() { trap : HUP INT QUIT TERM; while IFS= read -r l; do case "$l" in q) return;; .) exec >/dev/null;; k) sweep;; s*) tell ${l#s};; i*) one "${l#i}" & ;; esac; done; sweep; }',
-  'run() { env "PROD_RUN=$a" "$@" 3>&- 7>&- 8>&-; s=$?; sweep; echo $s >&7; }',
-  // biome-ignore-end lint/suspicious/noTemplateCurlyInString: the shell's own
-  'dec | { s=$( { { run "$@" 2>&1 >&8 | enc e; } 8>&1 | enc o; } 7>&1 ); echo "x $k $s" >&3; }',
-].join('; ')
 
 /**
  * A shell with a terminal; when it ends, the mark and its status follow. What it leaves behind ends with it, and with the session. It
@@ -70,15 +27,12 @@ const shell = [
 ].join('; ')
 // biome-ignore-end lint/suspicious/noTemplateCurlyInString: the shell's own
 
-/** Ends what a use started, from another session. */
-const finish = ['a=$1; exec 3>&1 2>/dev/null', ending, 'sweep; echo gone >&3'].join('; ')
-
 /** A program with its words. Throws ARGV_REFUSED with the position of a word that is not plain, TOOL_UNAVAILABLE for what the catalog says. */
 export function programText(
-  {left, right}: Mark,
+  mark: Mark,
   {path, argv, env, cpuSeconds}: {path: string; argv: readonly string[]; env: Readonly<Record<string, string>>; cpuSeconds: number},
 ): string {
-  return text(program, ['prod', left, right, String(Math.ceil(cpuSeconds)), ...variables(env), ...programWords(path, argv)])
+  return startText(mark, cpuSeconds, [...variables(env), ...programWords(path, argv)])
 }
 
 /** The program and its arguments, each a plain word. Throws as {@link programText}. */
@@ -103,7 +57,7 @@ export function programWords(path: string, argv: readonly string[]): string[] {
 
 /** A shell of the container. Throws TOOL_UNAVAILABLE. */
 export function shellText({left, right}: Mark, {PS1 = '\\w\\$ ', ...env}: Readonly<Record<string, string>>): string {
-  return text(shell, ['prod', left, right, numbered(PS1), ...variables(env)])
+  return scriptText(shell, ['prod', left, right, numbered(PS1), ...variables(env)])
 }
 
 /** Every byte that is not plain as `%ooo`. */
@@ -111,11 +65,6 @@ function numbered(prompt: string): string {
   return Buffer.from(prompt, 'utf8')
     .toString('latin1')
     .replace(/[^A-Za-z0-9_@+=:,./-]/g, sign => `%${sign.charCodeAt(0).toString(8).padStart(3, '0')}`)
-}
-
-/** What ends all that a use started. */
-export function finishText({left}: Mark): string {
-  return text(finish, ['prod', left])
 }
 
 /** The variables, each a plain word. Throws TOOL_UNAVAILABLE. */

@@ -1,7 +1,7 @@
 /** A shell of a container, with the status that the session itself does not tell: see `script.ts`. */
 import {Readable} from 'node:stream'
 import type {Channel, Exit} from '@prod/sdk'
-import type {Mark} from './script.ts'
+import type {Mark} from '@prod/ssm/carried'
 
 const leaveMs = 10_000
 

@@ -196,6 +196,27 @@ export function permissions(
   ]
 }
 
+/** The address of a target in its region with this task as a pin, so that it stays the same machine. Pure. */
+export function withTask({cluster, service, container, pins}: Target, region: string, task: string): string {
+  const names = [region, cluster, service, ...(container === undefined ? [] : [container])]
+  return `${names.join('/')}${pins === undefined ? '?' : `${pins}&`}task=${task}`
+}
+
+/** The least that finding the task takes; undefined where it is named, or where there are many to choose from. Pure. */
+export function resolvePermissions(target: Target): Permission[] | undefined {
+  if (target.task !== undefined || isMany(target)) return undefined
+  const {region = '*', cluster, service, account = '*'} = target
+  const arn = (rest: string): string => `arn:${region === '*' ? '*' : partitionOf(region)}:ecs:${region}:${account}:${rest}`
+  return [
+    {
+      kind: 'aws',
+      actions: ['ecs:DescribeTasks', 'ecs:DescribeServices'],
+      resources: [arn(`task/${cluster}/*`), arn(`service/${cluster}/${service}`)],
+    },
+    {kind: 'aws', actions: ['ecs:ListTasks', 'ecs:DescribeTaskDefinition'], resources: ['*']},
+  ]
+}
+
 /** The least that looking for containers takes, where `discover` looks. Pure. */
 export function discoverPermissions({region = '*'}: Target): Permission[] {
   return [

@@ -92,6 +92,32 @@ test('TM-X2: a task that runs another definition than the catalog names is refus
   await expect(run(echo, `${app}?task=${'f'.repeat(32)}`)).rejects.toMatchObject({code: 'TARGET_UNREACHABLE'})
 })
 
+test('TM-X2: an address that names no task leads to one, by a credential for looking alone, and then to that one or to none', async () => {
+  const resolve = async (address: string): Promise<string> => {
+    const target = primitive.parse(address)
+    const looks = primitive.resolvePermissions?.(target)
+    if (!looks) return 'named'
+    return (await primitive.resolve?.(target, here.access(looks), new AbortController().signal)) ?? ''
+  }
+  const address = `${app}?definition=web:7&logging=broker`
+  const found = await resolve(address)
+  expect(found).toMatch(/^us-east-1\/prod\/web\/app\?definition=web:7&logging=broker&task=[0-9a-f]{32}$/)
+  // it is the same machine, so it stands in the same line
+  expect(primitive.machine?.(primitive.parse(found))).toBe(primitive.machine?.(primitive.parse(address)))
+  for (const named of [found, `${app}/${'f'.repeat(32)}`, 'us-east-1/prod/*']) expect(await resolve(named)).toBe('named')
+  const echo = script('echo done')
+  expect(await run(echo, found, bounded(echo, found))).toMatchObject({stdout: 'done\n'})
+  const [task] = cluster().tasks.filter(({id}) => found.endsWith(id))
+  if (!task) throw new Error('it leads to no task')
+  task.lastStatus = 'STOPPED'
+  try {
+    await expect(run(echo, found)).rejects.toMatchObject({code: 'TARGET_UNREACHABLE', message: expect.stringContaining(task.id)})
+    expect(await resolve(address)).not.toBe(found)
+  } finally {
+    task.lastStatus = 'RUNNING'
+  }
+})
+
 test('TM-X2: a forward stays with its container, and is not led to the one that replaced it', async () => {
   const servers = await serveForwarded()
   const access = here.access()

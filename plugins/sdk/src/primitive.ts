@@ -122,9 +122,11 @@ export interface Primitive<T = unknown> {
   parse(text: string): T
   /**
    * The machine it leads to, in words that other ways in to the same machine use too: `aws:eu-west-1/i-0a1b2c3d`. What changes it stands in one
-   * line and is counted in one budget, whichever way is taken (TM-N1). Pure. Absent, or undefined: the address without its pins.
+   * line and is counted in one budget, whichever way is taken (TM-N1); several where one use touches several: each has a line and a budget of
+   * its own; none where what this program does there changes no machine, and so stands in no line. Pure. Absent, or undefined: the address
+   * without its pins. `program`: the path of the tool's program, where it is for a tool.
    */
-  machine?(target: T): string | undefined
+  machine?(target: T, program?: string): string | readonly string[] | undefined
   /** The least this use needs. Pure. */
   permissions(target: T, use: Use): Permission[]
   /** Opens the channel; heavy packages load here. Throws TARGET_UNREACHABLE, TOOL_UNAVAILABLE. */
@@ -149,6 +151,14 @@ export interface Primitive<T = unknown> {
   discover?(query: {text: string; within?: T}, access: Access): AsyncIterable<FoundTarget>
   /** The least that looking takes. Pure. Where `discover` is. */
   discoverPermissions?(within: T): Permission[]
+  /**
+   * What an address that leaves open which machine or container is touched leads to now: the part after `id:` that names it, or each of
+   * them, and says all else as before. It is asked when a use is approved or locked, and stands in what people approve; `open` gets it then
+   * and reaches that or nothing (TM-X2). Throws TARGET_UNREACHABLE, TARGET_INVALID, LIMIT_REACHED.
+   */
+  resolve?(target: T, access: Access, signal: AbortSignal): Promise<string>
+  /** The least that resolving takes; undefined where the address leaves nothing open. Pure. Where `resolve` is. */
+  resolvePermissions?(target: T): Permission[] | undefined
   /** What this platform gives, for `prod doctor`: one line each. */
   checks?(): Promise<{name: string; ok: boolean; detail: string}[]>
 }

@@ -158,8 +158,8 @@ export type ServerMessage =
     }
   /** this command reads stdin, and the client offered it: send it now. Without this none is read from the person's side. */
   | {type: 'stdin-wanted'}
-  /** queued behind another run on the same target */
-  | {type: 'queued'; behind: number; target: string}
+  /** queued behind another run on the same target; `holder`: the run that holds it, and the machine or thing that it holds */
+  | {type: 'queued'; behind: number; target: string; holder?: {run: string; of: string}}
   /** break-glass wants its typed confirmation; `banner` lines are the broker's words */
   | {type: 'confirm'; text: string; banner: string[]}
   | {

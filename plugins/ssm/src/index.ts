@@ -1,6 +1,18 @@
 import {definePrimitive, type Primitive} from '@prod/sdk/primitive'
-import {type AutomationTarget, permissions as automationPermissions, parse as parseAutomation} from './automation/target.ts'
-import {type CommandTarget, machine as commandMachine, permissions as commandPermissions, parse as parseCommand} from './command/target.ts'
+import {
+  type AutomationTarget,
+  machine as automationMachine,
+  permissions as automationPermissions,
+  resolvePermissions as automationResolvePermissions,
+  parse as parseAutomation,
+} from './automation/target.ts'
+import {
+  type CommandTarget,
+  machine as commandMachine,
+  permissions as commandPermissions,
+  resolvePermissions as commandResolvePermissions,
+  parse as parseCommand,
+} from './command/target.ts'
 import {discoverPermissions, permissions} from './permissions.ts'
 import {machine, parse, type Target} from './target.ts'
 
@@ -46,6 +58,8 @@ const command = definePrimitive<CommandTarget>({
   machine: commandMachine,
   permissions: commandPermissions,
   open: async (target, use, access, signal) => (await import('./command/open.ts')).open(target, use, access, signal, strict),
+  resolve: async (target, access) => (await import('./command/open.ts')).resolve(target, access),
+  resolvePermissions: commandResolvePermissions,
 })
 
 /** Automation documents. */
@@ -54,8 +68,11 @@ const automation = definePrimitive<AutomationTarget>({
   summary: 'an Automation document of AWS Systems Manager',
   uses: ['exec'],
   parse: parseAutomation,
+  machine: automationMachine,
   permissions: (target, use) => automationPermissions(target, use.kind === 'exec' ? use.program.path : '/start'),
   open: async (target, use, access, signal) => (await import('./automation/open.ts')).open(target, use, access, signal, strict),
+  resolve: async (target, access) => (await import('./automation/open.ts')).resolve(target, access),
+  resolvePermissions: automationResolvePermissions,
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: each has a target type of its own

@@ -77,7 +77,9 @@ export function readPins(query: string | undefined): Map<string, string> {
     let value: string
     try {
       key = decodeURIComponent(part.slice(0, at))
-      value = decodeURIComponent(part.slice(at + 1))
+      // a share, such as 25%, is what it looks like
+      const written = part.slice(at + 1)
+      value = /^\d{1,3}%$/.test(written) ? written : decodeURIComponent(written)
     } catch (cause) {
       throw new ProdError('TARGET_INVALID', `${JSON.stringify(part)} is not percent-encoded text`, example, {cause})
     }

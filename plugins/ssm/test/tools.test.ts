@@ -6,6 +6,7 @@ import type {Access, Channel, Permission, Primitive, Use} from '@prod/sdk'
 import fc from 'fast-check'
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
 import {type StandIn, startStandIn} from '../../../test/sessions-stand-in/stand-in.ts'
+import {someInstances} from '../../../test/sessions-stand-in/world.ts'
 import {exitOf} from '../src/command/open.ts'
 import {primitives} from '../src/index.ts'
 import {parametersOf} from '../src/parameters.ts'
@@ -39,6 +40,17 @@ const restart = {
     },
   ],
 }
+const restartOne = {
+  schemaVersion: '0.3',
+  parameters: {InstanceId: {type: 'String'}},
+  mainSteps: [
+    {
+      name: 'say',
+      action: 'aws:runCommand',
+      inputs: {DocumentName: 'AWS-RunShellScript', InstanceIds: ['{{ InstanceId }}'], Parameters: {commands: ['true']}},
+    },
+  ],
+}
 const nap = {schemaVersion: '0.3', mainSteps: [{name: 'nap', action: 'aws:sleep', inputs: {Duration: 'PT1H'}}]}
 const broken = {
   schemaVersion: '0.3',
@@ -51,6 +63,13 @@ const broken = {
   ],
 }
 
+/** more than one command takes */
+const bulk = Array.from({length: 52}, (_, at) => ({
+  id: `i-0a1b2c3d4e5b00${String(at).padStart(2, '0')}0`,
+  name: `bulk-${at}`,
+  tags: {Role: 'bulk'},
+}))
+
 const [ssm, command, automation] = primitives
 let standIn: StandIn
 let stop: (() => Promise<void>) | undefined
@@ -59,7 +78,8 @@ const before = {...process.env}
 beforeAll(async () => {
   standIn = await startStandIn({
     region: 'us-east-1',
-    documents: Object.entries({'Restart-Unit': restart, Nap: nap, Broken: broken}).map(([name, content]) => ({
+    instances: [...someInstances(), ...bulk],
+    documents: Object.entries({'Restart-Unit': restart, 'Restart-One': restartOne, Nap: nap, Broken: broken}).map(([name, content]) => ({
       name,
       type: 'Automation' as const,
       owner: 'self',
@@ -102,6 +122,13 @@ function open(primitive: Primitive | undefined, address: string, what: Use): Pro
   if (!primitive) throw new Error('no primitive')
   const target = primitive.parse(address)
   return primitive.open(target, what, access(primitive.permissions(target, what)), new AbortController().signal)
+}
+
+/** Where an address leads now, by a credential for looking alone. */
+async function resolve(primitive: Primitive | undefined, address: string): Promise<string> {
+  const target = primitive?.parse(address)
+  const looks = primitive?.resolvePermissions?.(target)
+  return looks ? ((await primitive?.resolve?.(target, access(looks), new AbortController().signal)) ?? '') : 'named'
 }
 
 async function run(channel: Channel) {
@@ -156,6 +183,41 @@ describe('Run Command', () => {
     await expect(open(command, 'us-east-1/*?tag:Environment=production&most=2', sh('true'))).rejects.toMatchObject({code: 'LIMIT_REACHED'})
     await expect(open(command, `us-east-1/${worker}?tag:Service=web`, sh('true'))).rejects.toMatchObject({code: 'TARGET_INVALID'})
     expect(standIn.calls.slice(calls).map(({action}) => action)).not.toContain('SendCommand')
+  })
+
+  test('TM-X2: tags lead to instances, and the address that names them to those alone, with the same pins', async () => {
+    const address = 'us-east-1/*?tag:Service=web&tag:Environment=production&concurrency=1&errors=2&most=7'
+    const found = await resolve(command, address)
+    expect(found).toBe(`us-east-1/${web1},${web2}?tag:Service=web&tag:Environment=production&concurrency=1&errors=2&most=7`)
+    expect(command?.machine?.(command.parse(found))).toEqual([`aws:us-east-1/${web1}`, `aws:us-east-1/${web2}`])
+    expect(command?.machine?.(command.parse(address))).toBeUndefined()
+    expect(await resolve(command, found)).toBe('named')
+    await expect(resolve(command, 'us-east-1/*?tag:Service=nothing')).rejects.toMatchObject({code: 'TARGET_UNREACHABLE'})
+    await expect(resolve(command, 'us-east-1/*?tag:Environment=production&most=2')).rejects.toMatchObject({code: 'LIMIT_REACHED'})
+  })
+
+  test('on more than AWS takes in one command: one after the other, by their ids, with the same bounds for all of them', async () => {
+    const address = await resolve(command, 'us-east-1/*?tag:Role=bulk&concurrency=100%&errors=3&most=99')
+    const sent = () => standIn.calls.filter(({action, outcome}) => action === 'SendCommand' && outcome === 'ok').map(({input}) => input)
+    let before = sent().length
+    const done = await run(await open(command, address, sh('case $PWD in *b00000) exit 3;; esac')))
+    expect(done.exit).toEqual({status: 3})
+    expect(done.stderr).toContain('51/52')
+    expect(done.stderr).toMatch(/51 succeeded, 1 did not\n$/)
+    expect(sent().slice(before)).toMatchObject([
+      {MaxConcurrency: '52', MaxErrors: '3'},
+      {MaxConcurrency: '52', MaxErrors: '2'},
+    ])
+    expect(
+      sent()
+        .slice(before)
+        .flatMap(({InstanceIds}) => InstanceIds),
+    ).toEqual(bulk.map(({id}) => id))
+    before = sent().length
+    const failed = await run(await open(command, address, sh('exit 4')))
+    expect(failed.exit).toEqual({status: 4})
+    expect(failed.stderr).toMatch(/0 succeeded, \d+ did not, \d+ never began\n$/)
+    expect(sent().slice(before)).toHaveLength(1)
   })
 
   test('Ctrl-C cancels it, and the outcome of what was cancelled is not made up', async () => {
@@ -239,6 +301,23 @@ describe('Automation', () => {
     expect(await channel.ended).toEqual({signal: 'SIGINT'})
   })
 
+  test('TM-X2: over the instances with a tag: those that it leads to are named, and another, or one without the tag, is none of them', async () => {
+    const address = 'us-east-1/Restart-One?over=InstanceId&tag:Service=web'
+    const named = await resolve(automation, address)
+    expect(named).toBe(`${address}&on=${web1},${web2}`)
+    expect(await resolve(automation, named)).toBe('named')
+    expect(automation?.machine?.(automation.parse(named), '/automation/start')).toEqual([`aws:us-east-1/${web1}`, `aws:us-east-1/${web2}`])
+    // who approves a step stands in no line behind the run that waits for it
+    expect(automation?.machine?.(automation.parse(named), '/automation/approve')).toEqual([])
+    const done = await run(await open(automation, named, use('/automation/start')))
+    expect(done.exit, done.stderr).toEqual({status: 0})
+    expect(standIn.calls.findLast(({action}) => action === 'StartAutomationExecution')?.input).toMatchObject({
+      TargetParameterName: 'InstanceId',
+      Targets: [{Key: 'ParameterValues', Values: [web1, web2]}],
+    })
+    await expect(open(automation, `${address}&on=${worker}`, use('/automation/start'))).rejects.toMatchObject({code: 'TARGET_INVALID'})
+  })
+
   test('TM-X1: what follows may not start, and what starts may not approve', () => {
     const target = automation?.parse(unit)
     const actions = (act: string) => automation?.permissions(target, use(`/automation/${act}`)).flatMap(one => one.actions)
@@ -262,6 +341,8 @@ describe('Automation', () => {
     'us-east-1/',
     'us-east-1/Doc?tag:a=b',
     'us-east-1/Doc?over=InstanceId',
+    'us-east-1/Doc?on=i-0a1b2c3d4e5f60001',
+    'us-east-1/Doc?over=InstanceId&tag:a=b&on=web',
     'us-east-1/Doc?assume=x',
     'us-east-1/a b',
   ])('refuses the target %j', address =>

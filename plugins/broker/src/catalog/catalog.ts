@@ -97,6 +97,6 @@ export interface Catalog {
   targets: Map<string, TargetEntry>
   roles: Map<string, RoleEntry>
   tools: Map<string, ToolEntry>
-  /** the machine that an address leads to, in words that all ways in to it share; undefined where its primitive knows none. Absent: none does */
-  machineOf?(address: string): string | undefined
+  /** the machines that an address leads to, in words that all ways in to them share; undefined where its primitive knows none. Absent: none does */
+  machinesOf?(address: string, program?: string): readonly string[] | undefined
 }

@@ -93,16 +93,17 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       refuse(file, ['service'], `there is no service ${data.service}`, names(services))
   }
 
-  const machineOf = (address: string): string | undefined => {
+  const machinesOf = (address: string, program?: string): readonly string[] | undefined => {
     const colon = address.indexOf(':')
     const primitive = known.primitives?.get(address.slice(0, colon))
     try {
-      return primitive?.machine?.(primitive.parse(address.slice(colon + 1)))
+      const machines = primitive?.machine?.(primitive.parse(address.slice(colon + 1)), program)
+      return typeof machines === 'string' ? [machines] : machines
     } catch {
       return undefined // one of many whose name is none: it is refused where it is used
     }
   }
-  const catalog: Catalog = {services: new Map(), targets: new Map(), roles: new Map(), tools: new Map(), machineOf}
+  const catalog: Catalog = {services: new Map(), targets: new Map(), roles: new Map(), tools: new Map(), machinesOf}
   for (const {data} of services.values()) {
     const limits = {maxSeconds: data.limits?.maxSeconds ?? null, approvals: data.limits?.approvals ?? null, runs: data.limits?.runs ?? null}
     catalog.services.set(data.name, {

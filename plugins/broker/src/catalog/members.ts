@@ -49,9 +49,13 @@ export function placeOf(target: Pick<TargetEntry, 'address'>): string {
   return standsForMany(target) ? target.address : target.address.replace(/\?.*$/s, '')
 }
 
-/** What stands in one line and is counted in one budget: the machine that its primitive knows it by, else its place. */
-export function machineOf({machineOf: known}: Pick<Catalog, 'machineOf'>, target: Pick<TargetEntry, 'address'>): string {
-  return known?.(target.address) ?? placeOf(target)
+/** What stands in one line and is counted in one budget: each machine that its primitive knows it by, sorted; else its place. None: what `program` does there changes no machine. */
+export function machinesOf(
+  {machinesOf: known}: Pick<Catalog, 'machinesOf'>,
+  target: Pick<TargetEntry, 'address'>,
+  program?: string,
+): string[] {
+  return [...new Set(known?.(target.address, program) ?? [placeOf(target)])].sort()
 }
 
 /** One of those that a target stands for; undefined where it stands for itself. */

@@ -13,6 +13,7 @@ import type {Bundle, UseDecision} from '../policy/policy.ts'
 import type {Put} from '../stores/store.ts'
 import {decidePlan, explainPlan} from './decide-plan.ts'
 import {makeDocument, makePlan, type Plan} from './plan.ts'
+import {resolveOpen} from './resolve.ts'
 import type {Draft, RequestRecord} from './state.ts'
 
 /** How a draft came in. */
@@ -122,20 +123,21 @@ async function create(parts: Parts, caller: Caller, submission: Submission, brea
   refuseDraining(parts)
   const bundle = parts.bundle()
   const draftedPlan = makePlan(bundle, submission.draft)
-  const draft = checkDraft(parts, {...submission, draft: draftedPlan.draft}, draftedPlan)
-  const plan = {...draftedPlan, draft}
-
+  const asked = checkDraft(parts, {...submission, draft: draftedPlan.draft}, draftedPlan)
   const owner = `${caller.principal.iss}#${caller.principal.sub}`
-  const keyId = sha256(canonical([owner, draft.kind, submission.key]))
+  const keyId = sha256(canonical([owner, asked.kind, submission.key]))
   // what a break-glass and a plain request of the same words become differs: they are no repeat of one another
-  const body = sha256(canonical(draft.kind !== 'shell' && breakGlass ? {...draft, breakGlass: true} : draft))
+  const body = sha256(canonical(asked.kind !== 'shell' && breakGlass ? {...asked, breakGlass: true} : asked))
   const known = await findByKey(parts, keyId, body)
   if (known.request) return known.request
 
-  const decided = breakGlass ? null : judge(parts, caller, bundle, plan)
-  await refuseFrozen(parts, plan.class, breakGlass !== undefined)
+  const decided = breakGlass ? null : judge(parts, caller, bundle, {...draftedPlan, draft: asked})
+  await refuseFrozen(parts, draftedPlan.class, breakGlass !== undefined)
   const approvalsNeeded = breakGlass ? (breakGlass.secondPerson ? 1 : 0) : decided?.decision === 'request' ? decided.approvals : 0
   if (approvalsNeeded > 0) await refuseFlood(parts, owner)
+  const resolved = await resolveOpen(parts, caller, draftedPlan, approvalsNeeded)
+  const draft: Draft = resolved && asked.kind !== 'role' ? {...asked, resolved} : asked
+  const plan = {...(resolved ? makePlan(bundle, draft) : draftedPlan), draft}
 
   const now = parts.store.now()
   const id = parts.newId('req')

@@ -12,13 +12,13 @@ import {addArguments, print} from '@prod/sdk/grammar/print'
 import {needsCredential} from '@prod/sdk/primitive'
 import {showArgv} from '@prod/sdk/text'
 import type {RoleEntry, TargetEntry, ToolEntry} from '../catalog/catalog.ts'
-import {findTarget, machineOf, standsForMany} from '../catalog/members.ts'
+import {findTarget, machinesOf, standsForMany} from '../catalog/members.ts'
 import type {Parts} from '../parts.ts'
 import {longestOn} from '../policy/decide.ts'
 import type {Bundle, Question, Resource} from '../policy/policy.ts'
 import {inspectProgram, reach} from '../runs/program.ts'
 import {mostTargets} from './selectors.ts'
-import {canonicalName, type Draft} from './state.ts'
+import {canonicalName, type Draft, type Resolved} from './state.ts'
 
 /** All that follows from a draft under one bundle. */
 export interface Plan {
@@ -28,8 +28,8 @@ export interface Plan {
   class: ToolClass
   environment: string
   summary: string
-  /** keys that runs of class `change` and above hold one at a time */
-  lock: string | null
+  /** keys that runs of class `change` and above hold one at a time: one for each machine it touches, sorted */
+  locks: string[]
   tool: ToolEntry | null
   /** null for a role, and for a run on many targets */
   target: TargetEntry | null
@@ -38,6 +38,16 @@ export interface Plan {
   /** a run on many targets: the same on each of them, and how it goes from one to the next */
   each?: Plan[]
   rollout?: NonNullable<ApprovalDocument['rollout']>
+}
+
+/**
+ * A target of the catalog by its name, and which one its address led to when the use was asked for, where that was fixed (TM-X2). What was
+ * fixed belongs to the address as it was then: under another one it counts for nothing, and the document is another.
+ */
+function targetFor({catalog}: Bundle, name: string, resolved: Resolved | undefined): TargetEntry | undefined {
+  const target = findTarget(catalog, name)
+  const address = target && resolved && Object.hasOwn(resolved, target.address) ? resolved[target.address] : undefined
+  return target && address !== undefined ? {...target, address} : target
 }
 
 /** The plan for each target: the plan itself where there is one. Pure. */
@@ -49,7 +59,7 @@ export function eachOf(plan: Plan): Plan[] {
 export function makePlan(bundle: Bundle, draft: Draft): Plan {
   if (draft.kind === 'exec') return planExec(bundle, draft)
   if (draft.kind === 'shell' || draft.kind === 'forward') {
-    const target = findTarget(bundle.catalog, draft.target)
+    const target = targetFor(bundle, draft.target, draft.resolved)
     if (!target) throw new ProdError('TARGET_NOT_FOUND', `there is no target ${draft.target}`, 'prod targets')
     if (draft.kind === 'forward') return planForward(bundle, draft, target)
     return {
@@ -59,7 +69,7 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
       class: 'shell',
       environment: target.environment,
       summary: `a shell on ${target.name} (${target.environment})`,
-      lock: null,
+      locks: [],
       tool: null,
       target,
       access: roleFor(bundle, target, null),
@@ -81,7 +91,7 @@ export function makePlan(bundle: Bundle, draft: Draft): Plan {
     class: role.class,
     environment: '',
     summary: `the role ${role.name} for ${showDuration(draft.durationSeconds)}`,
-    lock: null,
+    locks: [],
     tool: null,
     target: null,
     access: null,
@@ -109,7 +119,7 @@ function planForward(bundle: Bundle, draft: Draft & {kind: 'forward'}, target: T
     class: 'change',
     environment: target.environment,
     summary: `a forward through ${target.name} (${target.environment}) to ${places.map(showHostPort).join(', ')}`,
-    lock: null,
+    locks: [],
     tool: null,
     target,
     access: roleFor(bundle, target, null),
@@ -184,7 +194,7 @@ function planOn(bundle: Bundle, draft: Draft & {kind: 'exec'}, tool: ToolEntry, 
       `prod exec --on ${tool.targets[0]} …`,
     )
   }
-  const target = findTarget(bundle.catalog, targetName)
+  const target = targetFor(bundle, targetName, draft.resolved)
   if (!target || !tool.targets.includes(target.of ?? target.name)) {
     throw new ProdError('TARGET_NOT_FOUND', `${name} does not run on ${targetName}`, `prod tools show ${name}`)
   }
@@ -198,7 +208,12 @@ function planOn(bundle: Bundle, draft: Draft & {kind: 'exec'}, tool: ToolEntry, 
     environment: target.environment,
     summary: `${showArgv(draft.argv)} on ${target.name} (${target.environment})`,
     // two names of one machine are one machine
-    lock: toolClass === 'read' ? null : JSON.stringify([machineOf(bundle.catalog, target), ...structure.locks.map(canonicalName)]),
+    locks:
+      toolClass === 'read'
+        ? []
+        : machinesOf(bundle.catalog, target, tool.program.path).map(machine =>
+            JSON.stringify([machine, ...structure.locks.map(canonicalName)]),
+          ),
     tool,
     target,
     access: roleFor(bundle, target, tool),
@@ -250,7 +265,7 @@ function planMany(
     draft: {...draft, target: null, many},
     environment: environments.join(', '),
     summary: `${showArgv(draft.argv)} on ${count} (${environments.join(', ')}): ${shown}${more}`,
-    lock: null,
+    locks: [],
     target: null,
     access: null,
     each,

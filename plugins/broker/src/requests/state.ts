@@ -2,6 +2,12 @@
 import type {Approval, Digest, HostPort, PersonId, Principal, Request, RequestState} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 
+/**
+ * Where addresses that leave open which one is touched led when it was asked for (TM-X2): from the address of the catalog to the whole one.
+ * Absent: nothing was open, or nobody had to approve it.
+ */
+export type Resolved = Readonly<Record<string, string>>
+
 /** What somebody wants, in canonical form: all that a document is made from besides catalog, policy and person. */
 export type Draft =
   | {
@@ -14,9 +20,10 @@ export type Draft =
       incident: string | null
       startAt: string | null
       stdin: Digest | null
+      resolved?: Resolved
     }
-  | {kind: 'shell'; target: string; reason: string; incident: string | null}
-  | {kind: 'forward'; target: string; to: HostPort[]; reason: string; incident: string | null}
+  | {kind: 'shell'; target: string; reason: string; incident: string | null; resolved?: Resolved}
+  | {kind: 'forward'; target: string; to: HostPort[]; reason: string; incident: string | null; resolved?: Resolved}
   | {kind: 'role'; role: string; durationSeconds: number; reason: string; incident: string | null; startAt: string | null}
 
 /** A request as the store keeps it. */

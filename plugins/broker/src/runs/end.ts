@@ -51,8 +51,7 @@ export async function endRun(
     // of a run on many targets the request is done when all are
     if (request?.value.state === 'started' && request.value.result === run.id)
       put.push(putRequest({...request.value, state: 'done'}, request.version))
-    const {put: release} = await releasing(parts, run.lock, run.id)
-    if (release) put.push(release)
+    put.push(...(await releasing(parts, run.locks ?? [], run.id)))
     const bytes = ending.stdout && ending.stderr ? ending.stdout.bytes + ending.stderr.bytes : null
     const by = run.principal.person || `${run.principal.iss}#${run.principal.sub}`
     const settled = await settleOutput(parts, {run: run.id, by, reservations: run.reservations ?? []}, bytes)

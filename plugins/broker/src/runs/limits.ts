@@ -8,7 +8,7 @@ import {canonical, sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {parseDuration, showDuration} from '@prod/sdk/grammar/duration'
 import type {RunLimit} from '@prod/sdk/grammar/grammar'
-import {machineOf} from '../catalog/members.ts'
+import {machinesOf} from '../catalog/members.ts'
 import type {Parts} from '../parts.ts'
 import {layersOf} from '../policy/layers.ts'
 import type {Plan} from '../requests/plan.ts'
@@ -51,6 +51,7 @@ function budgetsOf(parts: Pick<Parts, 'bundle' | 'config'>, plan: Plan, starter:
   if (!target) return []
   const {catalog} = parts.bundle()
   const services = [...new Set([tool?.service, target.service].filter(name => typeof name === 'string'))].sort()
+  const machines = machinesOf(catalog, target)
   const found = new Map<string, Budget>()
   const add = (limit: RunLimit, about: unknown[], what: string, values: string[] = []): void => {
     const per = limit.per ?? '1h'
@@ -60,7 +61,7 @@ function budgetsOf(parts: Pick<Parts, 'bundle' | 'config'>, plan: Plan, starter:
       const known = found.get(key)
       if (!known || known.most > most) found.set(key, {key, most, per, words: `${what} ${where}`})
     }
-    one(['target', machineOf(catalog, target), ...values.map(canonicalName)], limit.perTarget, 'on one target')
+    for (const machine of machines) one(['target', machine, ...values.map(canonicalName)], limit.perTarget, 'on one target')
     one(['person', starterKey(starter)], limit.perPerson, 'by one person')
     one(['environment', target.environment], limit.perEnvironment, `in ${target.environment}`)
     for (const service of services) one(['service', service], limit.perService, `on ${service}`)

@@ -2,6 +2,7 @@
  * One request on many targets (TM-F2): batch after batch, each target a run of its own with its own lock, limits, log entries
  * and receipt. What began is in the store, so that no target runs twice; what is to come lives here and ends with its broker.
  */
+import {canonical} from '@prod/sdk/document'
 import {describeError} from '@prod/sdk/errors'
 import type {RolloutTarget, ServerMessage} from '@prod/sdk/wire'
 import type {Caller, Parts} from '../parts.ts'
@@ -122,23 +123,23 @@ function roll(parts: Parts, set: LiveSet, request: RequestRecord, plan: Plan): R
   /** Starts one target when its turn has come; resolves when it has ended. */
   const runOne = async (one: RolloutTarget): Promise<void> => {
     const place = `${request.id}/${one.target}`
-    const lockKey = (plan.each as Plan[]).find(({target}) => target?.name === one.target)?.lock ?? null
+    const locks = (plan.each as Plan[]).find(({target}) => target?.name === one.target)?.locks ?? []
     try {
       for (;;) {
         const lock =
-          lockKey === null
+          locks.length === 0
             ? null
-            : await takeTurn(parts, lockKey, place, {
+            : await takeTurn(parts, locks, place, {
                 instance: set.instance,
                 cancelled: noMore,
                 behind: () => change(one, {state: 'queued'}),
                 wakeOn: stopping.promise,
               })
         if (noMore()) break
-        if (lockKey !== null && lock === null) break
+        if (locks.length > 0 && lock === null) break
         const caller = callerNow()
         const cleared = await clearTarget(parts, caller, request, one.target)
-        if (cleared.plan.lock !== lockKey) throw new Error('its lock is another one')
+        if (canonical(cleared.plan.locks) !== canonical(locks)) throw new Error('its locks are others')
         const {many: _, ...draft} = request.draft.kind === 'exec' ? request.draft : (undefined as never)
         const started = await beginRun(parts, set, {
           ...cleared,
@@ -168,7 +169,7 @@ function roll(parts: Parts, set: LiveSet, request: RequestRecord, plan: Plan): R
       fail()
       change(one, {state: 'refused', error: describeError(error)})
     } finally {
-      if (one.run === null && lockKey !== null) await leave(parts, lockKey, place).catch(() => {})
+      if (one.run === null) await leave(parts, locks, place).catch(() => {})
     }
   }
   const fail = (): void => {

@@ -1,13 +1,27 @@
 import type {Approval, Run} from '@prod/sdk'
+import {showName} from '@prod/sdk/text'
 import type {Put} from '../stores/store.ts'
 import type {Reservation} from './output-budget.ts'
+
+/** Who erased something, when, and under which erasure. */
+export interface ErasedMark {
+  erasure: string
+  at: string
+  by: string
+}
+
+/** What is told to who asks for content that is gone. */
+export function erasedWords(mark: true | ErasedMark): string {
+  return mark === true ? 'is gone: its time is over' : `was erased on ${mark.at.slice(0, 10)} by ${showName(mark.by)} (${mark.erasure})`
+}
 
 const dayMilliseconds = 86_400_000
 
 /** A run as the store keeps it. Its row names the broker it lives on, so that others could pass `attach` on. */
 export interface RunRecord extends Run {
   instance: string
-  lock: string | null
+  /** what it holds until it ends; absent: it is of an older broker */
+  locks?: string[]
   approvals: Approval[]
   environment: string
   correlation: string
@@ -21,8 +35,8 @@ export interface RunRecord extends Run {
   redactions?: number
   /** days that its stored output is kept, as said when it began */
   keepDays?: number
-  /** its stored output has been deleted: its time was over */
-  erased?: true
+  /** its stored output has been deleted: its time was over (`true`), or two people erased it */
+  erased?: true | ErasedMark
 }
 
 /** A run as the store writes it. */

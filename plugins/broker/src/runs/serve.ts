@@ -15,7 +15,7 @@ import {banner, refuseOtherPlace} from '../sessions/breaking.ts'
 import type {Stored} from '../stores/store.ts'
 import type {Serving} from '../streams/serving.ts'
 import {raiseGlass, refuseUnfit, takeUpGlass} from './break-glass.ts'
-import {leave, takeTurn} from './locks.ts'
+import {leave, showLock, takeTurn} from './locks.ts'
 import {beginRollout, findRollout} from './many.ts'
 import {endFrame, makeReceipt} from './receipt.ts'
 import type {RunRecord} from './record.ts'
@@ -158,21 +158,27 @@ export async function runRequest(
     }
     // runs that no one approved read stdin as it comes; without one they see its end
     const lock =
-      plan.lock === null
+      plan.locks.length === 0
         ? null
-        : await takeTurn(parts, plan.lock, id, {
+        : await takeTurn(parts, plan.locks, id, {
             instance: set.instance,
             cancelled: () => cancelled || link.isClosed(),
-            behind: count => link.send({type: 'queued', behind: count, target: plan.target?.name ?? ''}),
+            behind: ({count, holder}) =>
+              link.send({
+                type: 'queued',
+                behind: count,
+                target: plan.target?.name ?? '',
+                ...(holder ? {holder: {run: holder.run, of: showLock(holder.key)}} : {}),
+              }),
             wakeOn: Promise.race([link.closed, cancel]),
           })
-    if (plan.lock !== null && lock === null) {
+    if (plan.locks.length > 0 && lock === null) {
       if (cancelled)
         throw new ProdError('REQUEST_CANCELLED', `request ${id} was cancelled in the queue; it is still approved`, `prod attach ${id}`)
       return
     }
     const started = await startRun(parts, set, caller(), stored, lock, glass).catch(async error => {
-      if (plan.lock !== null) await leave(parts, plan.lock, id)
+      await leave(parts, plan.locks, id)
       throw error
     })
     if (!started) continue

@@ -8,6 +8,7 @@ import {accessFor, type UseAccess} from '../grants/access.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person, putRequest, refuseDraining} from '../requests/create.ts'
 import type {Plan} from '../requests/plan.ts'
+import {ofResolved} from '../requests/resolve.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {type Cleared, clearForUse} from '../requests/use.ts'
 import {checkAgain, keepReminding, loudly, newReview, sayBeyond} from '../sessions/breaking.ts'
@@ -38,7 +39,7 @@ export interface Started {
 }
 
 /**
- * Consumes the request and starts its run. `lock` is the write that takes the target's lock; `glass`: it is break-glass, and
+ * Consumes the request and starts its run. `lock` is what takes the locks on what it touches; `glass`: it is break-glass, and
  * its alerts have been raised. Undefined: somebody else changed the request meanwhile, read it again. Throws what use, limits
  * and the primitive refuse.
  */
@@ -47,7 +48,7 @@ export async function startRun(
   set: LiveSet,
   caller: Caller,
   stored: Stored<RequestRecord>,
-  lock: ((run: string) => Put) | null,
+  lock: ((run: string) => Put[]) | null,
   glass?: Glass,
 ): Promise<Started | undefined> {
   const cleared = await clearForUse(parts, caller, stored)
@@ -78,7 +79,7 @@ export interface Beginning extends Pick<Cleared, 'plan' | 'document' | 'approval
   caller: Caller
   /** the request as far as it is about this target */
   request: RequestRecord
-  lock: ((run: string) => Put) | null
+  lock: ((run: string) => Put[]) | null
   /** what else the commit of the start writes */
   put: (run: string) => Put[]
   /** how long it waits at least for somebody who takes its output */
@@ -116,7 +117,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     stdout: null,
     stderr: null,
     instance: set.instance,
-    lock: lock ? plan.lock : null,
+    locks: lock ? plan.locks : [],
     approvals,
     environment: plan.environment,
     correlation: caller.correlation,
@@ -153,7 +154,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
       put: [
         ...beginning.put(id),
         putRun(run, 0),
-        ...(lock ? [lock(id)] : []),
+        ...(lock?.(id) ?? []),
         ...counted.put,
         ...reserved,
         ...(run.review === null ? [] : [putReview(newReview(parts, run.review, run), 0)]),
@@ -237,7 +238,7 @@ export async function beginRun(parts: Parts, set: LiveSet, beginning: Beginning)
     ).finally(withdraw)
     await given?.end()
     throw error instanceof ProdError
-      ? error
+      ? ofResolved(error, plan)
       : new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
   }
 

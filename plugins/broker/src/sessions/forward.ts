@@ -8,6 +8,7 @@ import {accessFor} from '../grants/access.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {asRefused, createRequest} from '../requests/create.ts'
 import {forwardSeconds, makePlan, type Plan} from '../requests/plan.ts'
+import {ofResolved} from '../requests/resolve.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {takeUpGlass} from '../runs/break-glass.ts'
@@ -107,7 +108,9 @@ async function goOn(serving: Serving, session: SessionRecord, plan: Plan, reques
   })
 
   const forward = new Forward(parts, session, (to, signal) =>
-    primitive.open(where, {kind: 'forward', to}, given.access, AbortSignal.any([signal, set.stopping])),
+    primitive.open(where, {kind: 'forward', to}, given.access, AbortSignal.any([signal, set.stopping])).catch((error: unknown) => {
+      throw ofResolved(error, plan)
+    }),
   )
   const channel = heldOpen(forward)
   const live = goLive(id, principal, channel, {stdin: true, detachSeconds: forwardDetachSeconds})

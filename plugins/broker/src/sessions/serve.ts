@@ -10,6 +10,7 @@ import type {Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
 import {asRefused, createRequest, judge} from '../requests/create.ts'
 import {makePlan, type Plan, question} from '../requests/plan.ts'
+import {ofResolved} from '../requests/resolve.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {reach} from '../runs/program.ts'
@@ -178,7 +179,7 @@ async function openRecorded(
     if (!recorded) parts.alarm('a session could not be recorded, so it was not opened', {session: id, error: String(error)})
     await endSession(parts, session, {exit: {unknown: 'it did not open'}, endedBy: recorded ? 'not opened' : 'recording lost'})
     await given?.end()
-    if (error instanceof ProdError) throw error
+    if (error instanceof ProdError) throw ofResolved(error, plan)
     if (!recorded) throw new ProdError('STORE_UNAVAILABLE', 'it cannot be recorded, so nothing was opened', 'prod doctor', {cause: error})
     throw new ProdError('TARGET_UNREACHABLE', `${target.name} cannot be reached`, 'prod doctor', {cause: error})
   }

@@ -1,15 +1,16 @@
 import type {Kind, Store} from '../stores/store.ts'
 
-/** Wakes whoever waits when a record may have changed, here or on another broker. Never misses one that came after it was made. */
+/** Wakes whoever waits when a record may have changed, or one of several, here or on another broker. Never misses one that came after it was made. */
 export function watchRecord(
   store: Store,
   kind: Kind,
-  id: string,
+  id: string | ReadonlySet<string>,
 ): {changed(milliseconds: number): Promise<void>; stop(): void; wake(): void} {
   let fresh = false
   let wake: () => void = () => {}
+  const isWatched = (one: string): boolean => (typeof id === 'string' ? one === id : id.has(one))
   const stop = store.subscribe(records => {
-    if (!records.some(one => one.kind === kind && one.id === id)) return
+    if (!records.some(one => one.kind === kind && isWatched(one.id))) return
     fresh = true
     wake()
   })

@@ -5,8 +5,8 @@ import {AwsRefused, clientToken, json, type Way, wayOf} from '../aws/call.ts'
 import {pinnedVersion} from '../documents.ts'
 import {channelOf, rounds, type Voice} from '../job.ts'
 import {parametersOf} from '../parameters.ts'
-import {explain} from '../preflight.ts'
-import {type Act, type AutomationTarget, actOf, assumedRole} from './target.ts'
+import {describeInstances, explain} from '../preflight.ts'
+import {type Act, type AutomationTarget, actOf, assumedRole, mostNamed} from './target.ts'
 
 interface Step {
   StepExecutionId?: string
@@ -73,6 +73,7 @@ async function start(way: Way, target: AutomationTarget, argv: readonly string[]
   if (parameter !== undefined && Object.hasOwn(parameters, parameter))
     throw new ProdError('ARGV_INVALID', `${parameter} is what the target chooses`, 'take it out of the tool, or over out of the address')
   const version = await pinnedVersion(way, document, {strict, key: 'the document'})
+  if (target.on !== undefined) await choose(way, target)
   const {AutomationExecutionId: id} = await json<{AutomationExecutionId: string}>('ssm', way, 'StartAutomationExecution', {
     DocumentName: document.name,
     ...(version === undefined ? {} : {DocumentVersion: version}),
@@ -83,12 +84,46 @@ async function start(way: Way, target: AutomationTarget, argv: readonly string[]
       ? {}
       : {
           TargetParameterName: parameter,
-          Targets: Object.entries(tags).map(([key, value]) => ({Key: `tag:${key}`, Values: [value]})),
+          Targets:
+            target.on === undefined
+              ? Object.entries(tags).map(([key, value]) => ({Key: `tag:${key}`, Values: [value]}))
+              : [{Key: 'ParameterValues', Values: target.on}],
           MaxConcurrency: concurrency,
           MaxErrors: errors,
         }),
   })
   return id
+}
+
+/** The instances with the tags now; what is named must be among them (TM-X2). */
+async function choose(way: Way, {account, tags, on}: AutomationTarget): Promise<string[]> {
+  const filters = Object.entries(tags).flatMap(([key, value], at) => [
+    [`Filter.${at + 1}.Name`, `tag:${key}`],
+    [`Filter.${at + 1}.Value.1`, value],
+  ])
+  const found = (await describeInstances(way, Object.fromEntries(filters)))
+    .filter(({state}) => state !== 'terminated' && state !== 'shutting-down')
+    .filter(one => account === undefined || one.account === account)
+    .map(({id}) => id)
+    .sort()
+  const lacking = on?.find(id => !found.includes(id))
+  if (lacking !== undefined)
+    throw new ProdError('TARGET_INVALID', `${lacking} does not have the tags that the catalog says, or is gone`, 'prod targets')
+  if (on) return [...on]
+  if (found.length === 0) throw new ProdError('TARGET_UNREACHABLE', 'no instance has these tags', 'prod targets')
+  if (found.length > mostNamed)
+    throw new ProdError('LIMIT_REACHED', `that is ${found.length} instances, and one execution names ${mostNamed} at most`, 'narrower tags')
+  return found
+}
+
+/** The instances that the address leads to now. Throws what `choose` does. */
+export async function resolve(target: AutomationTarget, access: Access): Promise<string> {
+  const way = wayOf(access, target.region)
+  const {name, sha256} = target.document
+  const found = await choose(way, target).catch(async (error: unknown) => {
+    throw await explain(error, way, {region: target.region, instanceId: name, tags: {}}, name)
+  })
+  return `${target.region}/${name}${sha256 === undefined ? '' : `@${sha256}`}${target.query}&on=${found.join(',')}`
 }
 
 /** The one argument of an act about an execution. */

@@ -20,6 +20,10 @@ interface Invocation {
   StandardErrorContent?: string
 }
 
+/** so many ids AWS takes in one command. Source: SendCommand */
+const mostIds = 50
+/** ids by which instances are looked for at most. Source: DescribeInstanceInformation */
+const mostFilters = 100
 /** up to so many instances are asked after one by one, which needs one right less and tells the exit status at once */
 const oneByOne = 5
 /** so long an instance may be missing among those of a command that is over */
@@ -58,30 +62,66 @@ export async function open(target: CommandTarget, use: Use, access: Access, sign
   const version = await pinnedVersion(way, target.document, {strict, key: 'document'}).catch(asFailure)
   const instances = await choose(way, target).catch(asFailure)
   signal.throwIfAborted()
-  const {Command} = await json<{Command: {CommandId: string}}>(
-    'ssm',
-    way,
-    'SendCommand',
-    {
-      DocumentName: document,
-      ...(version === undefined ? {} : {DocumentVersion: version}),
-      // AWS takes fifty ids; beyond, the tags that chose them
-      ...(instances.length <= 50
-        ? {InstanceIds: instances}
-        : {Targets: Object.entries(target.tags).map(([key, value]) => ({Key: `tag:${key}`, Values: [value]}))}),
-      Parameters: parameters,
-      TimeoutSeconds: Math.max(30, Math.min(use.limits.wallSeconds, 600)),
-      Comment: `prod ${access.id}`.slice(0, 100),
-      MaxConcurrency: target.concurrency,
-      MaxErrors: target.errors,
-    },
-    {once: true},
-  ).catch(asFailure)
-  const id = Command.CommandId
+  const pace = paceOf(target, instances.length)
+  const send = async (ids: readonly string[], errors: string): Promise<string> => {
+    const {Command} = await json<{Command: {CommandId: string}}>(
+      'ssm',
+      way,
+      'SendCommand',
+      {
+        DocumentName: document,
+        ...(version === undefined ? {} : {DocumentVersion: version}),
+        // never the tags that chose them: another instance may have them by now
+        InstanceIds: ids,
+        Parameters: parameters,
+        TimeoutSeconds: Math.max(30, Math.min(use.limits.wallSeconds, 600)),
+        Comment: `prod ${access.id}`.slice(0, 100),
+        MaxConcurrency: pace.concurrency,
+        MaxErrors: errors,
+      },
+      {once: true},
+    )
+    return Command.CommandId
+  }
+  const batches = Array.from({length: Math.ceil(instances.length / mostIds)}, (_, at) => instances.slice(at * mostIds, (at + 1) * mostIds))
+  let id = await send(batches[0] ?? [], pace.errors).catch(asFailure)
+  let isCancelled = false
+  const seen: Progress = {expected: instances.length, told: new Map(), done: new Map()}
   return channelOf({
-    follow: (voice, abandoned) => follow(way, id, instances, voice, abandoned),
-    cancel: async () => void (await json('ssm', way, 'CancelCommand', {CommandId: id})),
+    async follow(voice, abandoned) {
+      for (const [at, batch] of batches.entries()) {
+        const failed = [...seen.done.values()].filter(one => one.Status !== 'Success').length
+        if (at > 0 && (isCancelled || failed > pace.mayFail)) break
+        if (at > 0) id = await send(batch, String(pace.mayFail - failed))
+        await follow(way, id, batch, seen, voice, abandoned)
+      }
+      const done = [...seen.done.values()]
+      const never = instances.length - done.length
+      if (instances.length > 1) await voice.err(`${summary(done, never)}\n`)
+      return exitOf(done, never)
+    },
+    cancel: async () => {
+      isCancelled = true
+      await json('ssm', way, 'CancelCommand', {CommandId: id})
+    },
   })
+}
+
+/** How many at a time, and how many may fail: AWS's own words for one command; numbers where it takes several, one after the other. */
+function paceOf({concurrency, errors}: CommandTarget, all: number): {concurrency: string; errors: string; mayFail: number} {
+  const share = (text: string): number => (text.endsWith('%') ? Math.floor((Number.parseInt(text, 10) * all) / 100) : Number(text))
+  const mayFail = share(errors)
+  if (all <= mostIds) return {concurrency, errors, mayFail}
+  return {concurrency: String(Math.max(1, share(concurrency))), errors: String(mayFail), mayFail}
+}
+
+/** The instances that the address leads to now. Throws what `choose` does. */
+export async function resolve(target: CommandTarget, access: Access): Promise<string> {
+  const way = wayOf(access, target.region)
+  const found = await choose(way, target).catch(async (error: unknown) => {
+    throw await explain(error, way, {region: target.region, instanceId: 'what has these tags', tags: {}}, documentOf(target))
+  })
+  return `${target.region}/${found.join(',')}${target.query}`
 }
 
 /** The instances now: what is named must have the tags, what the tags choose is counted (TM-X2). */
@@ -96,7 +136,7 @@ async function choose(way: Way, {instanceIds, tags, most}: CommandTarget): Promi
       'DescribeInstanceInformation',
       {
         Filters: [
-          ...(instanceIds.length > 0 ? [{Key: 'InstanceIds', Values: instanceIds}] : []),
+          ...(instanceIds.length > 0 && instanceIds.length <= mostFilters ? [{Key: 'InstanceIds', Values: instanceIds}] : []),
           ...wanted.map(([key, value]) => ({Key: `tag:${key}`, Values: [value]})),
         ],
         MaxResults: 50,
@@ -114,6 +154,7 @@ async function choose(way: Way, {instanceIds, tags, most}: CommandTarget): Promi
       `${lacking} is not what the catalog says: Systems Manager knows none of that id with these tags`,
       'mend the target in the catalog, then ask again',
     )
+  if (instanceIds.length > 0) return within([...instanceIds], most)
   if (found.length === 0) throw new ProdError('TARGET_UNREACHABLE', 'no instance of Systems Manager has these tags', 'prod targets')
   return within(found.sort(), most)
 }
@@ -127,16 +168,29 @@ function within(instances: string[], most: number): string[] {
   )
 }
 
-async function follow(way: Way, id: string, instances: readonly string[], voice: Voice, signal: AbortSignal): Promise<Exit> {
-  const many = instances.length > 1
-  const told = new Map<string, string>()
-  const done = new Map<string, Invocation>()
-  const expected = instances.length
-  let news = 0
+/** What is known of all instances of a run so far. */
+interface Progress {
+  readonly expected: number
+  readonly told: Map<string, string>
+  readonly done: Map<string, Invocation>
+}
+
+/** Follows one command until all its instances are done, or AWS says that it is over. */
+async function follow(
+  way: Way,
+  id: string,
+  instances: readonly string[],
+  {expected, told, done}: Progress,
+  voice: Voice,
+  signal: AbortSignal,
+): Promise<void> {
+  const many = expected > 1
+  const before = done.size
+  let news = before
   let silentSince = Date.now()
-  if (many) await voice.err(`command ${id} on ${expected} instances\n`)
+  if (many) await voice.err(`command ${id} on ${instances.length} instances\n`)
   for await (const _ of rounds(signal)) {
-    const seen = expected <= oneByOne ? await eachOf(way, id, instances) : await listed(way, id)
+    const seen = instances.length <= oneByOne ? await eachOf(way, id, instances) : await listed(way, id)
     for (const one of seen) {
       if (done.has(one.InstanceId)) continue
       const details = one.StatusDetails || one.Status
@@ -151,15 +205,12 @@ async function follow(way: Way, id: string, instances: readonly string[], voice:
       if (many) await voice.err(row(one.InstanceId, one.InstanceName, statusWords(whole), done.size, expected))
       await tell(whole, one.InstanceName, many, voice)
     }
-    if (done.size >= expected) break
+    if (done.size - before >= instances.length) return
     // the far side counts too: an instance that never got it has no invocation, but one that got it may be told of late
     if (done.size > news) silentSince = Date.now()
     news = done.size
-    if (Date.now() - silentSince > lateMs && (await isOver(way, id))) break
+    if (Date.now() - silentSince > lateMs && (await isOver(way, id))) return
   }
-  const never = expected - done.size
-  if (many) await voice.err(`${summary([...done.values()], never)}\n`)
-  return exitOf([...done.values()], never)
 }
 
 async function isOver(way: Way, id: string): Promise<boolean> {

@@ -22,6 +22,8 @@ export interface CommandTarget {
   readonly errors: string
   /** `most=50`: on more than so many nothing is begun */
   readonly most: number
+  /** all that was written from the question mark on */
+  readonly query: string
 }
 
 const example = 'ssm-command:eu-west-1/*?tag:Role=web&concurrency=10&errors=0'
@@ -32,7 +34,7 @@ const known = new Set(['account', 'document', 'concurrency', 'errors', 'most'])
 export function parse(text: string): CommandTarget {
   const refuse = (why: string): ProdError => new ProdError('TARGET_INVALID', why, example)
   const [, region, where, query] =
-    /^([a-z]{2}(?:-[a-z]+)+-\d)\/(\*|m?i-[0-9a-f]{8,17}(?:,m?i-[0-9a-f]{8,17}){0,49})(?:\?(.+))?$/.exec(text) ?? []
+    /^([a-z]{2}(?:-[a-z]+)+-\d)\/(\*|m?i-[0-9a-f]{8,17}(?:,m?i-[0-9a-f]{8,17}){0,998})(?:\?(.+))?$/.exec(text) ?? []
   if (!region || !where) throw refuse(`${JSON.stringify(text)} names no instances`)
   const pins = readPins(query)
   const tags: Record<string, string> = {}
@@ -58,14 +60,22 @@ export function parse(text: string): CommandTarget {
     concurrency,
     errors,
     most: Number(most),
+    query: query === undefined ? '' : `?${query}`,
     ...(account === undefined ? {} : {account}),
     ...(document === undefined ? {} : {document: readDocument(document)}),
   }
 }
 
-/** The machine, as every way in to instances calls it; several in one order; undefined for all with a tag. Pure. */
-export function machine({region, instanceIds}: CommandTarget): string | undefined {
-  return instanceIds.length === 0 ? undefined : `aws:${region}/${[...instanceIds].sort().join(',')}`
+/** The machines, as every way in to instances calls them; undefined for all with a tag. Pure. */
+export function machine({region, instanceIds}: CommandTarget): string | string[] | undefined {
+  const [first, ...others] = instanceIds.map(id => `aws:${region}/${id}`).sort()
+  return first !== undefined && others.length > 0 ? [first, ...others] : first
+}
+
+/** The least that finding the instances takes; undefined where they are named. Pure. */
+export function resolvePermissions({instanceIds}: CommandTarget): Permission[] | undefined {
+  if (instanceIds.length > 0) return undefined
+  return [{kind: 'aws', actions: ['ssm:DescribeInstanceInformation'], resources: ['*']}]
 }
 
 /** The document that is sent. */
@@ -76,6 +86,9 @@ export function documentOf(target: CommandTarget): string {
 /** AWS's own, which gives lines to `sh`. */
 export const shellScript = 'AWS-RunShellScript'
 
+/** ids that a credential names, where tags could bound it too */
+const mostNamed = 10
+
 /** The least a command needs: this document, on these instances alone; asking after it and cancelling it. Pure. */
 export function permissions(target: CommandTarget): Permission[] {
   const {region, instanceIds, tags, account = '*'} = target
@@ -85,12 +98,14 @@ export function permissions(target: CommandTarget): Permission[] {
     id.startsWith('mi-')
       ? `arn:${partition}:ssm:${region}:${account}:managed-instance/${id}`
       : `arn:${partition}:ec2:${region}:${account}:instance/${id}`
+  // a session policy holds some 2000 characters: beyond, the tags bound it, and the ids that are sent
+  const named = instanceIds.length > 0 && (instanceIds.length <= mostNamed || Object.keys(tags).length === 0)
   const tagged = Object.entries(tags).map(([key, value]) => [`ssm:resourceTag/${key}`, value] as const)
   return [
     {
       kind: 'aws',
       actions: ['ssm:SendCommand'],
-      resources: instanceIds.length > 0 ? instanceIds.map(instance) : [instance('*'), instance('mi-*')],
+      resources: named ? instanceIds.map(instance) : [instance('*'), instance('mi-*')],
       ...(tagged.length > 0 ? {conditions: {StringEquals: Object.fromEntries(tagged)}} : {}),
     },
     {
