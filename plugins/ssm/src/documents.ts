@@ -2,7 +2,7 @@
 import {createHash} from 'node:crypto'
 import {ProdError} from '@prod/sdk/errors'
 import {AwsRefused, json, type Way} from './aws/call.ts'
-import {preferences} from './permissions.ts'
+import {interactive, preferences} from './permissions.ts'
 import type {PinnedDocument} from './target.ts'
 
 export {preferences} from './permissions.ts'
@@ -113,6 +113,12 @@ async function fetchDocument(way: Way, name: string): Promise<{text: string; con
 /** What is sent is quoted for a splitter of words: a document that gives it to a shell inside of other text would undo that. */
 export function checkCommand(name: string, {sessionType, properties = {}}: Content): void {
   const mend = 'docs/aws-sessions.md, "Documents"'
+  if (sessionType === 'InteractiveCommands')
+    throw new ProdError(
+      'TARGET_INVALID',
+      `the document ${name} opens a terminal, which for programs AWS's own alone does`,
+      `exec=${interactive} in the address of the target`,
+    )
   if (sessionType !== 'NonInteractiveCommands')
     throw new ProdError('TARGET_INVALID', `the document ${name} runs no single command: its session type is ${sessionType}`, mend)
   for (const {commands} of Object.values(properties)) {

@@ -5,8 +5,9 @@ import {wayOf} from './aws/call.ts'
 import {openCommand, openShell} from './channel/index.ts'
 import {commandLine, loginShell} from './command-line.ts'
 import {checkDocument} from './documents.ts'
-import {documentOf} from './permissions.ts'
+import {documentOf, interactive} from './permissions.ts'
 import {checkPins, explain, failureOf} from './preflight.ts'
+import {openProgram} from './program.ts'
 import {openSession, type SessionOptions} from './session.ts'
 import type {Target} from './target.ts'
 
@@ -22,12 +23,17 @@ export async function open(
   strict: boolean,
 ): Promise<Channel> {
   const document = documentOf(target, use)
+  if (use.kind === 'exec' && document === interactive) {
+    const start = async (command: string, until: AbortSignal) =>
+      prepare(target, use, {document, parameters: {command: [command]}, access, signal: until, strict})
+    return openProgram(use, signal, start).catch(error => notBegun(error, target))
+  }
   if (use.kind === 'exec') {
     if (use.stdin)
       throw new ProdError(
         'STDIN_REFUSED',
-        'a command of Session Manager has no stdin',
-        'take stdin out of the tool, or reach the instance by ssh',
+        `a program by the document ${document} has no stdin: Session Manager passes none on`,
+        `exec=${interactive} in the address of the target`,
       )
     const parameters = {command: [commandLine(use)]}
     const options = await prepare(target, use, {document, parameters, access, signal, strict})

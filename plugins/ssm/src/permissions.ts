@@ -2,12 +2,15 @@ import type {Permission, Use} from '@prod/sdk'
 import {partitionOf} from './aws/call.ts'
 import type {Target} from './target.ts'
 
+/** AWS's document that runs a text at a terminal; a program by it has input, signals and a status, since those are carried over that. */
+export const interactive = 'AWS-StartInteractiveCommand'
+
 /** The document of each use: what the target names, else AWS's own. */
 export function documentOf(target: Target, use: Use): string | undefined {
   if (use.kind === 'exec') return target.exec?.name ?? 'AWS-StartNonInteractiveCommand'
   if (use.kind === 'forward')
     return isInstance(use.to.host) ? 'AWS-StartPortForwardingSession' : 'AWS-StartPortForwardingSessionToRemoteHost'
-  if (use.runAs !== undefined) return 'AWS-StartInteractiveCommand'
+  if (use.runAs !== undefined) return interactive
   return target.shell?.name
 }
 

@@ -24,6 +24,10 @@ const runner = (inputs?: object, commands = '{{ command }}') => ({
   ...(inputs ? {inputs} : {}),
   properties: {linux: {commands, runAsElevated: false, separateOutputStream: true}},
 })
+const interactive = 'AWS-StartInteractiveCommand'
+/** by which programs have a status */
+const documents = ['Prod-RunCommand', interactive]
+const words = ["it's", '$(id)', '`id`', '{{ssm:secret}}', '{{ command }}', 'a\nb', ' ', '', '*', '"', '\\', '#', 'ü\u{1f4a9}', '-n', "'"]
 const digest = (content: object): string => createHash('sha256').update(JSON.stringify(content)).digest('hex')
 
 const [ssm] = primitives
@@ -88,31 +92,14 @@ describe('exec', () => {
     expect(done).toEqual({stdout: 'out\n', stderr: 'err\n', exit: {status: 7}})
   })
 
-  test('TM-H5: arguments arrive byte for byte', async () => {
-    const words = [
-      "it's",
-      '$(id)',
-      '`id`',
-      '{{ssm:secret}}',
-      '{{ command }}',
-      'a\nb',
-      ' ',
-      '',
-      '*',
-      '"',
-      '\\',
-      '#',
-      'ü\u{1f4a9}',
-      '-n',
-      "'",
-    ]
-    const {stdout} = await run(await open(`${instance}?exec=Prod-RunCommand`, exec('/usr/bin/printf', '%s\\0', ...words)))
+  test.each(documents)('TM-H5: by %s arguments arrive byte for byte', async document => {
+    const {stdout} = await run(await open(`${instance}?exec=${document}`, exec('/usr/bin/printf', '%s\\0', ...words)))
     expect(stdout.split('\0').slice(0, -1)).toEqual(words)
   })
 
-  test('the environment is built from nothing', async () => {
+  test.each(documents)('by %s the environment is built from nothing', async document => {
     const use = {...exec('/usr/bin/env'), env: {GREETING: 'a b'}} as Use
-    const {stdout} = await run(await open(`${instance}?exec=Prod-RunCommand`, use))
+    const {stdout} = await run(await open(`${instance}?exec=${document}`, use))
     const names = stdout.split('\n').map(line => line.split('=')[0])
     expect(stdout).toContain('GREETING=a b\n')
     expect(names).toEqual(expect.arrayContaining(['PATH', 'LANG', 'TZ', 'HOME']))
@@ -125,10 +112,40 @@ describe('exec', () => {
     expect(done.exit).toEqual({unknown: expect.stringContaining('separateOutputStream')})
   })
 
-  test('whoever wants input is told before anything starts', async () => {
+  test('whoever wants input is told before anything starts, and what to use instead', async () => {
     const calls = standIn.calls.length
-    await expect(open(instance, {...exec('/bin/cat'), stdin: true} as Use)).rejects.toMatchObject({code: 'STDIN_REFUSED'})
+    await expect(open(instance, {...exec('/bin/cat'), stdin: true} as Use)).rejects.toMatchObject({
+      code: 'STDIN_REFUSED',
+      message: expect.stringContaining('AWS-StartNonInteractiveCommand'),
+      hint: `exec=${interactive} in the address of the target`,
+    })
     expect(standIn.calls.length).toBe(calls)
+  })
+
+  test('by a document that opens a terminal there are input, output and errors apart, and a status', async () => {
+    const use = {...exec('/bin/sh', '-c', 'wc -c; echo err >&2; exit 7'), stdin: true} as Use
+    const channel = await open(`${instance}?exec=${interactive}`, use)
+    channel.stdin.end(Buffer.from([0x03, 0x1c, 0x1a, 0x04, 0x00, 0x0d, 0x0a, 0xff]))
+    expect(await run(channel)).toEqual({stdout: '8\n', stderr: 'err\n', exit: {status: 7}})
+    expect(sessionsNow()).toEqual([])
+  })
+
+  test('by a document that opens a terminal signals reach the program; without one SIGTERM and SIGHUP end the session, and say so', async () => {
+    const waits = exec('/bin/sh', '-c', 'trap "echo $0; exit 9" TERM; echo ready; while :; do sleep 0.05; done', 'told')
+    const channel = await open(`${instance}?exec=${interactive}`, waits)
+    channel.stdout.once('data', () => channel.signal('SIGTERM'))
+    expect(await run(channel)).toMatchObject({stdout: 'ready\ntold\n', exit: {status: 9}})
+
+    const bare = await open(`${instance}?exec=Prod-RunCommand`, waits)
+    bare.stdout.once('data', () => bare.signal('SIGTERM'))
+    expect(await run(bare)).toMatchObject({exit: {unknown: expect.stringContaining('SIGTERM does not reach a program by this document')}})
+    expect(standIn.calls.filter(({action}) => action === 'TerminateSession').at(-1)).toMatchObject({outcome: 'ok'})
+    expect(sessionsNow()).toEqual([])
+  })
+
+  test('what could not be ended at a terminal is not started there: another account', async () => {
+    const use = {...exec('/bin/true'), runAs: 'deploy'} as Use
+    await expect(open(`${instance}?exec=${interactive}`, use)).rejects.toMatchObject({code: 'TOOL_UNAVAILABLE'})
   })
 
   test('TM-X4: ending it ends the session by the API', async () => {

@@ -20,6 +20,8 @@ export async function openCommand(options: ChannelOptions): Promise<Channel> {
   let session: Session | undefined
   let isReady = false
   let status: number | undefined
+  /** why it is being ended from here: the service may close it before it has answered */
+  let asked: string | undefined
   let lastOutput: NodeJS.Timeout | undefined
   const keys: number[] = []
   const words = createWords(options.tell)
@@ -70,7 +72,7 @@ export async function openCommand(options: ChannelOptions): Promise<Channel> {
       if (!isReady) began.reject(notBegun(end))
       stdout.end()
       stderr.end()
-      ended.resolve(exitOf(end, status))
+      ended.resolve(exitOf(end.kind === 'closed' && !end.output && asked !== undefined ? {kind: 'ended', why: asked} : end, status))
     },
   }
   began.promise.catch(() => {})
@@ -78,6 +80,7 @@ export async function openCommand(options: ChannelOptions): Promise<Channel> {
   await began.promise
   const {wake} = session
   const end = async (why: string): Promise<Exit> => {
+    asked ??= why
     await session.end(why)
     return ended.promise
   }
@@ -90,7 +93,8 @@ export async function openCommand(options: ChannelOptions): Promise<Channel> {
       if (name === 'SIGINT' || name === 'SIGQUIT') {
         keys.push(name === 'SIGINT' ? 0x03 : 0x1c)
         wake()
-      } else if (name === 'SIGTERM' || name === 'SIGHUP' || name === 'SIGKILL') void end(name)
+      } else if (name === 'SIGTERM' || name === 'SIGHUP' || name === 'SIGKILL')
+        void end(`${name} does not reach a program by this document, so its session was ended`)
     },
     end,
     ended: ended.promise,
