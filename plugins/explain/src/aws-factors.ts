@@ -8,8 +8,6 @@ export const factors: readonly Rule[] = [
     match: [
       'multifactorauthentication failed',
       'multifactorauthentication',
-      'multi-factor authentication is required',
-      'multi-factor authentication required',
       'requires multi-factor authentication',
       'requires multifactor authentication',
       'you must use multi-factor authentication',
@@ -53,23 +51,33 @@ export const factors: readonly Rule[] = [
       'one time pass code',
       'profile {profile} requires mfa',
       'needs mfa',
+      'authentication code for device is not valid',
+      'invalidauthenticationcode',
     ],
+  },
+  {
+    // a login tool's heading above its list is a question, and what it says after that is the answer
+    category: 'mfa_required',
+    confidence: 0.935,
+    match: ['multi-factor authentication is required', 'multi-factor authentication required'],
+    unless: ['do not have access to', "don't have access to", 'traceback (most recent', 'exception in thread'],
   },
   {
     category: 'mfa_required',
     confidence: 0.66,
     match: [
       '{mfa|multi-factor|multifactor|two-factor|otp|one-time password|totp|second factor} {few:few}{required|is invalid|not valid|incorrect|failed|expired|wrong|missing|rejected|denied|unsupported|not supported|timed out|needed}',
-      '{invalid|incorrect|wrong|missing|failed|unsupported|unknown|no} {few:few}{mfa|multi-factor|multifactor|otp|totp|second factor}',
+      '{invalid|incorrect|wrong|missing|failed|unsupported|unknown|no|needs|requires|require} {few:few}{mfa|multi-factor|multifactor|otp|totp|second factor}',
     ],
     near: ['aws', 'iam', 'idp', 'okta', 'saml', 'mfa', 'sts', 'azure', 'duo', 'login', 'vault', 'session'],
-    unless: ['mfaauthenticated', 'explicit deny', 'not authorized to perform'],
+    unless: ['mfaauthenticated', 'explicit deny', 'not authorized to perform', 'do not have access to', 'select a factor'],
   },
   {
     category: 'clock_skew',
     confidence: 0.925,
     match: [
       'signature expired:',
+      'invalidsignatureexception: signature expired',
       'signature not yet current',
       'signature has expired:',
       'requesttimetooskewed',

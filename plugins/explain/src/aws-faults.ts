@@ -22,7 +22,7 @@ export const faults: readonly Rule[] = [
       'stack overflow',
       'outofmemoryerror',
     ],
-    unless: ['not authorized to perform', 'caused by'],
+    unless: ['not authorized to perform', 'caused by', 'access denied', 'code>accessdenied'],
   },
   {
     // credentials are not asked for where no region says of whom

@@ -36,8 +36,25 @@ const policyKinds: readonly Rule[] = kinds.flatMap(([category, names]) =>
   })),
 )
 
+/** A kind of policy and a refusal in one breath, in words of somebody's own. */
+const looseKinds: readonly Rule[] = [
+  ...kinds,
+  [
+    'resource_policy',
+    ['resource policy', 'resource-based policy', 'bucket policy', 'queue policy', 'topic policy', 'repository policy'],
+  ] as const,
+].map(([category, names]) => ({
+  category,
+  confidence: 0.63,
+  match: [
+    `{${names.join('|')}} {few:few}{denies|denied|forbids|blocks|blocked|prevents|restricts|not allow|disallows}`,
+    `{denied|blocked|forbidden|restricted|prevented|disallowed|refused} {few:few}{${names.join('|')}}`,
+  ],
+}))
+
 const statements: readonly Rule[] = [
   ...policyKinds,
+  ...looseKinds,
   {
     category: 'resource_policy',
     confidence: 0.96,
@@ -72,7 +89,7 @@ const statements: readonly Rule[] = [
     ],
   },
   {category: 'explicit_deny_identity', confidence: 0.945, match: 'with an explicit {bare}'},
-  {category: 'explicit_deny_identity', confidence: 0.7, match: ['explicit {bare} in {a|an|the|your} policy', 'explicitly {bare} by']},
+  {category: 'explicit_deny_identity', confidence: 0.7, match: ['explicit {bare} in {a |an |the |your |}policy', 'explicitly {bare} by']},
   {
     category: 'action_not_allowed',
     confidence: 0.94,
@@ -111,6 +128,7 @@ const statements: readonly Rule[] = [
       'is not authorized to create managed-rule',
       'is not authorized to access the log destination',
       'the execution role does not have permission',
+      'please ensure the role can perform the {action}',
       'the provided execution role does not have permission',
     ],
   },
@@ -132,6 +150,7 @@ const statements: readonly Rule[] = [
       "you don't have access to",
       "you don't have permission",
       'you do not have permission',
+      'you do not have {right} permission{s|} to',
       'user does not have access',
       'do not have sufficient access',
       'does not have sufficient',
@@ -141,6 +160,7 @@ const statements: readonly Rule[] = [
       'unauthorizedoperation',
       'authorizationerror',
       'notauthorizedexception',
+      'unauthorizedexception',
     ],
   },
   {
@@ -210,6 +230,14 @@ const readings: readonly Reading[] = [
   {match: 'lake formation permission(s): required {right:text} on {resource}', fields: {resource: '{resource}'}},
   {match: 'not authorized to perform{:|} {any} on {resource}', fields: {resource: '{resource}'}},
   {match: 'launch template: {resource}'},
+  {match: 'requested s3 prefix: {resource}'},
+  {match: 'cannot access stream {resource}.', of: ['action_not_allowed']},
+  {match: 'making api call: ({service}, {action})', of: ['unknown_denial']},
+  {match: "'bucket': '{resource}'", of: ['unknown_denial']},
+  {match: "access to the path '{resource}' is", of: ['unknown_denial']},
+  {match: 'not authorized to access {action} on type'},
+  {match: '{exception|denied}: user: {principal}', of: ['unknown_denial']},
+  {match: 'failed to resolve ref {resource}: ', of: ['unknown_denial']},
   {match: 'kms key [{resource}]', of: ['kms_key']},
   {match: 'key-id {resource}', of: ['kms_key']},
   {match: 'failed to fetch secret {resource} from'},

@@ -19,6 +19,8 @@ export const ecs: Explainer = {
         'ecs exec is not enabled',
         'ecs exec not enabled',
         'targetnotconnectedexception',
+        'cannotstartmanagedagent',
+        'failed to start managed agent',
       ],
     },
     {

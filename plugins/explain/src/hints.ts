@@ -49,6 +49,8 @@ export const hints: Explainer = {
       match: [
         '{no|missing|without|not find|not found|not locate|not provided|not set|not configured} {few:few}{credential|access key|secret key|aws_access_key_id|aws_profile}',
         '{credential|access key|secret key|aws_access_key_id|aws_profile} {few:few}{missing|not set|not found|not provided|not configured|is empty|required}',
+        '{please|must|to|should} configure {few:few}credentials',
+        "{could not|couldn't|cannot|can't|unable to|failed to|failure to|did not|didn't} {few:few}{find|load|read|resolve|obtain|retrieve|fetch|locate|determine|acquire} {few:few}credential",
       ],
     },
     {
@@ -98,6 +100,8 @@ export const hints: Explainer = {
         "{cannot|can't|could not|couldn't|unable to|failed to|not} {few:few}{reach|connect to|resolve|open a connection|establish}",
         'connection {few:few}{failed|lost|dropped|error|closed|reset|refused|timed out|not established}',
         'nameresolutionfailure',
+        'dispatch failure',
+        'dispatchfailure',
         'webexception with status {few:few}',
         'connectfailure',
         '{socket|tls|ssl|handshake|dns|proxy} {few:few}{error|failed|failure|closed|timed out|timeout|refused}',
@@ -118,6 +122,8 @@ export const hints: Explainer = {
         'access {few:few}denied',
         'denied {few:few}access',
         'not {few:few}authorized',
+        "{not|n't} have {few:few}{access to|permission}",
+        'explicit deny',
         '{status|code|response|error|http|returned} {few:few}403',
       ],
       alone: true,

@@ -242,6 +242,8 @@ export const network: Explainer = {
     {match: 'getaddrinfo {code} {resource}', of: ['network_denied']},
     {match: 'connect {econnrefused|etimedout|ehostunreach|enetunreach} {resource}', of: ['network_denied']},
     {match: 'connect to host {resource} port', of: ['network_denied']},
+    {match: 'connect to {resource} [', of: ['network_denied']},
+    {match: 'connect to {resource} failed', of: ['network_denied']},
     {match: 'connection {closed|reset} by {resource} port', of: ['network_denied']},
     {match: 'failed to connect to {resource} port', of: ['network_denied']},
     {match: 'could not resolve hostname {resource}:', of: ['network_denied']},

@@ -5,6 +5,7 @@ import {others} from './messages-others.ts'
 import {posts} from './messages-posts.ts'
 import {services} from './messages-services.ts'
 import {tools} from './messages-tools.ts'
+import {wordings} from './messages-wordings.ts'
 
 /** A message as a tool prints it, written here from the documented form; its category; the fields, those left out being null. undefined: fields are not looked at. */
 export type Row = readonly [
@@ -13,4 +14,4 @@ export type Row = readonly [
   fields: {principal?: string; action?: string; resource?: string; role?: string; encoded?: boolean} | undefined,
 ]
 
-export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services, ...posts]
+export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services, ...posts, ...wordings]

@@ -162,12 +162,18 @@ const noActions = /^(?:GetMetadata|operation|api|request|function|action|\w)$/i
 
 /** The value where it names something, else null: a placeholder stands for a name and is none. */
 function named(field: Field, value: string): string | null {
-  const text = withoutTail(value.trim())
+  const text = withoutTail(plainOf(field, value.trim()))
   if (text === '' || noNames.test(text)) return null
   if (field === 'action' ? noActions.test(text) : field !== 'resource' && noPrincipals.test(text)) return null
   if (field === 'action' && !/^[A-Za-z*"/][\w.:*/ {}()"-]*$/.test(text)) return null
   if ((field === 'principal' || field === 'role') && text.length < 2 && !/\w/.test(text)) return null
   return text
+}
+
+/** Without the stars of bold type; within an ARN two stars may stand for a name. */
+function plainOf(field: Field, text: string): string {
+  if (field === 'action') return text.replace(/^\*\*|\*\*$/g, '')
+  return text.length > 4 && text.startsWith('**') && text.endsWith('**') ? text.slice(2, -2) : text
 }
 
 /** Without the comma or the quote that closes what did not open in it. */
@@ -209,7 +215,7 @@ function findEncoded(message: Message): string | null {
   for (const source of encodedForms) {
     for (const {captures} of places(message, source)) {
       const encoded = captures.encoded ?? ''
-      if (encoded.length >= 12 || /^[A-Za-z0-9_-]+(?:\.\.\.|…)$/.test(encoded) || /^[<[*x]/i.test(encoded)) return encoded
+      if (encoded.length >= 12 || /^[A-Za-z0-9_-]+(?:\.{3,}|…)$/.test(encoded) || /^[<[*x]/i.test(encoded)) return encoded
     }
   }
   return null

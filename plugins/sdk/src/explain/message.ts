@@ -16,6 +16,9 @@ const backslash = 0x5c
 const ampersand = 0x26
 const newline = 0x0a
 const bar = 0x7c
+/** What quotes a line of a post, and what makes it a comment. */
+const hash = 0x23
+const greater = 0x3e
 const entities: Readonly<Record<string, string>> = {
   '&quot;': '"',
   '&#34;': '"',
@@ -122,9 +125,10 @@ function unwrap(text: string, width: number): string {
   }
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
-    if (code > 0x20 && code < 0x7f && code !== backslash && code !== ampersand && code !== bar) continue
-    // a bar is a box where a line begins with it
-    if (code === bar && !(kept === at && blank === '\n')) continue
+    const mayBegin = code === bar || code === hash || code === greater
+    if (code > 0x20 && code < 0x7f && code !== backslash && code !== ampersand && !mayBegin) continue
+    // a bar is a box where a line begins with it; the others mark a line where a blank follows
+    if (mayBegin && !(kept === at && blank === '\n' && (code === bar || text[at + 1] === ' '))) continue
     if (code > 0x9f && !isBlank(code) && !isHidden(code)) continue
     flush(at)
     let next = at + 1
@@ -144,7 +148,7 @@ function unwrap(text: string, width: number): string {
       const entity = entities[name.slice(0, length)]
       put(entity ?? '&')
       if (entity) next = at + length
-    } else if (code === bar) {
+    } else if (mayBegin) {
       // left out
     } else if (isBlank(code)) {
       if (blank !== '\n' && blank !== 'join') blank = ' '

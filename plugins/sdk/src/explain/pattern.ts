@@ -174,7 +174,7 @@ function endOfPlaceholder(text: string, at: number): number | undefined {
   if (close === undefined || !':/'.includes(text[at - 1] ?? ' ')) return undefined
   const length = text.slice(at + 1, at + 61).indexOf(close)
   const end = at + 1 + length
-  return length > 0 && ':/-_'.includes(text[end + 1] ?? ' ') ? end : undefined
+  return length > 0 && (text[end + 1] === undefined || ':/-_'.includes(text[end + 1] as string)) ? end : undefined
 }
 
 const placeholders: Readonly<Record<string, string>> = {'<': '>', '[': ']', '"': '"', "'": "'", '{': '}', '(': ')'}
@@ -206,12 +206,22 @@ function wordAfter(plain: string, from: number): {value: string; end: number} | 
   while (end < most) {
     const placeholder = endOfPlaceholder(plain, end)
     if (placeholder !== undefined) end = placeholder + 1
-    else if (endsWord(plain, end)) break
+    else if (endsWord(plain, end) && !goesOn(plain, start, end)) break
     else end += 1
   }
   const value = trimmed(plain.slice(start, end))
-  return value === '' ? undefined : {value, end: start + value.length}
+  return value === '' ? undefined : {value: value.replaceAll('\n', ''), end: start + value.length}
 }
+
+/** Whether an ARN goes on in the next line: it was broken after a slash, a colon or a hyphen, and what follows is no word of a sentence. */
+function goesOn(plain: string, start: number, at: number): boolean {
+  if (plain[at] !== '\n' || !'/:-'.includes(plain[at - 1] as string) || !plain.startsWith('arn:', start)) return false
+  if (plain.slice(start, at).endsWith(':log-stream:')) return false
+  const next = /^[\w[<{*.-][^\s:]{0,200}(?=[\s:"'),.]|$)/.exec(plain.slice(at + 1, at + 203))?.[0]
+  return next !== undefined && !sentenceWords.test(next)
+}
+
+const sentenceWords = /^(?:because|with|on|is|and|status|the|in|due|which|for|to|at|as|error|by|from|no|\[?error\]?|\d+)$/i
 
 function endsWord(plain: string, at: number): boolean {
   const letter = plain[at] as string
