@@ -5,12 +5,18 @@ import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {beforeEach, expect, test} from 'vitest'
+import {keepCode, lendCode} from './kept-code.ts'
 
 const root = join(import.meta.dirname, '..')
 let home: string
+let lent: Record<string, string>
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'prod-config-'))
-  return () => rmSync(home, {recursive: true, force: true})
+  lent = lendCode(home)
+  return () => {
+    keepCode(home)
+    rmSync(home, {recursive: true, force: true})
+  }
 })
 
 interface Ended {
@@ -19,10 +25,10 @@ interface Ended {
   stderr: string
 }
 
-/** The command line from the sources, in a home of its own. */
+/** The command line as it is shipped, in a home of its own. */
 function prod(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const child = spawn(process.execPath, ['--conditions=source', '--no-warnings', join(root, 'bin/dev.mjs'), ...args], {
-    env: {PATH: process.env.PATH, HOME: home, PROD_CREDENTIAL_STORE: 'file', ...env},
+  const child = spawn(process.execPath, [join(root, 'bin/run.js'), ...args], {
+    env: {PATH: process.env.PATH, HOME: home, PROD_CREDENTIAL_STORE: 'file', ...lent, ...env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const out = {stdout: '', stderr: ''}
@@ -91,7 +97,7 @@ test('doctor names what is wrong and what to type, and ends with 1', async () =>
 test('TM-U1: doctor sees folders that are open to others, and links in their place', async () => {
   mkdirSync(join(home, '.local/state/prod'), {recursive: true})
   chmodSync(join(home, '.local/state/prod'), 0o755)
-  mkdirSync(join(home, '.cache'))
+  rmSync(join(home, '.cache/prod'), {recursive: true})
   symlinkSync(home, join(home, '.cache/prod'))
   const {stdout} = await prod(['doctor'])
   expect(stdout).toMatch(/^FAIL {2}state folder +\S+ is open to others\n +try: chmod 700 /m)

@@ -5,13 +5,17 @@ import {join} from 'node:path'
 const root = join(import.meta.dirname, '..')
 const kept = join(root, 'node_modules/.cache/prod-v8')
 
+/** For the environment of a process from the sources that is given one of its own: Node keeps what it made of them. */
+export const keptSources: Record<string, string> = process.env.NODE_COMPILE_CACHE
+  ? {NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE}
+  : {}
+
 /** Puts code of earlier commands where those of this HOME look for it. Answers what their environment needs beside HOME. */
 export function lendCode(home: string): Record<string, string> {
   const own = folderOf(home)
   mkdirSync(own, {recursive: true, mode: 0o700})
   take(folderOfBuild(), own)
-  const {NODE_COMPILE_CACHE} = process.env
-  return NODE_COMPILE_CACHE ? {NODE_COMPILE_CACHE} : {}
+  return keptSources
 }
 
 /** Keeps what the commands of this HOME compiled, before it is removed. */

@@ -17,6 +17,7 @@ import {expect, test} from 'vitest'
 import {newHome} from '../plugins/sdk/test/broker/home.ts'
 import {startTokenServer, type TokenServer} from '../plugins/sdk/test/broker/token-server.ts'
 import {login} from '../src/login/login.ts'
+import {keptSources} from './kept-code.ts'
 
 type OnFinished = (act: () => void | Promise<void>) => void
 const issuer = 'https://issuer.example'
@@ -293,7 +294,7 @@ const dev = join(import.meta.dirname, '../bin/dev.mjs')
 /** One `prod` as a process, from the sources. */
 async function prod(env: Record<string, string>, ...argv: string[]): Promise<{status: number | null; out: string; err: string}> {
   const child = spawn(process.execPath, ['--conditions=source', dev, ...argv], {
-    env: {PATH: process.env.PATH, ...env},
+    env: {PATH: process.env.PATH, ...keptSources, ...env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [out, err, status] = await Promise.all([

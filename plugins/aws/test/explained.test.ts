@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {expect, onTestFinished, test} from 'vitest'
+import {keptSources} from '../../../test/kept-code.ts'
 
 const denial =
   'An error occurred (AccessDenied) when calling the ListBuckets operation: User: arn:aws:iam::111122223333:user/ana is not authorized to perform: s3:ListAllMyBuckets because no identity-based policy allows the s3:ListAllMyBuckets action'
@@ -24,7 +25,7 @@ async function child(
   const script = `const {runChild} = await import(${JSON.stringify(module)}); process.exitCode = await runChild([${JSON.stringify(program)}], process.env, ${explain})`
   const ran = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', script], {
     cwd: import.meta.dirname,
-    env: {HOME: home, PATH: process.env.PATH ?? ''},
+    env: {HOME: home, PATH: process.env.PATH ?? '', ...keptSources},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [stdout, stderr, ended] = await Promise.all([

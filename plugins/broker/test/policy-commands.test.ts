@@ -6,30 +6,22 @@ import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {sealEvent} from '@prod/sdk/log/envelope'
 import {expect, test} from 'vitest'
+import {keepCode, lendCode} from '../../../test/kept-code.ts'
 import {writeFiles, writeFolder} from './policy-folder.ts'
 
-const workspace = join(import.meta.dirname, '..')
+const cli = join(import.meta.dirname, '../../../bin/run.js')
 
-/** Runs one command of this workspace from its sources, as a process of its own. */
+/** Runs one command as it is shipped. Needs `npm run build`. */
 async function prod(argv: string[], input = ''): Promise<{status: number | null; stdout: string; stderr: string}> {
-  const [topic, command, ...rest] = argv
-  const file = join(workspace, 'src/commands', topic as string, `${command}.ts`)
-  const run = `import {Config} from '@oclif/core/config'
-const {default: Command} = await import(${JSON.stringify(file)})
-Command.id = ${JSON.stringify(`${topic}:${command}`)}
-const config = await Config.load({root: ${JSON.stringify(workspace)}, userPlugins: false, devPlugins: false})
-await Command.run(${JSON.stringify(rest)}, config).catch(error => { process.exitCode = error?.oclif?.exit ?? 240 })`
   const home = mkdtempSync(join(tmpdir(), 'prod-home-'))
-  const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', run], {
-    cwd: workspace,
-    env: {PATH: '/usr/bin:/bin', HOME: home},
-  })
+  const child = spawn(process.execPath, [cli, ...argv], {env: {PATH: '/usr/bin:/bin', HOME: home, ...lendCode(home)}})
   child.stdin.end(input)
   const [stdout, stderr, status] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
     new Promise<number | null>(resolve => child.once('close', resolve)),
   ])
+  keepCode(home)
   rmSync(home, {recursive: true, force: true})
   return {status, stdout, stderr}
 }

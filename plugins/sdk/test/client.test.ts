@@ -7,6 +7,7 @@ import {text} from 'node:stream/consumers'
 import {inspect} from 'node:util'
 import {calculateJwkThumbprint, compactVerify, importJWK} from 'jose'
 import {expect, test} from 'vitest'
+import {keptSources} from '../../../test/kept-code.ts'
 import {api} from '../src/api.ts'
 import {openCredentialStore} from '../src/cli/credential-store.ts'
 import {openSession} from '../src/cli/credentials.ts'
@@ -37,7 +38,7 @@ function startChild(
   env: Record<string, string>,
 ): {pid: number; ended: Promise<{status: number | null; signal: string | null; out: string; err: string}>} {
   const process_ = spawn(process.execPath, ['--conditions=source', child, url], {
-    env: {PATH: process.env.PATH, ...env},
+    env: {PATH: process.env.PATH, ...keptSources, ...env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = Promise.all([

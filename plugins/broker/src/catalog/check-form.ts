@@ -2,7 +2,17 @@ import {Ajv, type ErrorObject, type ValidateFunction} from 'ajv'
 import type {Finding} from './finding.ts'
 import {showPath, type YamlFile} from './yaml.ts'
 
-const ajv = new Ajv({allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true, unicodeRegExp: true, verbose: true})
+// the schemas are ours, and tested to be schemas: to compile the schema of schemas takes longer than most of them
+const ajv = new Ajv({
+  meta: false,
+  validateSchema: false,
+  allErrors: true,
+  strict: true,
+  strictRequired: false,
+  allowUnionTypes: true,
+  unicodeRegExp: true,
+  verbose: true,
+})
 const compiled = new WeakMap<object, ValidateFunction>()
 
 /** The file's data if it has the schema's form; else undefined and a finding for each fault. */

@@ -12,7 +12,8 @@ import {addressOf, credentialsOf, labelOf, pathOf} from './guard.ts'
 // biome-ignore lint/suspicious/noExplicitAny: any endpoint, whatever it answers
 type AnyEndpoint = Endpoint<any, JSONSchema>
 
-const ajv = new Ajv({strict: true, strictRequired: false, ownProperties: true, allowUnionTypes: true})
+// the schemas are ours, and tested to be schemas: to compile the schema of schemas takes longer than most of them
+const ajv = new Ajv({meta: false, validateSchema: false, strict: true, strictRequired: false, ownProperties: true, allowUnionTypes: true})
 const validators = new WeakMap<AnyEndpoint, ValidateFunction>()
 
 /**

@@ -6,6 +6,7 @@ import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {spawn as spawnAtTerminal} from '@lydell/node-pty'
 import xterm from '@xterm/headless'
+import {keptSources} from '../../../../test/kept-code.ts'
 
 const file = fileURLToPath(import.meta.resolve('./try.ts'))
 const flags = ['--conditions=source', '--no-warnings', file]
@@ -21,7 +22,7 @@ export function makeHome(atEnd: AtEnd): string {
 }
 
 function environment(home: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return {PATH: process.env.PATH, HOME: home, TERM: 'xterm-256color', ...env}
+  return {PATH: process.env.PATH, HOME: home, TERM: 'xterm-256color', ...keptSources, ...env}
 }
 
 export interface Ended {
