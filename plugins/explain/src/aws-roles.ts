@@ -117,6 +117,7 @@ export const roles: readonly Rule[] = [
     confidence: 0.8,
     match: [
       '(accessdenied) when calling the assumerole',
+      '(accessdeniedexception) when calling the assumerole',
       'sts: assumerole, https response error statuscode: 403',
       'sts: assumerolewithwebidentity, https response error statuscode: 403',
       'sts: assumerolewithsaml, https response error statuscode: 403',

@@ -161,6 +161,8 @@ const statements: readonly Rule[] = [
       'authorizationerror',
       'notauthorizedexception',
       'unauthorizedexception',
+      'forbiddenexception',
+      "access to the path '{resource}' is denied",
     ],
   },
   {
@@ -238,6 +240,7 @@ const readings: readonly Reading[] = [
   {match: 'not authorized to access {action} on type'},
   {match: '{exception|denied}: user: {principal}', of: ['unknown_denial']},
   {match: 'failed to resolve ref {resource}: ', of: ['unknown_denial']},
+  {match: 'pull access denied for {resource}', of: ['unknown_denial']},
   {match: 'kms key [{resource}]', of: ['kms_key']},
   {match: 'key-id {resource}', of: ['kms_key']},
   {match: 'failed to fetch secret {resource} from'},

@@ -124,6 +124,7 @@ export const hints: Explainer = {
         'not {few:few}authorized',
         "{not|n't} have {few:few}{access to|permission}",
         'explicit deny',
+        'verify that {few:few}has access to {resource}',
         '{status|code|response|error|http|returned} {few:few}403',
       ],
       alone: true,

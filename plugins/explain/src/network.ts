@@ -78,6 +78,7 @@ export const network: Explainer = {
         'ssh_exchange_identification',
         'operation timed out',
         'timed out waiting',
+        'timeout waiting',
         'timed out after',
         'request timed out',
         'read timed out',

@@ -74,5 +74,6 @@ export const ssm: Explainer = {
     {match: 'for target: {resource}'},
     {match: 'instances [[{resource}]]'},
     {match: '--target {resource}', of: ['target_unreachable']},
+    {match: 'i-0{id}', of: ['target_unreachable'], fields: {resource: 'i-0{id}'}},
   ],
 }

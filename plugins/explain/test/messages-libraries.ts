@@ -343,7 +343,7 @@ export const libraries: readonly Row[] = [
   ['Error: Forbidden - AccessDenied: Access Denied', 'unknown_denial', {}],
   ['[403] Your request was denied', 'unknown_denial', {}],
   ["An error occurred: the ECS Exec agent isn't running in the container", 'target_unreachable', {}],
-  ['Instance i-0abc is not in a valid state: SSM agent not running', 'target_unreachable', {}],
+  ['Instance i-0abc is not in a valid state: SSM agent not running', 'target_unreachable', {resource: 'i-0abc'}],
   ['SSH connection via SSM failed: TargetNotConnected', 'target_unreachable', {}],
   ['Error: failed to get credentials: unable to get cluster token: Unauthorized (eks)', 'k8s_unauthenticated', {}],
   ["gcloud.auth ERROR: Refreshing credentials failed: ('invalid_grant: Bad Request')", 'gcp_unauthenticated', {}],

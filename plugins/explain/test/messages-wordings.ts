@@ -142,7 +142,28 @@ export const wordings: readonly Row[] = [
   ["We weren't able to connect to your instance.", 'target_unreachable', {}],
   ['The instance is not configured for use with AWS Systems Manager.', 'target_unreachable', {}],
   ['CannotStartManagedAgentError: failed to start managed agent in the container', 'target_unreachable', {}],
+  ['the session on i-0ab12 is `TargetNotConnected`', 'target_unreachable', {resource: 'i-0ab12'}],
+  ['An error occurred (TargetNotConnected) when calling StartSession', 'target_unreachable', {action: 'StartSession'}],
+  // the general form, with holes
+  [
+    'User: arn:aws:sts::<first account>:assumed-role/app/x is not authorized to perform: kinesis:DescribeStreamSummary on resource: arn:aws:kinesis:us-east-1:<first account>:stream/<the stream> because no identity-based policy allows it',
+    'action_not_allowed',
+    {
+      principal: 'arn:aws:sts::<first account>:assumed-role/app/x',
+      action: 'kinesis:DescribeStreamSummary',
+      resource: 'arn:aws:kinesis:us-east-1:<first account>:stream/<the stream>',
+    },
+  ],
+  [
+    'An error occurred (AccessDeniedException) when calling the AssumeRoleWithSAML operation',
+    'role_assume_denied',
+    {action: 'AssumeRoleWithSAML'},
+  ],
+  ['An error occurred (ForbiddenException)', 'unknown_denial', {}],
+  ['Error: pull access denied for team/web', 'unknown_denial', {resource: 'team/web'}],
+  ['Verify that the role has access to the search domain', 'unknown_denial', {}],
   // networks and limits
+  ['==> Timeout waiting for SSH.', 'network_denied', {}],
   [
     'Unable to execute HTTP request: Connect to ssm.eu-west-1.amazonaws.com:443 [ssm.eu-west-1.amazonaws.com/10.0.0.9] failed: connect timed out',
     'network_denied',

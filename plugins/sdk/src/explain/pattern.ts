@@ -174,7 +174,9 @@ function endOfPlaceholder(text: string, at: number): number | undefined {
   if (close === undefined || !':/'.includes(text[at - 1] ?? ' ')) return undefined
   const length = text.slice(at + 1, at + 61).indexOf(close)
   const end = at + 1 + length
-  return length > 0 && (text[end + 1] === undefined || ':/-_'.includes(text[end + 1] as string)) ? end : undefined
+  const next = text[end + 1]
+  const ends = next === undefined || ':/-_'.includes(next) || (text[at] === '<' && ' \n.,'.includes(next))
+  return length > 0 && ends ? end : undefined
 }
 
 const placeholders: Readonly<Record<string, string>> = {'<': '>', '[': ']', '"': '"', "'": "'", '{': '}', '(': ')'}
