@@ -6,7 +6,7 @@ import {join} from 'node:path'
 import {writePrivate} from '@prod/sdk/cli/places'
 import {canonical, sha256} from '@prod/sdk/document'
 import {createLoginKey, type PrivateJwk} from '@prod/sdk/dpop'
-import type {KitClaims} from '@prod/sdk/kit'
+import {type KitClaims, takenBelow} from '@prod/sdk/kit'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {openKit, targetIn} from '../src/offline/kit.ts'
 
@@ -138,6 +138,26 @@ test('TM-O6: the files of a kit on a machine with another login are worth nothin
   logIn(createLoginKey().privateJwk)
   await expect(openKit(broker, now)).rejects.toThrow('that of another login')
   logIn(privateJwk)
+})
+
+test('TM-L4: one of many may be a path where its way in has such, and is never what the catalog names itself, holds or is a part of', () => {
+  const places = ['ecs:eu-west-1/prod/web/app', 'ecs:eu-west-1/prod/batch', 'ecs:eu-west-1/other/x/y', 'ssm:eu-west-1']
+  const taken = takenBelow('ecs:eu-west-1/prod', places)
+  expect(JSON.stringify(taken)).not.toMatch(/web|batch/)
+  expect(taken).toMatchObject({at: [expect.any(String), expect.any(String)], above: [expect.any(String)]})
+  expect(takenBelow('ssm:eu-west-1', places)).toBeUndefined()
+  const containers = {...claims.targets[0], name: 'all', address: 'ecs:eu-west-1/prod/*?account=111122223333', paths: true as const, taken}
+  const kit = {...claims, targets: [...claims.targets, containers]} as typeof claims
+  expect(targetIn(kit, 'all/web/proxy')).toEqual({
+    ...claims.targets[0],
+    name: 'all/web/proxy',
+    address: 'ecs:eu-west-1/prod/web/proxy?account=111122223333',
+  })
+  for (const name of ['all/web/app', 'all/web', 'all/web/app/0', 'all/batch', 'all/batch/job', 'all/a//b', 'all/..'])
+    expect(() => targetIn(kit, name), name).toThrow('does not name')
+  // what the kit names too is that, with its own role
+  const app = {...claims.targets[0], name: 'app', address: 'ecs:eu-west-1/prod/web/app?definition=web:7'}
+  expect(targetIn({...kit, targets: [...kit.targets, app]} as typeof claims, 'all/web/app').name).toBe('app')
 })
 
 test('a target is one that the kit names, or one of those that it stands for', () => {

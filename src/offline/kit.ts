@@ -6,7 +6,7 @@ import {findKit} from '@prod/sdk/cli/kit'
 import {canonical, sha256} from '@prod/sdk/document'
 import type {LoginKey} from '@prod/sdk/dpop'
 import {ProdError} from '@prod/sdk/errors'
-import {type KitChannel, type KitClaims, type KitTarget, kitType} from '@prod/sdk/kit'
+import {findKitTarget, type KitChannel, type KitClaims, type KitTarget, kitType} from '@prod/sdk/kit'
 import {thumbprint} from '@prod/sdk/login-binding'
 import type {Broker} from '@prod/sdk/session'
 import {verifyJws} from '../channel/jws.ts'
@@ -57,17 +57,13 @@ export function readKit(broker: Broker, jws: string): KitClaims {
   throw new ProdError('KIT_INVALID', `the keys of ${broker.name} are not known here`, mend)
 }
 
-/** The target that a name or an address means, one of many too (`NAME/ID`). Throws KIT_INVALID. Pure. */
-export function targetIn({targets}: KitClaims, name: string): KitTarget {
-  const own = targets.find(target => target.name === name || target.address === name)
-  if (own) return own
-  const [many = '', id = '', ...more] = name.split('/')
-  const found = targets.find(target => target.name === many)
-  if (found && more.length === 0 && /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id) && /^[^?]*\/\*(?:\?|$)/.test(found.address))
-    return {...found, name, address: found.address.replace('*', id)}
+/** The target that a name or an address means, one of many too (`NAME/WHICH`). Throws KIT_INVALID. Pure. */
+export function targetIn(claims: KitClaims, name: string): KitTarget {
+  const found = findKitTarget(claims, name)
+  if (found) return found
   throw new ProdError(
     'KIT_INVALID',
-    `the break-glass kit does not name ${name}; it names ${targets.map(one => one.name).join(', ') || 'no target'}`,
+    `the break-glass kit does not name ${name}; it names ${claims.targets.map(one => one.name).join(', ') || 'no target'}`,
     'prod break-glass status',
   )
 }

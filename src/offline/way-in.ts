@@ -26,8 +26,10 @@ export async function findWayIn(config: {pjson: object}, claims: KitClaims, targ
   const credential = await take(target.role)
   const stop = await primitive.start?.({development: claims.development, hide: []})
   const {iss, sub} = claims.principal
+  const opened = new Set<string>()
   return {
     open(session, size, signal) {
+      opened.add(session)
       const access: Access = {id: session, principal: `${iss}#${sub}`, credential, renew: () => take(target.role)}
       const seconds = claims.maxSeconds
       return primitive.open(
@@ -50,7 +52,11 @@ export async function findWayIn(config: {pjson: object}, claims: KitClaims, targ
         signal,
       )
     },
-    end: async () => stop?.(),
+    async end() {
+      // what is left of it at the far side is ended by the credential that it has
+      await Promise.all([...opened].map(async session => primitive.release?.(session)).map(released => released.catch(() => {})))
+      await stop?.()
+    },
   }
 }
 
