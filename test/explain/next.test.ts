@@ -33,7 +33,8 @@ const known = [
   /^gcloud auth (list|login|application-default login)$/,
   /^kubectl auth can-i (--list|\S+ \S+( --namespace \S+)?)$/,
   /^kubectl config current-context$/,
-  /^(ssh-add -l|docker login|date -u)$/,
+  /^vault (login|token lookup)$/,
+  /^(ssh-add -l|docker login|date -u|az login|sudo -l)$/,
 ]
 
 test('every next command of another tool is one of those that were looked up', () => {

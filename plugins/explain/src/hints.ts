@@ -45,6 +45,20 @@ export const hints: Explainer = {
     },
     {
       category: 'credentials_missing',
+      confidence: 0.54,
+      match: [
+        'authentication required',
+        'authentication is required',
+        'login required',
+        'login is required',
+        'not logged in',
+        'you must log in',
+        'please log in',
+      ],
+      unless: ['proxy authentication', 'interactive authentication', 'denied', 'forbidden'],
+    },
+    {
+      category: 'credentials_missing',
       confidence: 0.505,
       match: [
         '{no|missing|without|not find|not found|not locate|not provided|not set|not configured} {few:few}{credential|access key|secret key|aws_access_key_id|aws_profile}',
@@ -68,6 +82,7 @@ export const hints: Explainer = {
       confidence: 0.56,
       match: [
         "{ssm|ecs exec|exec agent|session manager|ssm agent|bastion|managed instance|target instance} {few:few}{not connected|not running|isn't running|not reachable|unreachable|offline|not online|not registered|not responding|not respond}",
+        'instance i-{id} is {stopped|terminated|not running|hibernated}',
       ],
     },
     {

@@ -257,9 +257,9 @@ export const libraries: readonly Row[] = [
   ],
   ['Error: assume role with MFA enabled, but AssumeRoleTokenProvider session option not set.', 'mfa_required', {}],
   ['http.client.RemoteDisconnected: Remote end closed connection without response', 'network_denied', {}],
-  ['redis.exceptions.ConnectionError: Error 111 connecting to cache:6379. Connection refused.', 'network_denied', {}],
+  ['redis.exceptions.ConnectionError: Error 111 connecting to cache:6379. Connection refused.', 'network_denied', {resource: 'cache:6379'}],
   ["pymysql.err.OperationalError: (2013, 'Lost connection to MySQL server during query')", 'network_denied', {}],
-  ["Error: P1001: Can't reach database server at `db.example:5432`", 'network_denied', {}],
+  ["Error: P1001: Can't reach database server at `db.example:5432`", 'network_denied', {resource: 'db.example:5432'}],
   [
     'FATA[0010] failed to dial: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing dial tcp 10.0.0.1:443: connect: connection refused"',
     'network_denied',

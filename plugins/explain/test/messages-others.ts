@@ -244,7 +244,7 @@ export const others: readonly Row[] = [
   [
     'Error response from daemon: Head "https://111122223333.dkr.ecr.eu-west-1.amazonaws.com/v2/web/manifests/1": no basic auth credentials',
     'credentials_missing',
-    {},
+    {resource: 'https://111122223333.dkr.ecr.eu-west-1.amazonaws.com/v2/web/manifests/1'},
   ],
   [
     "Error response from daemon: pull access denied for shop/web, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",

@@ -140,7 +140,7 @@ export const tools: readonly Row[] = [
   ['ERROR: permission denied for relation orders (user=report, db=shop)', 'db_auth', {principal: 'report', resource: 'orders'}],
   ['org.postgresql.util.PSQLException: ERROR: permission denied for sequence orders_id_seq', 'db_auth', {resource: 'orders_id_seq'}],
   ['pq: no pg_hba.conf entry for host "10.2.0.4", user "lena", database "shop", SSL off', 'db_auth', {principal: 'lena'}],
-  ['ERROR:  new row violates row-level security policy for table "orders"', 'db_auth', {}],
+  ['ERROR:  new row violates row-level security policy for table "orders"', 'db_auth', {resource: 'orders'}],
   ['SQLSTATE[42501]: Insufficient privilege: 7 ERROR:  permission denied to create role', 'db_auth', {}],
   ["(1045, \"Access denied for user 'lena'@'10.2.0.4' (using password: NO)\")", 'db_auth', {principal: 'lena'}],
   ["ERROR 1698 (28000): Access denied for user 'lena'@'localhost'", 'db_auth', {principal: 'lena'}],
@@ -374,7 +374,11 @@ export const tools: readonly Row[] = [
     'network_denied',
     {resource: 'https://ssm.eu-west-9.amazonaws.com/'},
   ],
-  ['java.net.UnknownHostException: sts.eu-west-1.amazonaws.com: Name or service not known', 'network_denied', {}],
+  [
+    'java.net.UnknownHostException: sts.eu-west-1.amazonaws.com: Name or service not known',
+    'network_denied',
+    {resource: 'sts.eu-west-1.amazonaws.com'},
+  ],
   ['Error: getaddrinfo ENOTFOUND api.shop.example', 'network_denied', {resource: 'api.shop.example'}],
   [
     'botocore.exceptions.ReadTimeoutError: Read timeout on endpoint URL: "https://lambda.eu-west-1.amazonaws.com/"',
@@ -409,8 +413,8 @@ export const tools: readonly Row[] = [
     {},
   ],
   ["mkdir: cannot create directory '/opt/app': Permission denied", 'unknown_denial', {}],
-  ['open /etc/shadow: permission denied', 'unknown_denial', {}],
-  ['lena is not in the sudoers file.  This incident will be reported.', 'unknown_denial', {}],
+  ['open /etc/shadow: permission denied', 'unknown_denial', {resource: '/etc/shadow'}],
+  ['lena is not in the sudoers file.  This incident will be reported.', 'unknown_denial', {principal: 'lena'}],
   ['curl: (22) The requested URL returned error: 403', 'unknown_denial', {}],
   [
     "remote: Permission to shop/web.git denied to lena-bot.\nfatal: unable to access 'https://github.com/shop/web.git/': The requested URL returned error: 403",

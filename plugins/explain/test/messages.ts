@@ -1,5 +1,6 @@
 import type {Category} from '@prod/sdk/explainer'
 import {aws} from './messages-aws.ts'
+import {doors} from './messages-doors.ts'
 import {libraries} from './messages-libraries.ts'
 import {others} from './messages-others.ts'
 import {posts} from './messages-posts.ts'
@@ -14,4 +15,4 @@ export type Row = readonly [
   fields: {principal?: string; action?: string; resource?: string; role?: string; encoded?: boolean} | undefined,
 ]
 
-export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services, ...posts, ...wordings]
+export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services, ...doors, ...posts, ...wordings]

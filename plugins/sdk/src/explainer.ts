@@ -79,6 +79,8 @@ export interface Rule {
   readonly unless?: readonly string[]
   /** the words count only where they are no part of a name: `denied`, not `access-denied.html` */
   readonly alone?: boolean
+  /** what happened, where it is known better than the category says; with `{who}`, `{what}` and `{on}` */
+  readonly says?: string
 }
 
 /** Where a field stands in this technology's messages, whatever the reason is. Earlier ones are surer. */

@@ -60,7 +60,11 @@ function longerFields(short: Finding['fields'], long: Finding['fields']): Findin
     const [begin, all] = [short[field], long[field]]
     if (all === null || !all.startsWith(begin ?? '')) continue
     const rest = begin === null ? all : all.slice(begin.length)
-    if (rest !== '' && !/^(?:because|with|on|is|and|status|the|in|due|which|for|to)$/i.test(rest)) whole[field] = all
+    if (
+      rest !== '' &&
+      !/^(?:because|with|on|is|and|status|the|in|due|which|for|to|fatal|error|warning|failed|caused|hint|exit|please|run)$/i.test(rest)
+    )
+      whole[field] = all
   }
   return whole
 }
@@ -96,6 +100,7 @@ function findIn(message: Message, explainers: readonly Explainer[]): Finding {
     encoded,
     words,
     evidence: message.plain.slice(match.at, Math.min(match.end, match.at + 300)).replaceAll('\n', ' '),
+    says: rule.says,
   }
 }
 
@@ -108,7 +113,7 @@ function nothing(message: Message, encoded: string | null): Finding {
   const category = isDenial ? 'unknown_denial' : 'not_a_denial'
   const fields: Finding['fields'] = {principal: null, action: null, resource: null, role: null}
   const words: Record<string, string> = {}
-  for (const reading of wrappers) fillFrom(reading, message, category, {at: 0, end: 0, captures: {}}, fields, words)
+  for (const reading of wrappers) fillFrom(reading, message, category, {at: 0, end: 0, captures: {}, names: new Set()}, fields, words)
   return {category, confidence: isDenial ? 0.3 : 0.2, by: '', fields, encoded, words, evidence: null}
 }
 
@@ -131,11 +136,11 @@ function isInName(plain: string, {at, end}: Match): boolean {
   return (/\w/.test(plain[at] ?? ' ') && /[\w/-]/.test(plain[at - 1] ?? ' ')) || /^(?:[\w/-]|\.\w)/.test(plain.slice(end, end + 2))
 }
 
-function fieldsOf({fields = {}}: Pick<Rule, 'fields'>, {captures}: Match): Finding['fields'] {
+function fieldsOf({fields = {}}: Pick<Rule, 'fields'>, {captures, names}: Match): Finding['fields'] {
   const of = (field: Field): string | null => {
     const template = fields[field]
     const value = template === undefined ? captures[field] : filled(template, captures)
-    return value === undefined ? null : named(field, value)
+    return value === undefined ? null : named(field, value, names.has(field))
   }
   return {principal: of('principal'), action: of('action'), resource: of('resource'), role: of('role')}
 }
@@ -161,10 +166,10 @@ const noPrincipals =
 const noActions = /^(?:GetMetadata|operation|api|request|function|action|\w)$/i
 
 /** The value where it names something, else null: a placeholder stands for a name and is none. */
-function named(field: Field, value: string): string | null {
+function named(field: Field, value: string, isName: boolean): string | null {
   const text = withoutTail(plainOf(field, value.trim()))
   if (text === '' || noNames.test(text)) return null
-  if (field === 'action' ? noActions.test(text) : field !== 'resource' && noPrincipals.test(text)) return null
+  if (field === 'action' ? noActions.test(text) : field !== 'resource' && !isName && noPrincipals.test(text)) return null
   if (field === 'action' && !/^[A-Za-z*"/][\w.:*/ {}()"-]*$/.test(text)) return null
   if ((field === 'principal' || field === 'role') && text.length < 2 && !/\w/.test(text)) return null
   return text

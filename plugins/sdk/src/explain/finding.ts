@@ -11,4 +11,6 @@ export interface Finding {
   /** words that next commands may need: `profile`, `namespace` */
   words: Readonly<Record<string, string>>
   evidence: string | null
+  /** the sentence of the form itself, where it has one */
+  says?: string | undefined
 }

@@ -42,11 +42,15 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
   ],
   credentials_expired: [{command: 'prod grant ls', why: 'see whether the grant behind the credentials has ended'}, ask],
   credentials_missing: [
+    {command: 'vault login', why: 'log in to Vault', by: ['vault']},
+    {command: 'az login', why: 'log in to Azure', by: ['azure']},
     {command: 'docker login', why: 'log in to the registry', by: ['registry']},
     {command: 'aws configure list', why: 'see where the tool looks for credentials', by: ['aws']},
     {command: 'prod roles', why: 'see the roles that you may use'},
   ],
   credentials_invalid: [
+    {command: 'vault login', why: 'log in to Vault again', by: ['vault']},
+    {command: 'az login', why: 'log in to Azure again', by: ['azure']},
     {command: 'ssh-add -l', why: 'see which keys are offered', by: ['network']},
     {command: 'docker login', why: 'log in to the registry again', by: ['registry']},
     {command: 'aws configure list', why: 'see which credentials are sent, and where they come from', by: ['aws']},
@@ -102,6 +106,8 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
   throttled: [{command: 'aws configure set retry_mode adaptive', why: 'let the AWS tools slow down by themselves', by: ['aws']}],
   not_a_denial: [],
   unknown_denial: [
+    {command: 'vault token lookup', why: 'see which policies the token has, and when it ends', by: ['vault']},
+    {command: 'sudo -l', why: 'see what sudo lets you do on this machine', by: ['sudo']},
     {
       command: 'aws sts decode-authorization-message --encoded-message {encoded}',
       why: 'read the reason, with a role that may decode it; prod explain --decode does both',

@@ -1,12 +1,12 @@
 /**
- * Patterns of messages. Words are literal; `{name}` captures a word, quoted or not; `{name:text}` may hold blanks, `{name:few}` too, but no more than a few words; `{a|b}` is either, and
- * `{a|}` may be missing. A pattern is read once from left to right and never tries again, so its cost is bounded by its own length.
+ * Patterns of messages. Words are literal; `{name}` captures a word, quoted or not; `{name:text}` may hold blanks, `{name:few}` too, but no more than a few words; `{name:name}` is a name, whatever word it is; `{a|b}` is either, and
+ * `{a|}` may be missing; `{{}` is a brace. A pattern is read once from left to right and never tries again, so its cost is bounded by its own length.
  */
 import type {Message} from './message.ts'
 
 type Part =
   | {readonly literal: readonly string[]; readonly optional: boolean}
-  | {readonly capture: string; readonly kind: 'word' | 'text' | 'few'}
+  | {readonly capture: string; readonly kind: 'word' | 'text' | 'few' | 'name'}
 
 export interface Pattern {
   readonly parts: readonly Part[]
@@ -19,6 +19,8 @@ export interface Match {
   readonly at: number
   readonly end: number
   readonly captures: Readonly<Record<string, string>>
+  /** captures that stand in quotes, or before an `@`: names, whatever they are */
+  readonly names: ReadonlySet<string>
 }
 
 /** A pattern is looked for at this many places of a text. */
@@ -43,12 +45,13 @@ export function pattern(source: string): Pattern {
     if (open < 0) break
     const close = source.indexOf('}', open)
     const inside = source.slice(open + 1, close)
-    if (inside.includes('|')) {
+    if (inside === '{') parts.push({literal: ['{'], optional: false})
+    else if (inside.includes('|')) {
       const choices = inside.toLowerCase().split('|')
       parts.push({literal: choices.filter(choice => choice !== ''), optional: choices.includes('')})
     } else {
       const [capture = '', kind] = inside.split(':')
-      parts.push({capture, kind: kind === 'text' || kind === 'few' ? kind : 'word'})
+      parts.push({capture, kind: kind === 'text' || kind === 'few' || kind === 'name' ? kind : 'word'})
     }
     at = close + 1
   }
@@ -89,6 +92,7 @@ function isLetter(letter: string): boolean {
 
 function matchAt(plain: string, low: string, parts: readonly Part[], at: number, afterAnchor: number): Match | undefined {
   const captures: Record<string, string> = {}
+  const names = new Set<string>()
   let index = 1
   let start = at
   const [first] = parts
@@ -96,6 +100,7 @@ function matchAt(plain: string, low: string, parts: readonly Part[], at: number,
     const word = wordBefore(plain, at)
     if (!word) return undefined
     captures[first.capture] = word.value
+    if (first.kind === 'name' || plain[at] === '@' || isQuote(plain[word.at])) names.add(first.capture)
     start = word.at
     index = 2
   }
@@ -120,16 +125,22 @@ function matchAt(plain: string, low: string, parts: readonly Part[], at: number,
       const value = part.kind === 'text' ? bare(plain.slice(here, span.at)) : unfold(bare(plain.slice(here, span.at)))
       if (value === undefined || value === '') return undefined
       captures[part.capture] = value
+      if (part.kind === 'name' || isQuote(plain[here - 1]) || isQuote(plain.slice(here, span.at).trimStart()[0])) names.add(part.capture)
       here = span.end
       index += 1
     } else {
       const word = wordAfter(plain, here)
       if (!word) return undefined
       captures[part.capture] = word.value
+      if (part.kind === 'name' || isQuote(plain[here - 1]) || isQuote(plain.slice(here, word.end).trimStart()[0])) names.add(part.capture)
       here = word.end
     }
   }
-  return {at: start, end: here, captures}
+  return {at: start, end: here, captures, names}
+}
+
+function isQuote(letter = ''): boolean {
+  return letter !== '' && '"\'`\u201c\u2018'.includes(letter)
 }
 
 /** The nearest of some words after a place, within the span of a capture. */

@@ -34,7 +34,7 @@ const sentences: Readonly<Record<Category, string>> = {
 }
 
 /** One sentence of what a finding means. A bare "explicit deny" says that the type of the policy is not known. Pure. */
-export function summarise({category, fields, by, words, confidence}: Finding): string {
+export function summarise({category, fields, by, words, confidence, says}: Finding): string {
   const {principal, action, resource, role} = fields
   const known: Readonly<Record<string, string>> = {
     who: principal ?? 'the caller',
@@ -46,5 +46,5 @@ export function summarise({category, fields, by, words, confidence}: Finding): s
   if (category === 'explicit_deny_identity' && words.bare !== undefined)
     return `an explicit deny stops ${known.what}${known.on}; the text does not say in which kind of policy.`
   if (category === 'not_a_denial' && by === '' && confidence < 0.3) return 'nothing in this text speaks of denied access.'
-  return `${sentences[category].replace(/\{(\w+)\}/g, (_, name: string) => known[name] ?? '')}.`
+  return `${(says ?? sentences[category]).replace(/\{(\w+)\}/g, (_, name: string) => known[name] ?? '')}.`
 }
