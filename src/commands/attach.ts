@@ -2,8 +2,10 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {Session} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
+import {afterFailure} from '@prod/sdk/cli/after-failure'
 import {clientInfo} from '@prod/sdk/cli/client-info'
 import {ProdCommand} from '@prod/sdk/cli/command'
+import {explainerPackages} from '@prod/sdk/cli/explainers'
 import {ProdError} from '@prod/sdk/errors'
 import {followRun, type RunOutcome} from '../channel/exec.ts'
 import {takeAttachable} from '../channel/ids.ts'
@@ -20,6 +22,11 @@ export default class Attach extends ProdCommand {
   static override args = {id: Args.string({description: 'run_…, ses_… or req_…'})}
   static override flags = {
     receipt: Flags.string({description: 'write the signed receipt to this file', helpValue: 'FILE'}),
+    explain: Flags.boolean({
+      default: true,
+      allowNo: true,
+      description: 'say at the end why access was denied, where it failed of that (setting explainAfterFailure)',
+    }),
     raw: Flags.boolean({description: 'pass output to a terminal as it is, control characters too'}),
   }
   static override examples = ['<%= config.bin %> <%= command.id %> run_01k9x7h2d6b5x1v0m3q8r4t6wz']
@@ -32,13 +39,15 @@ export default class Attach extends ProdCommand {
     const onInterrupt = (act: ((times: number) => void) | undefined) => this.onInterrupt(act)
     if (id.startsWith('ses_')) {
       if (!process.stdin.isTTY || !process.stdout.isTTY) throw new ProdError('NO_TERMINAL', 'a shell needs a terminal', 'prod exec --help')
-      const {tail: _, ...ended} = await followShell({
+      const {tail, ...ended} = await followShell({
         ...streams,
         first: {type: 'attach', id, have: {stdout: 0, stderr: 0}, size: ownSize(), client: clientInfo()},
         onInterrupt,
       })
       sayEnded(ended)
       this.endWith(ended.status)
+      if (ended.exit !== null && 'status' in ended.exit && ended.exit.status !== 0)
+        this.usageDenial = await afterFailure(tail ?? '', {packages: explainerPackages(this.config.pjson), speaks: flags.explain})
       return ended satisfies {status: number; session: Session['id']}
     }
     const outcome = await followRun({
@@ -55,7 +64,7 @@ export default class Attach extends ProdCommand {
       this.usageDenial = await explainFailure(
         outcome.many.targets.flatMap(one => one.outcome ?? []),
         this.config.pjson,
-        !this.jsonEnabled(),
+        flags.explain && !this.jsonEnabled(),
       )
       return showMany(outcome)
     }
@@ -63,7 +72,7 @@ export default class Attach extends ProdCommand {
     this.endWith(outcome.status)
     const shown = showOutcome(outcome)
     this.say(wordsOfEnd(outcome))
-    this.usageDenial = await explainFailure([outcome], this.config.pjson, !this.jsonEnabled())
+    this.usageDenial = await explainFailure([outcome], this.config.pjson, flags.explain && !this.jsonEnabled())
     return shown
   }
 

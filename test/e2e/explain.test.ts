@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest'
 import {cli, collect, type Ended, type RealPerson, startRealBroker} from './broker.ts'
+import {openScreen} from './screen.ts'
 
 const denial = 'User: arn:aws:iam::111122223333:user/ana is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::reports/a.csv'
 const finish: (() => Promise<void>)[] = []
@@ -21,6 +22,15 @@ commands:
   - { path: [fine], class: change }
   - { path: [locked], class: change }
 `
+const spread = (dir: string) => `kind: Tool
+name: spread
+summary: the same on two targets
+program: ${dir}/bin/job
+run: { primitive: host, targets: [n1, n2] }
+commands:
+  - { path: [refused], class: read, rollout: { maxTargets: 2, stopOnError: false } }
+  - { path: [fault], class: read, rollout: { maxTargets: 2, stopOnError: false } }
+`
 const program = `#!/bin/sh
 case $1 in
   refused) echo '${denial}' >&2; exit 3 ;;
@@ -34,9 +44,16 @@ beforeAll(async () => {
   writeFileSync(join(broker.dir, 'bin/job'), program)
   chmodSync(join(broker.dir, 'bin/job'), 0o755)
   writeFileSync(join(broker.dir, 'catalog/tools/job.yaml'), tool(broker.dir))
+  writeFileSync(join(broker.dir, 'catalog/tools/spread.yaml'), spread(broker.dir))
+  for (const name of ['n1', 'n2'])
+    writeFileSync(
+      join(broker.dir, `catalog/targets/${name}.yaml`),
+      `kind: Target\nname: ${name}\naddress: host:${name}\nenvironment: staging\n`,
+    )
   writeFileSync(
     join(broker.dir, 'policy/global/job.cedar'),
     `@id("job") permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"job");
+@id("spread") permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"spread");
 @id("locked") forbid (principal, action == Action::"run", resource is job::locked) unless { context.incident };
 @id("ports") permit (principal in Group::"engineers", action == Action::"forward", resource == Target::"ports");
 @id("no-ports") forbid (principal, action == Action::"forward", resource == Target::"ports") unless { context.incident };
@@ -166,6 +183,66 @@ test('explain --last reads the stderr of the last failure, kept for an hour in a
   await exec('job', 'refused')
   chmodSync(kept(), 0o644)
   expect((await alice.run(['explain', '--last'])).stderr).toContain('can be read by others')
+})
+
+test('of many targets the first that was denied is explained, once, in three lines at most; off by flag and setting', async () => {
+  const on = (...args: string[]) => exec('--on', 'n1', '--on', 'n2', ...args)
+  const ours = ({stderr}: Ended) => stderr.split('\n').filter(line => /^prod: (?:.*the role lacks the action|try: |more: )/.test(line))
+  const denied = await on('spread', 'refused')
+  expect(denied.status).toBe(3)
+  expect(ours(denied)).toEqual([
+    expect.stringContaining('the role lacks the action'),
+    expect.stringMatching(/^prod: try: prod roles/),
+    'prod: more: prod explain --last',
+  ])
+  expect(JSON.parse((await alice.run(['explain', '--last', '--json'])).stdout)).toMatchObject({category: 'action_not_allowed'})
+  expect(ours(await on('spread', 'fault'))).toEqual([])
+  expect(ours(await on('--no-explain', 'spread', 'refused'))).toEqual([])
+  await alice.run(['config', 'set', 'explainAfterFailure', 'off'])
+  expect(ours(await on('spread', 'refused'))).toEqual([])
+  await alice.run(['config', 'unset', 'explainAfterFailure'])
+})
+
+test('a shell whose last command was denied is explained when it is over, here and where it was taken up; off by flag and setting', async ({
+  onTestFinished,
+}) => {
+  const wide = {columns: 240}
+  /** Opens a shell at a terminal, types what fails, leaves it, and gives what `prod` said after it was closed. */
+  const saidAfter = async (flags: string[], command: string, takenUp = false): Promise<string[]> => {
+    let screen = await openScreen(
+      onTestFinished,
+      alice,
+      ['shell', 'local', '--reason', 'to see what it says', '--incident', 'INC-42', '--no-question', ...(takenUp ? [] : flags)],
+      wide,
+    )
+    await screen.until(/type local to go on/)
+    screen.type('local\r')
+    const [, session] = (await screen.until(/(ses_\w+) on local/)) as unknown as [string, string]
+    await screen.until(/\[BREAK-GLASS local\] .*[#$] ?$/)
+    if (takenUp) {
+      screen = await openScreen(onTestFinished, alice, ['attach', session, ...flags], wide)
+      await screen.until(/BREAK-GLASS on local/)
+    }
+    screen.type(`${command}\rexit\r`)
+    expect(await screen.ended).toBe(3)
+    const lines = screen.text().split('\n')
+    return lines.slice(lines.findIndex(line => line.includes(`${session} is closed`)) + 1).filter(line => line.trim() !== '')
+  }
+  const fails = `echo '${denial}' >&2; (exit 3)`
+  const explained = [
+    expect.stringContaining('the role lacks the action'),
+    expect.stringMatching(/^prod: try: prod roles/),
+    'prod: more: prod explain --last',
+  ]
+  expect(await saidAfter([], fails)).toEqual(explained)
+  expect(JSON.parse((await alice.run(['explain', '--last', '--json'])).stdout)).toMatchObject({category: 'action_not_allowed'})
+  expect(await saidAfter([], fails, true)).toEqual(explained)
+  expect(await saidAfter(['--no-explain'], fails)).toEqual([])
+  expect(await saidAfter(['--no-explain'], fails, true)).toEqual([])
+  expect(await saidAfter([], 'echo out of paper >&2; (exit 3)')).toEqual([])
+  await alice.run(['config', 'set', 'explainAfterFailure', 'off'])
+  expect(await saidAfter([], fails)).toEqual([])
+  await alice.run(['config', 'unset', 'explainAfterFailure'])
 })
 
 test('what the broker refuses is explained by its rule, its part, and what would change it', async () => {
