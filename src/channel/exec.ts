@@ -12,6 +12,7 @@ import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-clie
 import type {EndPayload, FirstMessage, ServerMessage} from '@prod/sdk/wire'
 import {Many, type ManyOutcome} from './many.ts'
 import {type Outlet, openOutlet} from './outlet.ts'
+import {passSignals} from './passed-signals.ts'
 import {openPrefixed} from './prefixed.ts'
 import {checkReceipt, openEnd, type Pins, readyChecks} from './proof.ts'
 
@@ -77,6 +78,8 @@ class TerminalEnd {
   #sawAll = true
   #interrupted = 0
   #stdinOn = false
+  #passed = 0
+  #stopPassing: (() => void) | undefined
   #many: Many<RunOutcome> | undefined
   #manyOver = false
   /** what was typed at the confirmation of a break-glass */
@@ -94,6 +97,7 @@ class TerminalEnd {
   async follow(): Promise<RunOutcome | Pending | OnMany> {
     const {broker, session, first, onInterrupt} = this.#options
     onInterrupt(times => this.#interrupt(times))
+    if (!this.#options.among) this.#stopPassing = passSignals(name => this.#passSignal(name))
     let lost: LinkLost | undefined
     for (;;) {
       try {
@@ -124,6 +128,7 @@ class TerminalEnd {
 
   close(): void {
     this.#options.onInterrupt(undefined)
+    this.#stopPassing?.()
     this.#spinner?.stop()
     this.#many?.close()
     this.#connection?.close()
@@ -332,6 +337,14 @@ class TerminalEnd {
     if (!this.#started) this.#connection?.send({type: 'cancel'})
     else if (this.#interrupted === 1) this.#connection?.signal(name)
     else this.#connection?.send({type: 'cancel'})
+  }
+
+  /** While it runs the first goes to the program, the second ends it; without a program, or a third time, it does what it does to any process. */
+  #passSignal(name: SignalName): boolean {
+    if (!this.#started || !this.#connection || this.#many || ++this.#passed > 2) return false
+    if (this.#passed === 1) this.#connection.signal(name)
+    else this.#connection.send({type: 'cancel'})
+    return true
   }
 
   async #finish(): Promise<RunOutcome> {

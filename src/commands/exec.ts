@@ -14,6 +14,7 @@ import {pickTool} from '../catalog/pick.ts'
 import {followRun, type OnMany, type RunOutcome} from '../channel/exec.ts'
 import {openStreams} from '../channel/login.ts'
 import {writeReceipt} from '../channel/receipt-file.ts'
+import {isFreshFile, refuseUnread} from '../channel/stdin-file.ts'
 import {explainFailure} from '../explain/explain-failure.ts'
 
 /** What `exec --json` prints. */
@@ -85,6 +86,7 @@ export default class Exec extends ProdCommand {
     if (words.length === 0) words = [await pickTool(this.broker())]
     this.usageTool = words[0]
     if (flags['break-glass']) this.#needTerminal(flags.reason)
+    if (isFreshFile()) await refuseUnread(this.broker(), words)
     const {reason, reused} = await takeReason(flags.reason)
     const outcome = await keepingRefusal({argv: words, targets: flags.on ?? []}, async () =>
       followRun({

@@ -175,7 +175,7 @@ function spawnCli(args: readonly string[], env: Record<string, string>): ChildPr
 const signalNumbers: Record<string, number> = {SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGPIPE: 13, SIGTERM: 15}
 
 /** All that a started command writes, until it ends. */
-export async function collect(child: ChildProcessByStdio<Writable, Readable, Readable>): Promise<Ended> {
+export async function collect(child: ChildProcessByStdio<Writable | null, Readable, Readable>): Promise<Ended> {
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

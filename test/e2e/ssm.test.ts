@@ -1,4 +1,5 @@
 /** Instances of AWS through the built CLI and a real broker: the way in is the stand-in of AWS, by roles that the broker mints. */
+import {spawn} from 'node:child_process'
 import {createHash, randomBytes} from 'node:crypto'
 import {once} from 'node:events'
 import {existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs'
@@ -9,7 +10,7 @@ import {createInterface} from 'node:readline'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {type StandIn, startStandIn} from '../sessions-stand-in/stand-in.ts'
 import {someInstances} from '../sessions-stand-in/world.ts'
-import {collect, type RealBroker, type RealPerson, startRealBroker} from './broker.ts'
+import {cli, collect, type RealBroker, type RealPerson, startRealBroker} from './broker.ts'
 import {openScreen} from './screen.ts'
 
 const ends: (() => Promise<void> | void)[] = []
@@ -45,16 +46,24 @@ maxSeconds: 3600
   'catalog/targets/web-1.yaml':
     target('web-1', 'ssm:us-east-1/i-0a1b2c3d4e5f60001?exec=Prod-RunCommand&tag:Name=web-1') +
     'forwards: [{ host: localhost, ports: ["1024-65535"] }]\n',
+  'catalog/targets/typed.yaml': target('typed', 'ssm:us-east-1/i-0a1b2c3d4e5f60004?exec=AWS-StartInteractiveCommand'),
   'catalog/targets/plain.yaml': target('plain', 'ssm:us-east-1/i-0a1b2c3d4e5f60004'),
   'catalog/targets/web.yaml': target('web', 'ssm:us-east-1/*?tag:Service=web&exec=Prod-RunCommand'),
   'catalog/targets/fleet.yaml': target('fleet', 'ssm-command:us-east-1/*?tag:Service=web'),
   'catalog/targets/naps.yaml': target('naps', 'ssm-automation:us-east-1/Say'),
   'catalog/tools/script.yaml': tool(
     'script',
-    '{ primitive: ssm, targets: [web-1, plain, web] }',
+    '{ primitive: ssm, targets: [web-1, typed, plain, web] }',
     `program: /bin/sh
 commands:
   - { path: [], options: { -c: { value: { type: text, lines: true, maxLength: 2000 } } } }`,
+  ),
+  'catalog/tools/pour.yaml': tool(
+    'pour',
+    '{ primitive: ssm, targets: [web-1, typed] }',
+    `program: /bin/sh
+commands:
+  - { path: [], options: { -c: { value: { type: text } } }, stdin: true }`,
   ),
   'catalog/tools/where.yaml': tool('where', '{ primitive: ssm-command, target: fleet }', 'program: /bin/pwd\ncommands: [{ path: [] }]'),
   'catalog/tools/say.yaml': tool(
@@ -63,7 +72,7 @@ commands:
     'program: /automation/start\ncommands: [{ path: [] }]',
   ),
   'policy/global/ssm.cedar': `@id("ssm-run")
-permit (principal in Group::"engineers", action == Action::"run", resource) when { resource in Tool::"script" || resource in Tool::"where" || resource in Tool::"say" };
+permit (principal in Group::"engineers", action == Action::"run", resource) when { resource in Tool::"script" || resource in Tool::"pour" || resource in Tool::"where" || resource in Tool::"say" };
 @id("ssm-shell")
 permit (principal in Group::"engineers", action == Action::"shell", resource == Target::"web-1");
 @id("ssm-forward")
@@ -139,6 +148,44 @@ test('a tool on an instance: its own status, output and errors apart, under a ro
 test('where the document cannot give a status: 248, and what to change', async () => {
   const done = await alice.run(['exec', ...reason, '--on', 'plain', 'script', '-c', 'echo out; exit 7'])
   expect(done).toMatchObject({status: 248, stdout: 'out\n', stderr: expect.stringContaining('separateOutputStream')})
+})
+
+test('by a document that opens a terminal a tool takes input; where the way there takes none that is refused before anything starts', async () => {
+  const pour = (on: string, argv: string[], stdin: Buffer) => alice.run(['exec', ...reason, '--on', on, 'pour', ...argv], {stdin})
+  const bytes = Buffer.from([0x03, 0x04, 0x1a, 0x1c, 0x00, 0x0d, 0x0a, 0x7e])
+  expect(await pour('typed', ['-c', 'od -An -tx1; exit 7'], bytes)).toMatchObject({status: 7, stdout: ' 03 04 1a 1c 00 0d 0a 7e\n'})
+  const from = aws.calls.length
+  const refused = await pour('web-1', ['-c', 'cat'], bytes)
+  expect(refused).toMatchObject({status: 241, stdout: '', stderr: expect.stringContaining('pour takes stdin, which does not reach web-1')})
+  expect(refused.stderr).toContain('exec=AWS-StartInteractiveCommand in the address')
+  expect(aws.calls.slice(from).filter(({action}) => action === 'StartSession')).toEqual([])
+})
+
+test.runIf(process.platform === 'linux')('a file as input of a tool that takes none is refused, not dropped', async ({onTestFinished}) => {
+  const path = join(alice.home, 'queue.txt')
+  writeFileSync(path, 'first\nsecond\n')
+  const exec = `"$0" "$1" exec --reason "looking at the web servers" --on web-1 script -c 'echo ran'`
+  const from = async (script: string) => {
+    const child = spawn('/bin/sh', ['-c', script, process.execPath, cli, path], {env: alice.env, stdio: ['ignore', 'pipe', 'pipe']})
+    onTestFinished(() => void child.kill())
+    return collect(child)
+  }
+  expect(await from(`${exec} < "$2"`)).toMatchObject({status: 241, stdout: '', stderr: expect.stringContaining('script takes no stdin')})
+  // whoever loops over its lines is reading it himself
+  expect(await from(`while read -r line; do ${exec}; done < "$2"`)).toMatchObject({status: 0, stdout: 'ran\nran\n'})
+})
+
+test("SIGTERM is the program's where it can be; else the session is ended, and that is said", async () => {
+  const waits = `trap 'echo told; exit 9' TERM; echo ready; while :; do sleep 0.05; done`
+  const ended = async (on: string) => {
+    const child = await alice.start(['exec', ...reason, '--on', on, 'script', '-c', waits])
+    child.stdout.once('data', () => child.kill('SIGTERM'))
+    return collect(child)
+  }
+  expect(await ended('typed')).toMatchObject({status: 9, stdout: 'ready\ntold\n'})
+  const {status, stderr} = await ended('web-1')
+  expect({status, stderr}).toEqual({status: 248, stderr: expect.stringContaining('SIGTERM does not reach a program by this document')})
+  expect([...aws.sessions.values()].filter(({state}) => state === 'Connected')).toEqual([])
 })
 
 test('a shell on an instance has the size of the terminal, follows it, and is over when it is left', async ({onTestFinished}) => {

@@ -1,6 +1,6 @@
 /** The plugin: containers of Amazon ECS. What asks AWS loads when a use is opened. */
 import {definePrimitive} from '@prod/sdk/primitive'
-import {discoverPermissions, machine, parse, permissions, resolvePermissions, type Target} from './target.ts'
+import {discoverPermissions, lacksStdin, machine, parse, permissions, resolvePermissions, type Target} from './target.ts'
 
 export type {Target} from './target.ts'
 
@@ -15,6 +15,7 @@ export const primitive = definePrimitive<Target>({
   parse,
   machine,
   permissions,
+  lacksStdin,
   open: async (target, use, access, signal) => (await import('./open.ts')).open(target, use, access, signal, strict),
   release: async id => (await import('./open.ts')).release(id),
   async *discover(query, access) {

@@ -9,7 +9,7 @@ import {channelOf, openSession, sessionsEnded} from '@prod/ssm/session'
 import {failureOf} from './preflight.ts'
 import {programText, programWords, shellText, variables} from './script.ts'
 import {runShell} from './shell.ts'
-import {forwardDocument, isContainer, isMany, type Target, withTask} from './target.ts'
+import {forwardDocument, isContainer, isMany, lacksStdin, type Target, withTask} from './target.ts'
 import {checkLogging, findPlace, type Place} from './task.ts'
 
 type Forward = Extract<Use, {kind: 'forward'}>
@@ -26,7 +26,7 @@ export async function open(target: Target, use: Use, access: Access, signal: Abo
     throw new ProdError('TARGET_INVALID', 'this stands for many containers, and one is used at a time', 'prod targets --find TEXT')
   const region = regionOf(target, access)
   const bySession = use.kind === 'forward' || (use.kind === 'exec' && target.exec !== undefined)
-  checkUse(use, bySession)
+  checkUse(target, use)
   const way = wayOf(access, region)
   return foreseen(target, region, signal, async () => {
     if (use.kind === 'forward') return openForward(way, target, use, access, signal)
@@ -48,7 +48,7 @@ export async function resolve(target: Target, access: Access, signal: AbortSigna
 }
 
 /** What can be refused before anything is asked. */
-function checkUse(use: Use, byDocument: boolean): void {
+function checkUse(target: Target, use: Use): void {
   if (use.kind === 'forward') return
   if (use.runAs !== undefined && use.runAs !== 'root')
     throw new ProdError(
@@ -64,8 +64,8 @@ function checkUse(use: Use, byDocument: boolean): void {
       'in a container nobody can say which program it is: pin its image instead',
       'image=sha256:… in the address of the target',
     )
-  if (byDocument && use.stdin)
-    throw new ProdError('STDIN_REFUSED', 'a command by a session document has no stdin', 'exec= out of the address of the target')
+  const lack = use.stdin && lacksStdin(target)
+  if (lack) throw new ProdError('STDIN_REFUSED', lack.why, lack.instead)
 }
 
 /** Of the address, else of the credential, else of the broker. Throws TARGET_INVALID. */

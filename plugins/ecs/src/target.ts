@@ -217,6 +217,11 @@ export function resolvePermissions(target: Target): Permission[] | undefined {
   ]
 }
 
+/** A program by a session document has none; one by ECS Exec has, for it is carried over its terminal. Pure. */
+export function lacksStdin({exec}: Target): {why: string; instead: string} | undefined {
+  return exec && {why: 'a command by a session document has no stdin', instead: 'exec= out of the address of the target'}
+}
+
 /** The least that looking for containers takes, where `discover` looks. Pure. */
 export function discoverPermissions({region = '*'}: Target): Permission[] {
   return [

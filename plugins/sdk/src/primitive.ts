@@ -129,6 +129,8 @@ export interface Primitive<T = unknown> {
   machine?(target: T, program?: string): string | readonly string[] | undefined
   /** The least this use needs. Pure. */
   permissions(target: T, use: Use): Permission[]
+  /** Why a program there can be given no input, and what to use instead: said before anybody is asked. Undefined, or absent: it can. Pure. */
+  lacksStdin?(target: T): {why: string; instead: string} | undefined
   /** Opens the channel; heavy packages load here. Throws TARGET_UNREACHABLE, TOOL_UNAVAILABLE. */
   open(target: T, use: Use, access: Access, signal: AbortSignal): Promise<Channel>
   /**

@@ -2,6 +2,7 @@ import {definePrimitive, type Primitive} from '@prod/sdk/primitive'
 import {
   type AutomationTarget,
   machine as automationMachine,
+  noStdin as automationNoStdin,
   permissions as automationPermissions,
   resolvePermissions as automationResolvePermissions,
   parse as parseAutomation,
@@ -9,11 +10,12 @@ import {
 import {
   type CommandTarget,
   machine as commandMachine,
+  noStdin as commandNoStdin,
   permissions as commandPermissions,
   resolvePermissions as commandResolvePermissions,
   parse as parseCommand,
 } from './command/target.ts'
-import {discoverPermissions, permissions} from './permissions.ts'
+import {discoverPermissions, lacksStdin, permissions} from './permissions.ts'
 import {machine, parse, type Target} from './target.ts'
 
 /**
@@ -29,6 +31,7 @@ const ssm = definePrimitive<Target>({
   parse,
   machine,
   permissions,
+  lacksStdin,
   open: async (target, use, access, signal) => {
     if (use.kind === 'forward') return (await import('./forward.ts')).open(target, use, access, signal, strict)
     return (await import('./open.ts')).open(target, use, access, signal, strict)
@@ -57,6 +60,7 @@ const command = definePrimitive<CommandTarget>({
   parse: parseCommand,
   machine: commandMachine,
   permissions: commandPermissions,
+  lacksStdin: () => commandNoStdin,
   open: async (target, use, access, signal) => (await import('./command/open.ts')).open(target, use, access, signal, strict),
   resolve: async (target, access) => (await import('./command/open.ts')).resolve(target, access),
   resolvePermissions: commandResolvePermissions,
@@ -70,6 +74,7 @@ const automation = definePrimitive<AutomationTarget>({
   parse: parseAutomation,
   machine: automationMachine,
   permissions: (target, use) => automationPermissions(target, use.kind === 'exec' ? use.program.path : '/start'),
+  lacksStdin: () => automationNoStdin,
   open: async (target, use, access, signal) => (await import('./automation/open.ts')).open(target, use, access, signal, strict),
   resolve: async (target, access) => (await import('./automation/open.ts')).resolve(target, access),
   resolvePermissions: automationResolvePermissions,

@@ -5,7 +5,7 @@ import {wayOf} from './aws/call.ts'
 import {openCommand, openShell} from './channel/index.ts'
 import {commandLine, loginShell} from './command-line.ts'
 import {checkDocument} from './documents.ts'
-import {documentOf, interactive} from './permissions.ts'
+import {documentOf, interactive, lacksStdin} from './permissions.ts'
 import {checkPins, explain, failureOf} from './preflight.ts'
 import {openProgram} from './program.ts'
 import {openSession, type SessionOptions} from './session.ts'
@@ -29,12 +29,8 @@ export async function open(
     return openProgram(use, signal, start).catch(error => notBegun(error, target))
   }
   if (use.kind === 'exec') {
-    if (use.stdin)
-      throw new ProdError(
-        'STDIN_REFUSED',
-        `a program by the document ${document} has no stdin: Session Manager passes none on`,
-        `exec=${interactive} in the address of the target`,
-      )
+    const lack = use.stdin && lacksStdin(target)
+    if (lack) throw new ProdError('STDIN_REFUSED', lack.why, lack.instead)
     const parameters = {command: [commandLine(use)]}
     const options = await prepare(target, use, {document, parameters, access, signal, strict})
     return openCommand(options).catch(error => notBegun(error, target))

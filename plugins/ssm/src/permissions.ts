@@ -14,6 +14,16 @@ export function documentOf(target: Target, use: Use): string | undefined {
   return target.shell?.name
 }
 
+/** Session Manager passes input on to a terminal alone. Pure. */
+export function lacksStdin(target: Target): {why: string; instead: string} | undefined {
+  const name = target.exec?.name ?? 'AWS-StartNonInteractiveCommand'
+  if (name === interactive) return undefined
+  return {
+    why: `Session Manager passes none on to a program by the document ${name}`,
+    instead: `exec=${interactive} in the address of the target`,
+  }
+}
+
 /** Whether a forward goes to the instance itself. */
 export function isInstance(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)

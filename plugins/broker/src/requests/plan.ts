@@ -351,6 +351,19 @@ function refuseWithoutRole(parts: Pick<Parts, 'primitives'>, {target, access, ac
     )
 }
 
+/** Input that could not go where the tool runs is refused before anybody is asked, not dropped there. Throws STDIN_REFUSED. */
+function refuseStdin(parts: Pick<Parts, 'primitives'>, {target, resource}: Plan): void {
+  if (!target || resource.kind !== 'command' || !resource.tool.grammar.commands[resource.structure.command]?.stdin) return
+  const {primitive, where} = reach(parts, target)
+  const lack = primitive.lacksStdin?.(where)
+  if (lack)
+    throw new ProdError(
+      'STDIN_REFUSED',
+      `${resource.tool.name} takes stdin, which does not reach ${target.name}: ${lack.why}`,
+      lack.instead,
+    )
+}
+
 const conferred = ({name, provider, parameters}: RoleEntry): ConferredRole => ({name, provider, parameters})
 
 /** A role in the place of a target, where one is told, confirmed and reviewed. Pure. */
@@ -403,6 +416,7 @@ export async function makeDocument(
   for (const one of each) {
     refuseMany(parts, one)
     refuseWithoutRole(parts, one)
+    refuseStdin(parts, one)
   }
   const targets = each.flatMap(one => {
     const ref = refOf(one.target)

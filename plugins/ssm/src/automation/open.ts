@@ -6,7 +6,7 @@ import {pinnedVersion} from '../documents.ts'
 import {channelOf, rounds, type Voice} from '../job.ts'
 import {parametersOf} from '../parameters.ts'
 import {describeInstances, explain} from '../preflight.ts'
-import {type Act, type AutomationTarget, actOf, assumedRole, mostNamed} from './target.ts'
+import {type Act, type AutomationTarget, actOf, assumedRole, mostNamed, noStdin} from './target.ts'
 
 interface Step {
   StepExecutionId?: string
@@ -43,7 +43,7 @@ const waits = new Set(['Waiting', 'PendingApproval'])
 /** Does what the tool's program asks for. Throws TARGET_INVALID, TARGET_UNREACHABLE, ARGV_INVALID; nothing was begun then. */
 export async function open(target: AutomationTarget, use: Use, access: Access, signal: AbortSignal, strict: boolean): Promise<Channel> {
   if (use.kind !== 'exec') throw new ProdError('TARGET_INVALID', 'an Automation is neither a shell nor a forward', 'prod exec TOOL')
-  if (use.stdin) throw new ProdError('STDIN_REFUSED', 'an Automation has no stdin', 'take stdin out of the tool')
+  if (use.stdin) throw new ProdError('STDIN_REFUSED', noStdin.why, noStdin.instead)
   signal.throwIfAborted()
   const act = actOf(use.program.path)
   const way = wayOf(access, target.region)

@@ -143,3 +143,6 @@ export function permissions(target: AutomationTarget, path: string): Permission[
         ]),
   ]
 }
+
+/** Nothing goes to a document that follows its steps. */
+export const noStdin = {why: 'an Automation has no stdin', instead: 'take stdin out of the tool'}

@@ -7,7 +7,7 @@ import {pinnedVersion} from '../documents.ts'
 import {channelOf, rounds, type Voice} from '../job.ts'
 import {parametersOf} from '../parameters.ts'
 import {explain} from '../preflight.ts'
-import {type CommandTarget, documentOf, shellScript} from './target.ts'
+import {type CommandTarget, documentOf, noStdin, shellScript} from './target.ts'
 
 /** A command on one instance, as ListCommandInvocations and GetCommandInvocation tell it. */
 interface Invocation {
@@ -46,7 +46,7 @@ const over = new Set([
 /** Sends the command. Throws TARGET_INVALID, TARGET_UNREACHABLE, ARGV_INVALID; nothing was begun then. */
 export async function open(target: CommandTarget, use: Use, access: Access, signal: AbortSignal, strict: boolean): Promise<Channel> {
   if (use.kind !== 'exec') throw new ProdError('TARGET_INVALID', 'a Run Command is neither a shell nor a forward', 'prod exec TOOL')
-  if (use.stdin) throw new ProdError('STDIN_REFUSED', 'a Run Command has no stdin', 'take stdin out of the tool, or run it on ssm:')
+  if (use.stdin) throw new ProdError('STDIN_REFUSED', noStdin.why, noStdin.instead)
   signal.throwIfAborted()
   const way = wayOf(access, target.region)
   const asFailure = (error: unknown): Promise<never> =>

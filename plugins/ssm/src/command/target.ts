@@ -126,3 +126,6 @@ export function permissions(target: CommandTarget): Permission[] {
     },
   ]
 }
+
+/** Nothing goes to a program that was sent as a command. */
+export const noStdin = {why: 'a Run Command has no stdin', instead: 'take stdin out of the tool, or run it on ssm:'}
