@@ -66,6 +66,8 @@ export const keys: readonly Rule[] = [
       'invalidkmskey',
       'kms key provided is in an incorrect state',
       'unable to decrypt the environment variables',
+      'unable to configure access to your environment variables',
+      'kms key is invalid for',
     ],
   },
   {

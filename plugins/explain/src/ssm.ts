@@ -65,6 +65,7 @@ export const ssm: Explainer = {
         'connection to destination port failed',
         "{failed to connect|unable to connect|weren't able to connect|establishing ssh connection} to your instance",
         'not configured for use with aws systems manager',
+        'connectionlost',
         'plugin with name standard_stream not found',
       ],
       unless: ['dial tcp', 'i/o timeout', 'no such host', 'connection refused', 'not authorized to perform'],

@@ -82,6 +82,20 @@ export const wordings: readonly Row[] = [
   ],
   ['the upload got <Code>AccessDenied</Code>, and then fatal runtime error: stack overflow', 'unknown_denial', {}],
   ['AccessDenied: explicit deny in policy DenyDelete', 'explicit_deny_identity', {}],
+  ['The role is missing the permission ec2:DescribeNetworkInterfaces', 'action_not_allowed', {action: 'ec2:DescribeNetworkInterfaces'}],
+  ['The crawler requires the following permissions: s3:GetObject', 'action_not_allowed', {action: 's3:GetObject'}],
+  ['The user lacks the iam:PassRole permission', 'action_not_allowed', {action: 'iam:PassRole'}],
+  [
+    `You do not have the permission required to perform this operation. Ask your administrator to add permissions.\nUser: ${ana}\nAction: iam:ListUsers\nOn resource(s): arn:aws:iam::111122223333:user/`,
+    'action_not_allowed',
+    {principal: ana, action: 'iam:ListUsers', resource: 'arn:aws:iam::111122223333:user/'},
+  ],
+  [
+    `You don't have the permission required to perform this operation.\nUser: ${ana}\nService: iam\nAction: ListRoles\nOn resource(s): *\nContext: an SCP: explicit deny in a service control policy`,
+    'scp_deny',
+    {principal: ana, action: 'ListRoles', resource: '*'},
+  ],
+  ["You don't have the permission for this page", 'unknown_denial', {}],
   // kinds of policy, in words of somebody's own
   ['Denied: an SCP of the organization forbids this region', 'scp_deny', {}],
   ['The permissions boundary of this role blocks iam writes', 'permissions_boundary', {}],
@@ -102,7 +116,19 @@ export const wordings: readonly Row[] = [
   ["DecryptionFailure: Secrets Manager can't decrypt the protected secret text using the provided KMS key.", 'kms_key', {}],
   ['the caller needs kms:GenerateDataKey for sessions that are encrypted', 'kms_key', undefined],
   ['User does not have permissions to access KMS key alias/logs', 'kms_key', undefined],
+  [
+    'the function was unable to configure access to your environment variables because the KMS key is invalid for CreateGrant',
+    'kms_key',
+    {},
+  ],
   // credentials
+  ['Error: Unable to get ACTIONS_ID_TOKEN_REQUEST_URL env variable', 'credentials_missing', {}],
+  ['No credentials present in the keyring', 'credentials_missing', {}],
+  [
+    'Anonymous users cannot start uploads of several parts. (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied)',
+    'credentials_missing',
+    {},
+  ],
   ['ConstructionFailure(MissingCredentials)', 'credentials_missing', {}],
   ['DispatchFailure { source: ConnectorError { source: NoMatchingAuthScheme, connection: Unknown } }', 'credentials_missing', {}],
   ['Cannot read credentials from /home/app/.aws/credentials', 'credentials_missing', {}],
@@ -131,6 +157,8 @@ export const wordings: readonly Row[] = [
     {},
   ],
   // far ends
+  ['PingStatus: ConnectionLost', 'target_unreachable', {}],
+  ['instance i-0ab12 is stopped, a session cannot begin', 'target_unreachable', {resource: 'i-0ab12'}],
   ['fatal: [i-0ab]: UNREACHABLE! => {"msg": "SSM exec_command timeout on host: i-0ab"}', 'target_unreachable', {resource: 'i-0ab'}],
   ['document process failed unexpectedly: document worker timed out', 'target_unreachable', {}],
   [
@@ -160,6 +188,12 @@ export const wordings: readonly Row[] = [
     {action: 'AssumeRoleWithSAML'},
   ],
   ['An error occurred (ForbiddenException)', 'unknown_denial', {}],
+  ['An error occurred (ResourceNotFoundException) when calling the RetrieveOperation', 'not_a_denial', {action: 'RetrieveOperation'}],
+  [
+    'AccessDeniedException: the user is not authorized to perform: secretsmanager:GetSecretValue\nbotocore.exceptions.ClientError: An error occurred (AccessDeniedException)',
+    'action_not_allowed',
+    {action: 'secretsmanager:GetSecretValue'},
+  ],
   ['Error: pull access denied for team/web', 'unknown_denial', {resource: 'team/web'}],
   ['Verify that the role has access to the search domain', 'unknown_denial', {}],
   // networks and limits

@@ -60,9 +60,12 @@ function longerFields(short: Finding['fields'], long: Finding['fields']): Findin
     const [begin, all] = [short[field], long[field]]
     if (all === null || !all.startsWith(begin ?? '')) continue
     const rest = begin === null ? all : all.slice(begin.length)
+    if (field === 'action' && begin !== null && rest.includes('.')) continue // the next line, not the rest of a name
     if (
       rest !== '' &&
-      !/^(?:because|with|on|is|and|status|the|in|due|which|for|to|fatal|error|warning|failed|caused|hint|exit|please|run)$/i.test(rest)
+      !/^(?:because|with|on|is|and|status|the|in|due|which|for|to|fatal|error|warning|failed|caused|hint|exit|please|run|operation|action|call|api)$/i.test(
+        rest,
+      )
     )
       whole[field] = all
   }

@@ -6,7 +6,7 @@ export const wrappers: readonly Reading[] = [
   {match: 'error calling {action}: '},
   {match: 'when calling the {action} operation'},
   {match: 'when calling the {action} api'},
-  {match: 'an error occurred ({code}) when calling {action}', fields: {action: '{action}'}},
+  {match: 'an error occurred ({code}) when calling {the |}{action}', fields: {action: '{action}'}},
   {match: 'the {action} operation:'},
   {match: 'operation error {service:text}: {action},'},
   {
