@@ -33,8 +33,12 @@ const say = (text: string): void => console.log(text)
 const seconds = (from: number): string => `${((performance.now() - from) / 1000).toFixed(2)} s`
 
 let broker: ChildProcess | undefined
-async function start(): Promise<string> {
-  broker = spawn(process.execPath, [cli, 'broker', 'start', '--dev', '--dir', dir, '--json'], {env, stdio: ['ignore', 'pipe', 'inherit']})
+async function start(before?: string): Promise<string> {
+  const port = before === undefined ? [] : ['--port', new URL(before).port]
+  broker = spawn(process.execPath, [cli, 'broker', 'start', '--dev', '--dir', dir, '--json', ...port], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [line] = (await once(createInterface({input: broker.stdout as NonNullable<typeof broker.stdout>}), 'line')) as [string]
   return (JSON.parse(line) as {url: string}).url
 }
@@ -77,6 +81,11 @@ try {
   const url = await start()
   prod('', 'login', '--broker', url, '--as', 'carol')
   const since = ['--since', new Date(until - days * day).toISOString()]
+  const counted = performance.now()
+  while (spawnSync(process.execPath, [cli, 'metrics', ...since], {env}).status !== 0);
+  say(`${'prod metrics, on a log that was never counted'.padEnd(56)}${seconds(counted)}`)
+  await stop()
+  await start(url)
   prod('prod metrics, the first after a start', 'metrics', ...since)
   prod('prod metrics, the whole time', 'metrics', ...since)
   prod('prod metrics, 30 days', 'metrics')

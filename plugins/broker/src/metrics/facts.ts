@@ -3,6 +3,7 @@
  * Who it was is kept to count people, and never leaves.
  */
 import type {OpenedEntry} from '@prod/sdk/log/envelope'
+import {type Told, toldOf} from './told.ts'
 
 /** Whose it was: the person's teams at that moment, and the service that was reached. */
 export interface Of {
@@ -86,6 +87,8 @@ export interface Facts {
   grants: Map<string, {of: RequestFact; held: SpanFact | null; assumed: SpanFact | null}>
   texts: Map<string, string>
   groups: Map<string, readonly string[]>
+  /** the kept set of one that was met as this very object */
+  same: WeakMap<readonly string[], readonly string[]>
 }
 
 /** None yet. */
@@ -110,60 +113,54 @@ export function newFacts(): Facts {
     grants: new Map(),
     texts: new Map(),
     groups: new Map(),
+    same: new WeakMap(),
   }
 }
 
-/** Whether an environment is production, by its name: it begins with `prod`. A role has none, and counts as production. Pure. */
-export function isProduction(environment: unknown, kind: unknown): boolean {
-  return kind === 'role' || (typeof environment === 'string' && /^prod/i.test(environment))
-}
-
-type Take = (facts: Facts, event: OpenedEntry, at: number) => void
+type Take = (facts: Facts, told: Told) => void
 
 const takers: Record<string, Take> = {
   'request.created': takeRequest,
-  'request.approved': (facts, {subject, data}, at) => {
-    const request = data?.complete === true ? facts.known.get(subject) : undefined
+  'request.approved': (facts, {subject, complete, at}) => {
+    const request = complete ? facts.known.get(subject) : undefined
     if (!request || request.approvedAt !== null) return
     request.approvedAt = at
     facts.approved.push(request)
     holdShell(facts, request, at)
   },
-  'request.denied': (facts, {subject}, at) => {
+  'request.denied': (facts, {subject, at}) => {
     const of = facts.known.get(subject)
     if (of) facts.denied.push({at, of})
   },
   'request.cancelled': endShellRight,
   'request.expired': endShellRight,
   'request.voided': endShellRight,
-  'request.refused': (facts, event, at) => {
-    const {data} = event
-    facts.refused.push({at, of: {teams: groupsOf(facts, event), service: serviceOf(facts, data)}, count: whole(data?.count ?? 1)})
+  'request.refused': (facts, {at, groups, service, from}) => {
+    facts.refused.push({at, of: {teams: groupsOf(facts, groups), service: serviceOf(facts, service)}, count: from})
   },
-  'run.started': (facts, event, at) => takeUse(facts, event, at, 'exec'),
+  'run.started': (facts, told) => void takeUse(facts, told, 'exec'),
   'session.opened': takeSession,
-  'session.closed': (facts, {subject, data}, at) => {
+  'session.closed': (facts, {subject, request: id, opened, recorded, at, to}) => {
     const span = facts.open.get(subject)
-    if (span) span.to = at
+    const over = to === 0 ? at : Math.min(to, at)
+    if (span) span.to = over
     facts.open.delete(subject)
-    const request = facts.known.get(String(data?.request))
+    const request = facts.known.get(id)
     if (!request) return
-    if (request.held) request.held.to = Math.min(request.held.to, at)
-    if (data?.endedBy !== 'not opened' && request.kind !== 'forward')
-      facts.closed.push({at, of: request, recorded: Number(data?.chunks) > 0})
+    if (request.held) request.held.to = Math.min(request.held.to, over)
+    if (opened && request.kind !== 'forward') facts.closed.push({at, of: request, recorded})
   },
-  'grant.activated': (facts, {subject, data}, at) => {
-    const request = facts.known.get(String(data?.request))
+  'grant.activated': (facts, {subject, request: id, byGroup, at}) => {
+    const request = facts.known.get(id)
     if (!request) return
     makeUsable(facts, request, at)
-    const held =
-      request.class === 'read' || data?.provider === 'group' ? null : {person: request.person, of: request, from: at, to: Infinity}
+    const held = request.class === 'read' || byGroup ? null : {person: request.person, of: request, from: at, to: Infinity}
     if (held) facts.held.push(held)
     facts.grants.set(subject, {of: request, held, assumed: null})
   },
-  'grant.credential': (facts, {subject, data}, at) => {
+  'grant.credential': (facts, {subject, class: kind, at}) => {
     const grant = facts.grants.get(subject)
-    if (!grant || grant.assumed || data?.class === 'read') return
+    if (!grant || grant.assumed || kind === 'read') return
     grant.assumed = {person: grant.of.person, of: grant.of, from: at, to: Infinity}
     facts.used.push(grant.assumed)
     facts.uses.push({at, kind: 'assume', of: grant.of, loud: grant.of.loud})
@@ -171,64 +168,55 @@ const takers: Record<string, Take> = {
   'grant.expired': endGrant,
   'grant.revoked': endGrant,
   'grant.handed-back': endGrant,
-  'review.done': (facts, {subject}, at) => {
+  'review.done': (facts, {subject, at}) => {
     const review = facts.reviews.get(subject)
     if (review) review.doneAt = at
   },
-  'usage.reported': (facts, event, at) => {
-    const data = event.data as
-      | {events?: unknown; commands?: Record<string, {exits?: Record<string, unknown>}>; answers?: object; denials?: {count?: unknown}[]}
-      | undefined
-    let failed = 0
-    for (const {exits} of Object.values(data?.commands ?? {}))
-      for (const [exit, count] of Object.entries(exits ?? {})) if (Number(exit) >= 240 && Number(exit) <= 249) failed += whole(count)
-    const denied = (data?.denials ?? []).reduce((all, {count}) => all + whole(count), 0)
-    let [answers, sum] = [0, 0]
-    for (const [answer, count] of Object.entries(data?.answers ?? {})) {
-      answers += whole(count)
-      sum += Number(answer) * whole(count)
-    }
-    facts.reported.push({at, of: {teams: groupsOf(facts, event), service: null}, events: whole(data?.events), failed, denied, answers, sum})
+  'usage.reported': (facts, {groups, usage, at}) => {
+    if (!usage) return
+    const {commands: _, ...counts} = usage
+    facts.reported.push({at, of: {teams: groupsOf(facts, groups), service: null}, ...counts})
   },
-  'incident.imported': (facts, {subject, data}) => {
-    const {from, to} = momentsOf(data)
-    facts.incidents.set(subject, {id: subject, of: importedOf(facts, data), startedAt: from, resolvedAt: to})
+  'incident.imported': (facts, told) => {
+    const {subject, from, to} = told
+    facts.incidents.set(subject, {id: subject, of: importedOf(facts, told), startedAt: from, resolvedAt: to})
   },
-  'outside-shell.imported': (facts, event) => void facts.outside.set(event.subject, importedSpan(facts, event)),
-  'entitlement.imported': (facts, event) => void facts.entitled.set(event.subject, importedSpan(facts, event)),
+  'outside-shell.imported': (facts, told) => void facts.outside.set(told.subject, importedSpan(facts, told)),
+  'entitlement.imported': (facts, told) => void facts.entitled.set(told.subject, importedSpan(facts, told)),
 }
-
-/** Types of events that {@link addEvent} looks at. */
-export const metricTypes: ReadonlySet<string> = new Set(Object.keys(takers))
 
 /** Takes one event, after all before it in the log. */
 export function addEvent(facts: Facts, event: OpenedEntry): void {
-  if (Object.hasOwn(takers, event.type)) takers[event.type]?.(facts, event, Date.parse(event.time))
+  const told = toldOf(event)
+  if (told) addTold(facts, told)
 }
 
-function takeRequest(facts: Facts, event: OpenedEntry, at: number): void {
-  const {data = {}, subject} = event
-  const kind = text(facts, data.kind)
-  const startAt = typeof data.startAt === 'string' ? Date.parse(data.startAt) : 0
+/** Takes what one event told, after all before it in the log. */
+export function addTold(facts: Facts, told: Told): void {
+  takers[told.type]?.(facts, told)
+}
+
+function takeRequest(facts: Facts, told: Told): void {
+  const {subject, at, from, groups} = told
   const request: RequestFact = {
     at,
-    from: Math.max(at, startAt),
-    person: text(facts, event.by ?? ''),
-    teams: groupsOf(facts, event),
-    service: serviceOf(facts, data),
-    kind,
-    class: text(facts, data.class),
-    production: isProduction(data.environment, kind),
-    allowed: data.decision === 'allow',
-    loud: data.breakGlass === true,
-    incident: typeof data.incidentId === 'string' ? text(facts, data.incidentId) : null,
+    from: Math.max(at, from),
+    person: text(facts, told.person),
+    teams: groupsOf(facts, groups),
+    service: serviceOf(facts, told.service),
+    kind: text(facts, told.kind),
+    class: text(facts, told.class),
+    production: told.production,
+    allowed: told.allowed,
+    loud: told.loud,
+    incident: told.name === null ? null : text(facts, told.name),
     approvedAt: null,
     usableAt: null,
     held: null,
   }
   facts.requests.push(request)
   facts.known.set(subject, request)
-  if (request.allowed) holdShell(facts, request, at)
+  if (request.allowed) holdShell(facts, request, begunAt(told))
 }
 
 function holdShell(facts: Facts, request: RequestFact, from: number): void {
@@ -237,12 +225,17 @@ function holdShell(facts: Facts, request: RequestFact, from: number): void {
   facts.held.push(request.held)
 }
 
-function endShellRight(facts: Facts, {subject}: OpenedEntry, at: number): void {
+/** When it was: what was done without the broker is told of later. */
+function begunAt({at, from}: Told): number {
+  return from === 0 ? at : Math.min(from, at)
+}
+
+function endShellRight(facts: Facts, {subject, at}: Told): void {
   const held = facts.known.get(subject)?.held
   if (held) held.to = Math.min(held.to, at)
 }
 
-function endGrant(facts: Facts, {subject}: OpenedEntry, at: number): void {
+function endGrant(facts: Facts, {subject, at}: Told): void {
   const grant = facts.grants.get(subject)
   if (grant?.held) grant.held.to = at
   if (grant?.assumed) grant.assumed.to = at
@@ -255,64 +248,57 @@ function makeUsable(facts: Facts, request: RequestFact, at: number): void {
   facts.usable.push(request)
 }
 
-function takeUse(facts: Facts, {data}: OpenedEntry, at: number, kind: UseKind): RequestFact | undefined {
-  const of = facts.known.get(String(data?.request))
+function takeUse(facts: Facts, told: Told, kind: UseKind): RequestFact | undefined {
+  const {request: id, name: review, loud, at} = told
+  const of = facts.known.get(id)
   if (!of) return undefined
   makeUsable(facts, of, at)
-  facts.uses.push({at, kind, of, loud: data?.breakGlass === true})
-  if (typeof data?.review === 'string' && !facts.reviews.has(data.review))
-    facts.reviews.set(data.review, {of, openedAt: at, doneAt: Infinity})
+  facts.uses.push({at: begunAt(told), kind, of, loud})
+  if (review !== null && !facts.reviews.has(review)) facts.reviews.set(review, {of, openedAt: at, doneAt: Infinity})
   return of
 }
 
-function takeSession(facts: Facts, event: OpenedEntry, at: number): void {
-  const forward = (event.data?.kind ?? facts.known.get(String(event.data?.request))?.kind) === 'forward'
-  const of = takeUse(facts, event, at, forward ? 'forward' : 'terminal')
+function takeSession(facts: Facts, told: Told): void {
+  const forward = isForward(facts, told)
+  const of = takeUse(facts, told, forward ? 'forward' : 'terminal')
   if (!of || forward || !of.production) return
-  const span = {person: of.person, of, from: at, to: Infinity}
+  const span = {person: of.person, of, from: begunAt(told), to: Infinity}
   facts.used.push(span)
-  facts.open.set(event.subject, span)
+  facts.open.set(told.subject, span)
 }
 
-function importedSpan(facts: Facts, {data, personal}: OpenedEntry): SpanFact {
-  return {person: text(facts, personal.person), of: importedOf(facts, data), ...momentsOf(data)}
+/** Whether a session that was opened is a forward: it says so, or what was asked for was one. */
+export function isForward(facts: Facts, {kind, request}: Told): boolean {
+  return (kind || facts.known.get(request)?.kind) === 'forward'
 }
 
-function importedOf(facts: Facts, data: OpenedEntry['data']): Of {
-  return {teams: typeof data?.team === 'string' ? internGroups(facts, [data.team]) : [], service: serviceOf(facts, data)}
+function importedSpan(facts: Facts, told: Told): SpanFact {
+  return {person: text(facts, told.person), of: importedOf(facts, told), from: told.from, to: told.to}
 }
 
-function momentsOf(data: OpenedEntry['data']): {from: number; to: number} {
-  return {from: Date.parse(String(data?.from)), to: typeof data?.to === 'string' ? Date.parse(data.to) : Infinity}
-}
-
-function groupsOf(facts: Facts, {personal}: OpenedEntry): readonly string[] {
-  return Array.isArray(personal.groups) ? internGroups(facts, personal.groups as string[]) : []
+function importedOf(facts: Facts, {name: team, service}: Told): Of {
+  return {teams: team === null ? [] : groupsOf(facts, [team]), service: serviceOf(facts, service)}
 }
 
 /** People have few sets of groups between them: each is kept once. */
-function internGroups(facts: Facts, groups: readonly string[]): readonly string[] {
+function groupsOf(facts: Facts, groups: readonly string[]): readonly string[] {
+  if (groups.length === 0) return groups
+  const same = facts.same.get(groups)
+  if (same) return same
   const key = groups.join('\0')
-  const known = facts.groups.get(key)
-  if (known) return known
-  const kept = [...new Set(groups)].map(group => text(facts, group))
-  facts.groups.set(key, kept)
-  return kept
+  const known = facts.groups.get(key) ?? [...new Set(groups)].map(group => text(facts, group))
+  facts.groups.set(key, known)
+  facts.same.set(groups, known)
+  return known
 }
 
-function serviceOf(facts: Facts, data: OpenedEntry['data']): string | null {
-  return typeof data?.service === 'string' ? text(facts, data.service) : null
+function serviceOf(facts: Facts, service: string | null): string | null {
+  return service === null ? null : text(facts, service)
 }
 
-function text(facts: Facts, value: unknown): string {
-  const given = typeof value === 'string' ? value : ''
+function text(facts: Facts, given: string): string {
   const known = facts.texts.get(given)
   if (known !== undefined) return known
   facts.texts.set(given, given)
   return given
-}
-
-function whole(value: unknown): number {
-  const number = Number(value)
-  return Number.isSafeInteger(number) && number > 0 ? number : 0
 }

@@ -56,71 +56,6 @@ export function narrow(material: Material, since: number, until: number): Materi
   }
 }
 
-/** Nothing yet. */
-export function noMaterial(): Material {
-  return {
-    requests: [],
-    uses: [],
-    held: [],
-    used: [],
-    approved: [],
-    usable: [],
-    denied: [],
-    refused: [],
-    closed: [],
-    reviews: [],
-    reported: [],
-    incidents: [],
-    outside: [],
-    entitled: [],
-  }
-}
-
-/**
- * The material of each key: of each team, of each service. What has several keys is in each, what has none in none. Bit by bit. `alike`: two
- * facts of which it is the same thing have the same keys.
- */
-export function* splitSteps(
-  material: Material,
-  keysOf: (of: Of) => readonly string[],
-  alike: (of: Of) => unknown = of => of,
-): Generator<undefined, Map<string, Material>, undefined> {
-  const parts = new Map<string, Material>()
-  const known = new Map<unknown, readonly Material[]>()
-  const partsOf = (of: Of): readonly Material[] => {
-    const one = alike(of)
-    const found = known.get(one) ?? keysOf(of).map(partOf)
-    if (one !== of) known.set(one, found)
-    return found
-  }
-  const partOf = (key: string): Material => {
-    const part = parts.get(key) ?? noMaterial()
-    parts.set(key, part)
-    return part
-  }
-  for (const name of ['requests', 'approved', 'usable'] as const) {
-    for (const fact of material[name]) for (const part of partsOf(fact)) part[name].push(fact)
-    yield
-  }
-  for (const name of [
-    'uses',
-    'held',
-    'used',
-    'denied',
-    'refused',
-    'closed',
-    'reviews',
-    'reported',
-    'incidents',
-    'outside',
-    'entitled',
-  ] as const) {
-    for (const fact of material[name]) for (const part of partsOf(fact.of)) (part[name] as {of: Of}[]).push(fact)
-    yield
-  }
-  return parts
-}
-
 /** What an incident met with: whoever it was, of whatever team. */
 export interface Touched {
   shells: number
@@ -144,7 +79,7 @@ export function touchedIncidents(uses: readonly UseFact[], until: number): Map<s
   return touched
 }
 
-/** What {@link figuresOf} is told beside the facts. */
+/** What the figures of a period are told beside the facts. */
 export interface Asked {
   /** milliseconds since 1970: from then, up to and without then */
   since: number
@@ -154,73 +89,219 @@ export interface Asked {
   touched: ReadonlyMap<string, Touched>
 }
 
-/** Every figure of a period. */
-export function figuresOf(material: Material, {since, until, reviewMilliseconds, touched}: Asked): Values {
-  const within = (at: number): boolean => at >= since && at < until
-  const inside = <T extends {at: number}>(facts: readonly T[]): T[] => facts.filter(({at}) => within(at))
-  const created = inside(material.requests)
-  const uses = inside(material.uses)
-  const kinds = {exec: 0, terminal: 0, forward: 0, assume: 0}
-  const named = new Set<string>()
-  let [loud, production, zeroTouch] = [0, 0, 0]
-  for (const {kind, of, loud: isLoud} of uses) {
-    kinds[kind] += 1
-    if (isLoud) loud += 1
-    if (of.incident !== null) named.add(of.incident)
-    if (!of.production) continue
-    production += 1
-    if (kind === 'exec' && !isLoud) zeroTouch += 1
-  }
-  const outside = material.outside.filter(({from}) => within(from))
-  const shells = kinds.terminal + kinds.assume
-  const held = spent(material.held, since, until)
-  const used = spent(material.used, since, until)
-  const entitled = spent(material.entitled, since, until)
-  const elsewhere = spent(material.outside, since, until)
-  const automatic = created.filter(request => request.allowed && !request.loud).length
-  const approvals = material.approved
-    .filter(({approvedAt}) => within(approvedAt as number))
-    .map(({at, approvedAt}) => ((approvedAt as number) - at) / 1000)
-  const usable = material.usable
-    .filter(({usableAt}) => within(usableAt as number))
-    .map(({from, usableAt}) => Math.max(0, (usableAt as number) - from) / 1000)
-  const refused = sum(inside(material.refused).map(({count}) => count))
-  const denied = inside(material.denied).length
-  const open = material.reviews.filter(({openedAt, doneAt}) => openedAt < until && doneAt >= until)
-  const closed = inside(material.closed)
-  const recorded = closed.filter(one => one.recorded).length
-  const reported = inside(material.reported)
-  const told = sum(reported.map(({events}) => events))
-  const answers = sum(reported.map(one => one.answers))
-  const incidents = material.incidents.filter(({startedAt}) => within(startedAt))
-  const met = incidents.filter(({id}) => touched.has(id))
-  const restored = (some: readonly IncidentFact[]): number[] =>
-    some.filter(({resolvedAt}) => resolvedAt < until).map(({startedAt, resolvedAt}) => (resolvedAt - startedAt) / 1000)
-  const restoredAll = restored(incidents)
+/** Every figure of a period, of material that was narrowed to it. */
+export function figuresOf(material: Material, asked: Asked): Values {
+  const tally = newTally()
+  for (const name of kinds) for (const fact of material[name]) count(tally, name, fact, asked)
+  return figuresFrom(tally)
+}
 
+/** Kinds of facts, in the order in which they are counted. */
+export const kinds = [
+  'requests',
+  'approved',
+  'usable',
+  'uses',
+  'held',
+  'used',
+  'denied',
+  'refused',
+  'closed',
+  'reviews',
+  'reported',
+  'incidents',
+  'outside',
+  'entitled',
+] as const satisfies (keyof Material)[]
+
+/** Whose a fact is. */
+export function ofFact(fact: Material[keyof Material][number]): Of {
+  return 'of' in fact ? fact.of : fact
+}
+
+interface Spent {
+  people: Set<string>
+  milliseconds: number
+}
+
+/** Facts of a period as they are counted: each is looked at once, whatever it counts for. */
+export interface Tally {
+  /** who asked for anything: whose figures these are */
+  people: Set<string>
+  requests: number
+  automatic: number
+  /** seconds */
+  approvals: number[]
+  usable: number[]
+  uses: {exec: number; terminal: number; forward: number; assume: number}
+  loud: number
+  production: number
+  zeroTouch: number
+  named: Set<string>
+  held: Spent
+  used: Spent
+  entitled: Spent
+  elsewhere: Spent
+  outside: number
+  denied: number
+  refused: number
+  closed: number
+  recorded: number
+  reviewsOpen: number
+  reviewsOverdue: number
+  reviewsDone: number
+  told: number
+  failed: number
+  cliDenied: number
+  answers: number
+  score: number
+  incidents: number
+  met: number
+  restored: {touched: number[]; untouched: number[]}
+  firstTouch: number[]
+}
+
+/** Nothing yet. */
+export function newTally(): Tally {
+  const spent = (): Spent => ({people: new Set(), milliseconds: 0})
   return {
-    zeroTouchShare: share(zeroTouch, production + outside.length),
-    shellPeopleHeld: held.people,
-    shellHoursHeld: held.hours,
-    shellPeopleUsed: used.people,
-    shellHoursUsed: used.hours,
+    people: new Set(),
+    requests: 0,
+    automatic: 0,
+    approvals: [],
+    usable: [],
+    uses: {exec: 0, terminal: 0, forward: 0, assume: 0},
+    loud: 0,
+    production: 0,
+    zeroTouch: 0,
+    named: new Set(),
+    held: spent(),
+    used: spent(),
+    entitled: spent(),
+    elsewhere: spent(),
+    outside: 0,
+    denied: 0,
+    refused: 0,
+    closed: 0,
+    recorded: 0,
+    reviewsOpen: 0,
+    reviewsOverdue: 0,
+    reviewsDone: 0,
+    told: 0,
+    failed: 0,
+    cliDenied: 0,
+    answers: 0,
+    score: 0,
+    incidents: 0,
+    met: 0,
+    restored: {touched: [], untouched: []},
+    firstTouch: [],
+  }
+}
+
+type Count<K extends keyof Material> = (tally: Tally, fact: Material[K][number], asked: Asked) => void
+
+const counts: {readonly [K in keyof Material]: Count<K>} = {
+  requests: (tally, {person, allowed, loud}) => {
+    tally.people.add(person)
+    tally.requests += 1
+    if (allowed && !loud) tally.automatic += 1
+  },
+  approved: (tally, {at, approvedAt}) => void tally.approvals.push(((approvedAt as number) - at) / 1000),
+  usable: (tally, {from, usableAt}) => void tally.usable.push(Math.max(0, (usableAt as number) - from) / 1000),
+  uses: (tally, {kind, of, loud}) => {
+    tally.uses[kind] += 1
+    if (loud) tally.loud += 1
+    if (of.incident !== null) tally.named.add(of.incident)
+    if (!of.production) return
+    tally.production += 1
+    if (kind === 'exec' && !loud) tally.zeroTouch += 1
+  },
+  held: (tally, span, asked) => spend(tally.held, span, asked),
+  used: (tally, span, asked) => spend(tally.used, span, asked),
+  entitled: (tally, span, asked) => spend(tally.entitled, span, asked),
+  outside: (tally, span, asked) => {
+    spend(tally.elsewhere, span, asked)
+    if (span.from >= asked.since && span.from < asked.until) tally.outside += 1
+  },
+  denied: tally => {
+    tally.denied += 1
+  },
+  refused: (tally, {count: times}) => {
+    tally.refused += times
+  },
+  closed: (tally, {recorded}) => {
+    tally.closed += 1
+    if (recorded) tally.recorded += 1
+  },
+  reviews: (tally, {openedAt, doneAt}, {since, until, reviewMilliseconds}) => {
+    if (openedAt < until && doneAt >= until) {
+      tally.reviewsOpen += 1
+      if (openedAt + reviewMilliseconds < until) tally.reviewsOverdue += 1
+    }
+    if (doneAt >= since && doneAt < until) tally.reviewsDone += 1
+  },
+  reported: (tally, {events, failed, denied, answers, sum}) => {
+    tally.told += events
+    tally.failed += failed
+    tally.cliDenied += denied
+    tally.answers += answers
+    tally.score += sum
+  },
+  incidents: (tally, {id, startedAt, resolvedAt}, {until, touched}) => {
+    const met = touched.get(id)
+    tally.incidents += 1
+    if (met) {
+      tally.met += 1
+      tally.firstTouch.push(Math.max(0, met.firstAt - startedAt) / 1000)
+    }
+    if (resolvedAt < until) tally.restored[met ? 'touched' : 'untouched'].push((resolvedAt - startedAt) / 1000)
+  },
+}
+
+/** Counts one fact, which belongs to the period. */
+export function count<K extends keyof Material>(tally: Tally, kind: K, fact: Material[K][number], asked: Asked): void {
+  ;(counts[kind] as Count<K>)(tally, fact, asked)
+}
+
+/** People and time of a span, cut at the ends of the period. Two of one person count twice as hours, once as a person. */
+function spend(spent: Spent, {person, from, to}: SpanFact, {since, until}: Asked): void {
+  if (from >= until || to < since) return
+  spent.people.add(person)
+  spent.milliseconds += Math.max(0, Math.min(to, until) - Math.max(from, since))
+}
+
+/** Every figure, of what was counted. */
+export function figuresFrom(tally: Tally): Values {
+  const {uses, outside, requests, refused, denied, told, answers, incidents, met} = tally
+  const shells = uses.terminal + uses.assume
+  const hours = ({milliseconds}: Spent): number => round(milliseconds / 3_600_000)
+  const [approvals, usable] = [sorted(tally.approvals), sorted(tally.usable)]
+  const {touched, untouched} = tally.restored
+  const restored = sorted([...touched, ...untouched])
+  return {
+    zeroTouchShare: share(tally.zeroTouch, tally.production + outside),
+    shellPeopleHeld: tally.held.people.size,
+    shellHoursHeld: hours(tally.held),
+    shellPeopleUsed: tally.used.people.size,
+    shellHoursUsed: hours(tally.used),
     shells,
-    terminals: kinds.terminal,
-    assumes: kinds.assume,
-    execs: kinds.exec,
-    forwards: kinds.forward,
-    shellShare: share(shells, uses.length),
-    productionUses: production + outside.length,
-    zeroTouchUses: zeroTouch,
-    sessionsRecorded: recorded,
-    sessionsUnrecorded: closed.length - recorded,
-    entitledPeople: entitled.people,
-    entitledHours: entitled.hours,
-    outsideShells: outside.length,
-    outsidePeople: elsewhere.people,
-    outsideHours: elsewhere.hours,
-    requests: created.length,
-    approvedAutomaticallyShare: share(automatic, automatic + approvals.length),
+    terminals: uses.terminal,
+    assumes: uses.assume,
+    execs: uses.exec,
+    forwards: uses.forward,
+    shellShare: share(shells, shells + uses.exec + uses.forward),
+    productionUses: tally.production + outside,
+    zeroTouchUses: tally.zeroTouch,
+    sessionsRecorded: tally.recorded,
+    sessionsUnrecorded: tally.closed - tally.recorded,
+    entitledPeople: tally.entitled.people.size,
+    entitledHours: hours(tally.entitled),
+    outsideShells: outside,
+    outsidePeople: tally.elsewhere.people.size,
+    outsideHours: hours(tally.elsewhere),
+    requests,
+    approvedAutomaticallyShare: share(tally.automatic, tally.automatic + approvals.length),
     approvalSecondsMean: mean(approvals),
     approvalSecondsP50: percentile(approvals, 50),
     approvalSecondsP95: percentile(approvals, 95),
@@ -228,65 +309,42 @@ export function figuresOf(material: Material, {since, until, reviewMilliseconds,
     usableSecondsP95: percentile(usable, 95),
     refusedByPolicy: refused,
     deniedByPeople: denied,
-    deniedShare: share(refused + denied, created.length + refused),
-    breakGlass: loud,
-    reviewsOpen: open.length,
-    reviewsOverdue: open.filter(({openedAt}) => openedAt + reviewMilliseconds < until).length,
-    reviewsDone: material.reviews.filter(({doneAt}) => within(doneAt)).length,
-    incidents: incidents.length,
-    incidentsTouched: met.length,
-    incidentsTouchedShare: share(met.length, incidents.length),
-    incidentsNamed: named.size,
-    restoreSecondsMean: mean(restoredAll),
-    restoreSecondsP50: percentile(restoredAll, 50),
-    restoreSecondsP95: percentile(restoredAll, 95),
-    restoreSecondsP50Touched: percentile(restored(met), 50),
-    restoreSecondsP50Untouched: percentile(restored(incidents.filter(({id}) => !touched.has(id))), 50),
-    firstTouchSecondsP50: percentile(
-      met.map(({id, startedAt}) => Math.max(0, (touched.get(id)?.firstAt ?? startedAt) - startedAt) / 1000),
-      50,
-    ),
-    satisfactionMean: answers === 0 ? null : round(sum(reported.map(one => one.sum)) / answers),
+    deniedShare: share(refused + denied, requests + refused),
+    breakGlass: tally.loud,
+    reviewsOpen: tally.reviewsOpen,
+    reviewsOverdue: tally.reviewsOverdue,
+    reviewsDone: tally.reviewsDone,
+    incidents,
+    incidentsTouched: met,
+    incidentsTouchedShare: share(met, incidents),
+    incidentsNamed: tally.named.size,
+    restoreSecondsMean: mean(restored),
+    restoreSecondsP50: percentile(restored, 50),
+    restoreSecondsP95: percentile(restored, 95),
+    restoreSecondsP50Touched: percentile(sorted(touched), 50),
+    restoreSecondsP50Untouched: percentile(sorted(untouched), 50),
+    firstTouchSecondsP50: percentile(sorted(tally.firstTouch), 50),
+    satisfactionMean: answers === 0 ? null : round(tally.score / answers),
     satisfactionAnswers: answers,
     cliCommands: told,
-    cliFailedShare: share(sum(reported.map(({failed}) => failed)), told),
-    cliDenied: sum(reported.map(({denied}) => denied)),
+    cliFailedShare: share(tally.failed, told),
+    cliDenied: tally.cliDenied,
   }
 }
 
-/** How many people asked for anything: whose figures these are. */
-export function peopleOf({requests}: Pick<Material, 'requests'>, since: number, until: number): number {
-  return new Set(requests.filter(({at}) => at >= since && at < until).map(({person}) => person)).size
-}
-
-/** People and hours of spans, cut at the ends of the period. Two of one person count twice as hours, once as a person. */
-function spent(spans: readonly SpanFact[], since: number, until: number): {people: number; hours: number} {
-  const people = new Set<string>()
-  let milliseconds = 0
-  for (const {person, from, to} of spans) {
-    if (from >= until || to < since) continue
-    people.add(person)
-    milliseconds += Math.max(0, Math.min(to, until) - Math.max(from, since))
-  }
-  return {people: people.size, hours: round(milliseconds / 3_600_000)}
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0)
-}
+const sorted = (numbers: readonly number[]): Float64Array => Float64Array.from(numbers).sort()
 
 function share(part: number, whole: number): number | null {
   return whole === 0 ? null : round(part / whole)
 }
 
-function mean(numbers: readonly number[]): number | null {
-  return numbers.length === 0 ? null : round(sum(numbers) / numbers.length)
+function mean(numbers: Float64Array): number | null {
+  return numbers.length === 0 ? null : round(numbers.reduce((sum, one) => sum + one, 0) / numbers.length)
 }
 
 /** The smallest value that so many of a hundred do not exceed (nearest rank). */
-function percentile(numbers: readonly number[], ofHundred: number): number | null {
-  const sorted = Float64Array.from(numbers).sort()
-  const value = sorted[Math.max(0, Math.floor((sorted.length * ofHundred + 99) / 100) - 1)]
+function percentile(numbers: Float64Array, ofHundred: number): number | null {
+  const value = numbers[Math.max(0, Math.floor((numbers.length * ofHundred + 99) / 100) - 1)]
   return value === undefined ? null : round(value)
 }
 

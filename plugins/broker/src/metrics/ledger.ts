@@ -1,14 +1,27 @@
 /**
- * The facts and counters of a store's log, kept in memory and carried on from where they stood: an entry is read once, whoever asks.
- * A restart reads the log again, in pages, other work going on between them.
+ * The facts and counters of a store's log, in memory and carried on from where they stood: an entry is read once, whoever asks. What each ten
+ * thousand entries told is kept beside the log, so that a restart reads that, and of the log only what came after. Other work goes on in between.
  */
+import {hash} from 'node:crypto'
 import {setImmediate} from 'node:timers/promises'
 import type {Envelope, OpenedEntry} from '@prod/sdk/log/envelope'
 import type {EntryRow, Store} from '../stores/store.ts'
-import {addEvent, type Facts, metricTypes, newFacts} from './facts.ts'
+import {addTold, type Facts, isForward, newFacts} from './facts.ts'
 import {forgetBefore} from './forget.ts'
+import {type Columns, pack, type Told, tellsOf, toldOf, unpack} from './told.ts'
 
 const pageEntries = 1000
+const chunkEntries = 10_000
+/** Counted up whenever what is kept of an entry changes: what is kept in another form is made anew. */
+const chunkForm = 1
+
+/** What so many entries told; `last`: the digest of the last of them, so that no other log's is taken for it. */
+interface Chunk {
+  form: number
+  last: string
+  columns: Columns
+}
+
 /** A report reaches this far back; what is older is in the counters alone. */
 export const maxDays = 400
 const dayMilliseconds = 86_400_000
@@ -46,7 +59,7 @@ interface Held extends Ledger {
   forgotten: number
 }
 
-type LogReader = Pick<Store, 'entries' | 'logSize' | 'now'>
+type LogReader = Pick<Store, 'entries' | 'logSize' | 'now' | 'find' | 'commit'>
 
 const held = new WeakMap<LogReader, Held>()
 
@@ -74,6 +87,11 @@ function heldOf(store: LogReader): Held {
   return made
 }
 
+/** Texts of the log were erased: what it told before is forgotten, and read anew when somebody asks. */
+export function readAnew(store: LogReader): void {
+  held.delete(store)
+}
+
 /** Reads what the log got since the last time. What it gives is carried on by the next call. */
 export async function catchUp(store: LogReader): Promise<Ledger> {
   const ledger = heldOf(store)
@@ -85,20 +103,69 @@ export async function catchUp(store: LogReader): Promise<Ledger> {
 async function readOn(store: LogReader, ledger: Held): Promise<void> {
   const end = await store.logSize()
   while (ledger.next < end) {
-    const page = await store.entries({from: ledger.next, limit: pageEntries})
-    const rows = page.filter(({index}) => index < end)
-    if (rows.length === 0) break
-    for (const row of rows) {
-      const type = typeOf(row.envelope)
-      if (metricTypes.has(type) || type === 'notice.dead') take(ledger, openFor(row))
+    const whole = ledger.next % chunkEntries === 0
+    if (whole && ledger.next + chunkEntries <= end && (await takeChunk(store, ledger))) continue
+    const chunkEnd = (Math.floor(ledger.next / chunkEntries) + 1) * chunkEntries
+    const read: Told[] = []
+    for await (const page of toldPages(store, ledger.next, Math.min(end, chunkEnd))) {
+      for (const told of page.told) take(ledger, told)
+      if (whole) read.push(...page.told)
+      ledger.next = page.next
     }
-    ledger.next = (rows.at(-1)?.index ?? end) + 1
-    await setImmediate()
+    if (ledger.next < Math.min(end, chunkEnd)) break
+    if (ledger.next === chunkEnd) await keepChunk(store, chunkEnd, whole ? read : undefined)
   }
   const oldest = store.now().getTime() - maxDays * dayMilliseconds
   if (oldest - ledger.forgotten < dayMilliseconds) return
   ledger.forgotten = oldest
   forgetBefore(ledger.facts, oldest)
+}
+
+/** What a part of the log tells, page by page, other work going on between them. */
+async function* toldPages(store: LogReader, from: number, end: number): AsyncGenerator<{told: Told[]; next: number}> {
+  for (let next = from; next < end; ) {
+    const rows = await store.entries({from: next, limit: Math.min(pageEntries, end - next)})
+    if (rows.length === 0) return
+    next = (rows.at(-1) as EntryRow).index + 1
+    yield {told: rows.flatMap(row => (tellsOf(typeOf(row.envelope)) ? (toldOf(openFor(row)) ?? []) : [])), next}
+    await setImmediate()
+  }
+}
+
+/** Takes what is kept of the chunk that begins here. False: nothing is, or it is not of these entries. */
+async function takeChunk(store: LogReader, ledger: Held): Promise<boolean> {
+  const end = ledger.next + chunkEntries
+  const kept = await store.find<Chunk>('facts', chunkId(end))
+  if (kept?.value.form !== chunkForm) return false
+  if (kept.value.last !== (await lastOf(store, end))) return false
+  for (const told of unpack(kept.value.columns)) take(ledger, told)
+  ledger.next = end
+  await setImmediate()
+  return true
+}
+
+/**
+ * Keeps what a chunk told beside the log; of one that was not read as a whole just now it is read again, since texts of it may have been erased.
+ * Another broker may have kept it; what cannot be kept now is read again after the next start.
+ */
+async function keepChunk(store: LogReader, end: number, read: readonly Told[] | undefined): Promise<void> {
+  const id = chunkId(end)
+  try {
+    const all = [...(read ?? [])]
+    if (!read) for await (const {told} of toldPages(store, end - chunkEntries, end)) all.push(...told)
+    const known = await store.find<Chunk>('facts', id)
+    const value: Chunk = {form: chunkForm, last: await lastOf(store, end), columns: pack(all)}
+    await store.commit({put: [{kind: 'facts', id, version: known?.version ?? 0, value}], events: []})
+  } catch {
+    // a full disk keeps nobody from the figures
+  }
+}
+
+const chunkId = (end: number): string => `to-${end}`
+/** The digest of the last entry before `end`. */
+async function lastOf(store: LogReader, end: number): Promise<string> {
+  const [last] = await store.entries({from: end - 1, limit: 1})
+  return last?.index === end - 1 ? hash('sha256', last.envelope) : ''
 }
 
 /** The type of an entry without reading all of it: canonical JSON has it at its end. */
@@ -114,9 +181,9 @@ function openFor({envelope, openings}: EntryRow): OpenedEntry {
   return {...rest, ...(typeof by === 'string' ? {by} : {}), personal: {groups: read('groups'), person: read('person')}}
 }
 
-function take(ledger: Held, event: OpenedEntry): void {
-  count(ledger, event)
-  addEvent(ledger.facts, event)
+function take(ledger: Held, told: Told): void {
+  count(ledger, told)
+  addTold(ledger.facts, told)
 }
 
 const states: Record<string, string> = {
@@ -128,28 +195,22 @@ const states: Record<string, string> = {
   'request.refused': 'refused',
 }
 
-function count({counters, facts}: Held, {type, subject, data, time}: OpenedEntry): void {
+function count({counters, facts}: Held, told: Told): void {
+  const {type, subject, at, complete, allowed, loud, class: kind} = told
   const add = (counts: Map<string, number>, name: string, more = 1): void => void counts.set(name, (counts.get(name) ?? 0) + more)
   const state = Object.hasOwn(states, type) ? states[type] : undefined
   if (state !== undefined) add(counters.requests, state)
-  if ((type === 'request.approved' && data?.complete === true) || (type === 'request.created' && data?.decision === 'allow'))
-    add(counters.requests, 'approved')
-  if (type === 'run.started') add(counters.runs, String(data?.class))
-  if (type === 'session.opened') {
-    const forward = (data?.kind ?? facts.known.get(String(data?.request))?.kind) === 'forward'
-    add(counters.sessions, data?.breakGlass === true ? 'break-glass' : forward ? 'forward' : 'shell')
-  }
-  if (data?.breakGlass === true && (type === 'run.started' || type === 'session.opened'))
-    add(counters.breakGlass, type === 'run.started' ? 'exec' : 'shell')
-  if (type === 'grant.credential') add(counters.credentials, String(data?.class))
-  if (type === 'review.done') add(counters.reviews, String(data?.verdict))
+  if (complete || (type === 'request.created' && allowed)) add(counters.requests, 'approved')
+  if (type === 'run.started') add(counters.runs, kind)
+  if (type === 'session.opened') add(counters.sessions, loud ? 'break-glass' : isForward(facts, told) ? 'forward' : 'shell')
+  if (loud && (type === 'run.started' || type === 'session.opened')) add(counters.breakGlass, type === 'run.started' ? 'exec' : 'shell')
+  if (type === 'grant.credential') add(counters.credentials, kind)
+  if (type === 'review.done') add(counters.reviews, told.name ?? '')
   if (type === 'notice.dead') counters.deadNotices += 1
-  if (type === 'usage.reported')
-    for (const [command, one] of Object.entries((data?.commands ?? {}) as Record<string, {count?: unknown}>))
-      add(counters.commands, command, Number(one.count) || 0)
-  const request = type === 'request.approved' && data?.complete === true ? facts.known.get(subject) : undefined
+  for (const [command, times] of told.usage?.commands ?? []) add(counters.commands, command, times)
+  const request = complete ? facts.known.get(subject) : undefined
   if (!request || request.approvedAt !== null) return
-  const seconds = Math.max(0, (Date.parse(time) - request.at) / 1000)
+  const seconds = Math.max(0, (at - request.at) / 1000)
   counters.approvals.count += 1
   counters.approvals.sum += seconds
   for (const [index, bound] of approvalBuckets.entries())

@@ -4,7 +4,7 @@ import {figures} from '@prod/sdk/figures'
 import {Counter, Gauge, Registry} from 'prom-client'
 import type {Parts} from '../parts.ts'
 import {drillAge} from './doctor.ts'
-import {figuresOf, materialOf, touchedIncidents, type Values} from './figures.ts'
+import {figuresOf, materialOf, narrow, touchedIncidents, type Values} from './figures.ts'
 import {approvalBuckets, type Counters, catchUp, type Ledger} from './ledger.ts'
 
 const dayMilliseconds = 86_400_000
@@ -33,11 +33,12 @@ export async function currentFigures({store, config}: Pick<Parts, 'store' | 'con
   const now = store.now().getTime()
   const known = kept.get(ledger)
   if (known && Math.abs(now - known.at) < keepMilliseconds) return known.values
-  const values = figuresOf(materialOf(ledger.facts), {
-    since: now - windowDays * dayMilliseconds,
-    until: now + 1,
+  const [since, until] = [now - windowDays * dayMilliseconds, now + 1]
+  const values = figuresOf(narrow(materialOf(ledger.facts), since, until), {
+    since,
+    until,
     reviewMilliseconds: config.breakGlass.reviewDueHours * 3_600_000,
-    touched: touchedIncidents(ledger.facts.uses, now + 1),
+    touched: touchedIncidents(ledger.facts.uses, until),
   })
   kept.set(ledger, {at: now, values})
   return values

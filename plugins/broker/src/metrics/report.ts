@@ -4,21 +4,23 @@ import {plotted} from '@prod/sdk/figures'
 import type {Facts, Of} from './facts.ts'
 import {
   type Asked,
-  figuresOf,
+  count,
+  figuresFrom,
+  kinds,
   type Material,
   materialOf,
   narrow,
-  noMaterial,
-  peopleOf,
-  splitSteps,
+  newTally,
+  ofFact,
+  type Tally,
   touchedIncidents,
-  type Values,
 } from './figures.ts'
 
 const dayMilliseconds = 86_400_000
 const longestByDay = 14 * dayMilliseconds
 const mostParts = 200
 const mostIncidents = 200
+const factsInOneBit = 20_000
 
 /** What is asked for, and what the broker's configuration says. */
 export interface ReportOptions {
@@ -56,11 +58,10 @@ export function* reportSteps(facts: Facts, options: ReportOptions): Generator<un
     touched: touchedIncidents(facts.uses, to),
   }
   const isTeam = matcher(options.teams)
-  const material =
-    team === undefined && service === undefined
-      ? all
-      : ((yield* splitSteps(all, of => (isOf(of, {team, service}) ? ['this'] : []))).get('this') ?? noMaterial())
-  const people = peopleOf(material, from, to)
+  const material = team === undefined && service === undefined ? all : only(all, {team, service})
+  const whole = newTally()
+  yield* countEach(material, () => [whole], asked)
+  const people = whole.people.size
   if (material !== all && (people < minPeople || (team !== undefined && !isTeam(team)))) return null
 
   const steps = stepsOf(from, to)
@@ -69,10 +70,11 @@ export function* reportSteps(facts: Facts, options: ReportOptions): Generator<un
     alike: (of: Of) => unknown,
   ): Generator<undefined, {shown: MetricsPart[]; withheld: number}, undefined> {
     const found: MetricsPart[] = []
-    for (const [name, part] of yield* splitSteps(material, keysOf, alike)) {
-      found.push(partOf(name, part, asked, steps))
-      yield
+    for (const [name, part] of yield* splitSteps(material, keysOf, alike, {asked, steps})) {
+      const {tally, shells, others} = part
+      found.push({name, people: tally.people.size, values: figuresFrom(tally), shells, others})
     }
+    yield
     const shown = found.filter(part => part.people >= Math.max(1, minPeople))
     const weight = ({shells, others}: MetricsPart): number => [...shells, ...others].reduce((sum, one) => sum + one, 0)
     return {
@@ -95,13 +97,19 @@ export function* reportSteps(facts: Facts, options: ReportOptions): Generator<un
     team: team ?? null,
     service: service ?? null,
     people,
-    values: figuresOf(material, asked),
+    values: figuresFrom(whole),
     series,
     teams: teams.shown,
     services: services.shown,
     withheld: {teams: teams.withheld, services: services.withheld, fewerThan: minPeople},
     incidents: incidentsOf(material, asked),
   }
+}
+
+/** What is of one team, of one service, or of both. */
+function only(material: Material, wanted: {team?: string | undefined; service?: string | undefined}): Material {
+  const filter = (facts: readonly Material[keyof Material][number][]) => facts.filter(fact => isOf(ofFact(fact), wanted))
+  return Object.fromEntries(kinds.map(kind => [kind, filter(material[kind])])) as unknown as Material
 }
 
 function isOf({teams, service}: Of, wanted: {team?: string | undefined; service?: string | undefined}): boolean {
@@ -143,57 +151,105 @@ function stepsOf(since: number, until: number): Steps {
   return {unit: weekly ? 'each week' : 'each day', at, length}
 }
 
-function partOf(name: string, material: Material, asked: Asked, {at: starts, length}: Steps): MetricsPart {
-  const shells = starts.map(() => 0)
-  const others = starts.map(() => 0)
-  for (const {at, kind} of material.uses) {
-    if (at < asked.since || at >= asked.until) continue
-    const step = Math.floor((at - (starts[0] as number)) / length)
-    const counts = kind === 'terminal' || kind === 'assume' ? shells : others
-    counts[step] = (counts[step] ?? 0) + 1
-  }
-  return {name, people: peopleOf(material, asked.since, asked.until), values: figuresOf(material, asked), shells, others}
-}
-
-function* seriesOf(material: Material, asked: Asked, steps: Steps): Generator<undefined, MetricsReport['series'], undefined> {
-  const each: {at: string; values: Values}[] = []
-  for (const [index, part] of stepMaterials(material, asked, steps).entries()) {
-    const start = steps.at[index] as number
-    const values = figuresOf(part, {
-      ...asked,
-      since: Math.max(asked.since, start),
-      until: Math.min(asked.until, start + steps.length),
-    })
-    each.push({at: new Date(start).toISOString(), values})
+/** Counts each fact in the tallies that it belongs to, in bits. */
+function* countEach(
+  material: Material,
+  talliesOf: (fact: Material[keyof Material][number]) => readonly Tally[],
+  asked: Asked,
+): Generator<undefined, void, undefined> {
+  for (const kind of kinds) {
+    let done = 0
+    for (const fact of material[kind]) {
+      for (const tally of talliesOf(fact)) count(tally, kind, fact, asked)
+      done += 1
+      if (done % factsInOneBit === 0) yield
+    }
     yield
   }
-  return plotted.map(name => ({name, unit: steps.unit, points: each.map(({at, values}) => ({at, value: values[name] ?? null}))}))
 }
 
-/** What each step is made of: one walk over all, not one for each step. */
-function stepMaterials(material: Material, {since, until}: Asked, {at: starts, length}: Steps): Material[] {
-  const parts = starts.map(noMaterial)
-  const put = <K extends keyof Material>(name: K, momentOf: (fact: Material[K][number]) => number): void => {
-    for (const fact of material[name]) {
-      const at = momentOf(fact)
-      if (at < since || at >= until) continue
-      const part = parts[Math.floor((at - (starts[0] as number)) / length)] as Material
-      ;(part[name] as Material[K][number][]).push(fact)
+interface Part {
+  tally: Tally
+  /** uses by day or week */
+  shells: number[]
+  others: number[]
+}
+
+/**
+ * The tallies of each key: of each team, of each service. What has several keys is in each, what has none in none. `alike`: two facts of which it
+ * is the same thing have the same keys.
+ */
+function* splitSteps(
+  material: Material,
+  keysOf: (of: Of) => readonly string[],
+  alike: (of: Of) => unknown,
+  {asked, steps: {at: starts, length}}: {asked: Asked; steps: Steps},
+): Generator<undefined, Map<string, Part>, undefined> {
+  const parts = new Map<string, Part>()
+  const known = new Map<unknown, {parts: Part[]; tallies: Tally[]}>()
+  const partOf = (key: string): Part => {
+    const part = parts.get(key) ?? {tally: newTally(), shells: starts.map(() => 0), others: starts.map(() => 0)}
+    parts.set(key, part)
+    return part
+  }
+  const ownOf = (of: Of): {parts: Part[]; tallies: Tally[]} => {
+    const one = alike(of)
+    const found = known.get(one)
+    if (found) return found
+    const own = keysOf(of).map(partOf)
+    const made = {parts: own, tallies: own.map(({tally}) => tally)}
+    known.set(one, made)
+    return made
+  }
+  yield* countEach(material, fact => ownOf(ofFact(fact)).tallies, asked)
+  for (const {at, kind, of} of material.uses) {
+    const step = Math.floor((at - (starts[0] as number)) / length)
+    for (const {shells, others} of ownOf(of).parts) {
+      const counts = kind === 'terminal' || kind === 'assume' ? shells : others
+      counts[step] = (counts[step] ?? 0) + 1
     }
   }
-  for (const name of ['requests', 'uses', 'denied', 'refused', 'closed', 'reported'] as const) put(name, ({at}: {at: number}) => at)
+  yield
+  return parts
+}
+
+function* seriesOf(
+  material: Material,
+  asked: Asked,
+  {at: starts, length, unit}: Steps,
+): Generator<undefined, MetricsReport['series'], undefined> {
+  const periods = starts.map(start => ({...asked, since: Math.max(asked.since, start), until: Math.min(asked.until, start + length)}))
+  const tallies = starts.map(newTally)
+  const stepOf = (at: number): number => Math.floor((at - (starts[0] as number)) / length)
+  const put = <K extends keyof Material>(kind: K, momentOf: (fact: Material[K][number]) => number): void => {
+    for (const fact of material[kind]) {
+      const step = stepOf(momentOf(fact))
+      count(tallies[step] as Tally, kind, fact, periods[step] as Asked)
+    }
+  }
+  for (const kind of ['requests', 'uses', 'denied', 'refused', 'closed', 'reported'] as const) {
+    put(kind, ({at}: {at: number}) => at)
+    yield
+  }
   put('approved', ({approvedAt}) => approvedAt as number)
   put('usable', ({usableAt}) => usableAt as number)
+  yield
   put('incidents', ({startedAt}) => startedAt)
-  for (const name of ['held', 'used', 'outside', 'entitled'] as const) {
-    for (const span of material[name]) {
-      if (span.from >= until || span.to < since) continue
-      const first = Math.max(0, Math.floor((span.from - (starts[0] as number)) / length))
-      const last = Math.min(starts.length - 1, Math.floor((span.to - (starts[0] as number)) / length))
-      for (let step = first; step <= last; step++) parts[step]?.[name].push(span)
+  for (const kind of ['held', 'used', 'outside', 'entitled'] as const) {
+    for (const span of material[kind]) {
+      const last = Math.min(starts.length - 1, stepOf(span.to))
+      for (let step = Math.max(0, stepOf(span.from)); step <= last; step++)
+        count(tallies[step] as Tally, kind, span, periods[step] as Asked)
     }
+    yield
   }
-  return parts
+  const each = tallies.map(tally => figuresFrom(tally))
+  yield
+  return plotted.map(name => ({
+    name,
+    unit,
+    points: starts.map((start, step) => ({at: new Date(start).toISOString(), value: each[step]?.[name] ?? null})),
+  }))
 }
 
 function incidentsOf(material: Material, {since, until, touched}: Asked): MetricsIncident[] {

@@ -29,6 +29,8 @@ export type Kind =
   | 'rollout'
   /** what was handed in of a break-glass without the broker (its id is the session's) */
   | 'handin'
+  /** what some thousand entries of the log tell the figures (its id says up to which) */
+  | 'facts'
 
 export interface Stored<T> {
   readonly kind: Kind
