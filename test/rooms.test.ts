@@ -54,6 +54,8 @@ const table: Record<string, string[]> = {
   ...Object.fromEntries(
     features.map(name => [name, [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox', 'audit'].map(broker)]]),
   ),
+  // an erasure reaches what the figures keep of the log, too
+  [broker('erasure')]: [sdk, ...ports, ...features, ...['http', 'identity', 'policy', 'outbox', 'audit', 'metrics'].map(broker)],
   // what starts it: main alone loads implementations
   [broker('index')]: [broker('config')],
   [broker('dev')]: [sdk, ...ports, broker('http'), broker('policy')],
@@ -62,6 +64,7 @@ const table: Record<string, string[]> = {
     ...ports,
     ...features,
     ...[
+      'erasure',
       'stores',
       'catalog',
       'policy',

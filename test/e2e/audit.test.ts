@@ -150,6 +150,27 @@ test('TM-E10: the output that is kept of a run is shown to whom policy lets read
   expect((await carol.run(['audit', 'search', '--type', 'output.read', '--subject', ran.run, '--json'])).stdout).toContain('"carol"')
 })
 
+test('TM-E12: carol asks, bob agrees, and the output of a run is gone: who asks for it hears when and by whom, and the log verifies', async () => {
+  const {run} = JSON.parse((await alice.run(['exec', '--json', '--reason', 'customer data', 'web', 'status'])).stdout) as {run: string}
+  const why = ['--reason', 'customer data, ticket 204']
+  const ask = await carol.run(['audit', 'erase', run, ...why, '--json'])
+  expect(ask).toMatchObject({status: 0})
+  const {id} = JSON.parse(ask.stdout) as {id: string}
+  expect(await carol.run(['audit', 'erase', id, ...why])).toMatchObject({status: 243, stdout: ''})
+  expect(await carol.run(['audit', 'erase', 'alice', ...why])).toMatchObject({status: 241})
+  const bob = broker.as('bob')
+  expect(await bob.run(['audit', 'erase', id, ...why])).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/erased at .*, agreed to by bob: 0 texts of the log, 1 output,/),
+  })
+  expect(await carol.run(['sessions', 'play', run, '--identity', join(broker.dir, 'recording-key.txt')])).toMatchObject({
+    status: 241,
+    stderr: expect.stringMatching(/was erased on \S+ by bob/),
+  })
+  expect((await carol.run(['audit', 'erase', '--show'])).stdout).toContain(run)
+  expect(await carol.run(['audit', 'verify'])).toMatchObject({status: 0})
+})
+
 test('TM-E2 TM-E14: the data folder is checked while the broker runs and after it; a copy with one byte changed is named', async () => {
   const verify = async (dir: string, ...more: string[]) => {
     const {status, stdout} = await alice.run(['audit', 'verify', '--dir', dir, '--json', ...more])

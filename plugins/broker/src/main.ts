@@ -12,6 +12,8 @@ import {catalogRoutes} from './catalog/routes.ts'
 import {type MachineClocks, steadyClock, watchClock, whyOff} from './clock.ts'
 import {type Config, configDigest, readConfig} from './config.ts'
 import {peopleFile, recordingKeyFile, setUpDevelopment} from './dev/setup.ts'
+import {performErasures} from './erasure/perform.ts'
+import {erasureRoutes} from './erasure/routes.ts'
 import {freezeRoutes} from './freeze/routes.ts'
 import {groupProvider} from './grants/group.ts'
 import {reconcileAll, reconcileDue} from './grants/reconcile.ts'
@@ -279,6 +281,7 @@ async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], 
       metricsRoutes(app, parts)
       doctorRoutes(app, parts)
       freezeRoutes(app, parts)
+      erasureRoutes(app, parts)
     },
     stream: (socket, hello) => void serveStream(parts, set, socket, hello),
   })
@@ -354,6 +357,7 @@ async function startWork(parts: Parts, signal: AbortSignal): Promise<void> {
         forgotten = now()
         await sweepForgotten(parts)
         await sweepOutputs(parts)
+        await performErasures(parts)
         await tellFolded(parts.store)
       }
       if (now() - reconciled > reconcileMilliseconds) {

@@ -159,6 +159,10 @@ const onAnswer: Record<keyof Api, {records: string | null; act?: () => Promise<(
   // freeze.test.ts
   freeze: {records: 'freeze.set'},
   liftFreeze: {records: 'freeze.lifted'},
+  // erasure.test.ts
+  askErasure: {records: 'erasure.asked'},
+  agreeErasure: {records: 'erasure.agreed'},
+  listErasures: {records: null, act: async () => async () => (await core.as('carol')).client.call(api.listErasures)},
   doctor: {records: null, act: async () => () => alice.client.call(api.doctor)},
 }
 
@@ -188,6 +192,7 @@ test('TM-E1: each call with an id, refused, leaves one record: who, from where, 
     approveRequest: {digest: 'a'.repeat(64), jws: 'x'},
     denyRequest: {note: 'x'},
     doneReview: {verdict: 'ok', note: 'x'},
+    agreeErasure: {reason},
   }
   for (const [name, endpoint] of Object.entries(api)) {
     if (!endpoint.path.includes(':id')) continue

@@ -4,7 +4,7 @@
  */
 import type {JSONSchema} from 'json-schema-to-ts'
 import type {CatalogView, FoundTargets} from './catalog-view.ts'
-import type {Freeze, Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
+import type {Erasure, Freeze, Grant, Principal, Receipt, Request, Review, Run, Session, ToolClass} from './domain.ts'
 import type {IssuedKit} from './kit.ts'
 import type {Help, Ruling} from './ruling.ts'
 
@@ -506,6 +506,41 @@ export const api = {
         newest: {type: 'string', enum: ['true', 'false']},
       },
     },
+  }),
+  askErasure: endpoint<Erasure>()({
+    method: 'POST',
+    path: '/v1/erasures',
+    summary: 'ask that what is kept of a person, or of single runs and sessions, be erased; a second person agrees',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['reason'],
+      properties: {
+        person: {type: 'string', minLength: 1, maxLength: 512},
+        things: {type: 'array', minItems: 1, maxItems: 100, items: id},
+        reason: {type: 'string', maxLength: 65536},
+      },
+    },
+  }),
+  agreeErasure: endpoint<Erasure>()({
+    method: 'POST',
+    path: '/v1/erasures/:id/agree',
+    summary: 'the second of the two: it is erased, and the answer says how much',
+    caller: 'person',
+    input: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['id', 'reason'],
+      properties: {id, reason: {type: 'string', maxLength: 65536}},
+    },
+  }),
+  listErasures: endpoint<{erasures: Erasure[]}>()({
+    method: 'GET',
+    path: '/v1/erasures',
+    summary: 'what was asked to be erased, and what has been',
+    caller: 'person',
+    input: none,
   }),
   logCheckpoint: endpoint<string>()({
     method: 'GET',

@@ -28,6 +28,7 @@ export type PolicyAction =
   | 'readRecording'
   | 'freeze'
   | 'unfreeze'
+  | 'erase'
 
 /** How a program ended. `status` 0-255; `signal` such as SIGKILL; `unknown` says why nobody knows. */
 export type Exit = {status: number} | {signal: string} | {unknown: string}
@@ -272,6 +273,35 @@ export interface Freeze {
   reason: string
   /** the first of the two who lift it, while the second is waited for; null where nobody has */
   lift: {by: string; at: string; until: string; reason: string} | null
+}
+
+/** What is to be erased, or was: everything of a person, or what is kept of single runs and sessions. Two people agree to it. */
+export interface Erasure {
+  id: string
+  /** asked → agreed → done, or lapsed: nobody agreed in time */
+  state: 'asked' | 'agreed' | 'done' | 'lapsed'
+  about: 'person' | 'things'
+  /** the person, until it is done: then nothing tells */
+  person: string | null
+  /** runs and sessions; of a person none */
+  things: string[]
+  by: string
+  reason: string
+  askedAt: string
+  /** a second person may agree until then */
+  until: string
+  agreedBy: string | null
+  doneAt: string | null
+  /** what is gone; null until it is done */
+  erased: ErasedCount | null
+}
+
+/** How much was erased: texts of the log, stored outputs, recordings, and records beside the log. */
+export interface ErasedCount {
+  texts: number
+  outputs: number
+  recordings: number
+  records: number
 }
 
 /** What somebody else must say about a break-glass; overdue after `dueAt`. */

@@ -8,7 +8,8 @@ import {verifyExport} from '@prod/sdk/log/export'
 import {logKeyFile, verifyFolder} from '@prod/sdk/log/folder'
 import type {LogKey} from '@prod/sdk/log/hand-over'
 import {parseVerifierKey} from '@prod/sdk/log/note'
-import type {Verdict} from '@prod/sdk/log/verify'
+import type {ErasureTold, Verdict} from '@prod/sdk/log/verify'
+import {showLine, showName} from '@prod/sdk/text'
 import {exportLines} from '../../audit/export-lines.ts'
 
 interface Checked {
@@ -27,6 +28,9 @@ interface Result {
   firstBad?: {index: number; why: string}
   vouched: number
   erased: number
+  /** what the log itself tells of that, and how many are gone that it does not tell of */
+  erasures?: ErasureTold[]
+  untold?: number
   /** where the log has had more than one: each, and the records that it vouches for at most */
   keys?: LogKey[]
 }
@@ -56,7 +60,7 @@ export default class AuditVerify extends ProdCommand {
           ? await this.#ofBroker(key)
           : await ofExport(flags.export, key)
         : await ofFolder(flags.dir, key)
-    const {ok, size, root, firstBad, vouched, erased, keys} = verdict
+    const {ok, size, root, firstBad, vouched, erased, erasures, untold, keys} = verdict
     this.log(
       ok
         ? [
@@ -65,7 +69,7 @@ export default class AuditVerify extends ProdCommand {
             `root:     ${root}`,
             `key:      ${trust}`,
             ...showKeys(keys),
-            ...(erased > 0 ? [`erased:   ${erased} personal texts are gone; what was recorded still holds`] : []),
+            ...showErased(verdict),
           ]
         : [
             `THE LOG IS NOT WHOLE: record ${firstBad?.index ?? 0} is the first bad one`,
@@ -76,7 +80,17 @@ export default class AuditVerify extends ProdCommand {
           ],
     )
     if (!ok) this.endWith(1)
-    return {ok, size, root, ...(firstBad ? {firstBad} : {}), vouched, erased, ...(keys ? {keys} : {})}
+    return {
+      ok,
+      size,
+      root,
+      ...(firstBad ? {firstBad} : {}),
+      vouched,
+      erased,
+      ...(erasures ? {erasures} : {}),
+      ...(untold ? {untold} : {}),
+      ...(keys ? {keys} : {}),
+    }
   }
 
   async #ofBroker(key: string | undefined): Promise<Checked> {
@@ -91,6 +105,19 @@ export default class AuditVerify extends ProdCommand {
       trust: key === undefined ? `remembered since the first login, ${pin.since.slice(0, 10)}` : 'the one given',
     }
   }
+}
+
+/** What is gone, and what the log says of that. Texts that went without a record of it are told loudly: they prove nothing wrong, and yet somebody took them. */
+function showErased({erased, erasures = [], untold = 0}: Verdict): string[] {
+  if (erased === 0) return []
+  return [
+    `erased:   ${erased} personal texts are gone; what was recorded still holds`,
+    ...erasures.map(
+      ({erasure, at, by, texts}) =>
+        `          ${texts} on ${at.slice(0, 10)} by ${by === null ? '(erased)' : showName(by)} (${showLine(erasure)})`,
+    ),
+    ...(untold > 0 ? [`          ${untold} OF THEM BY NO ERASURE THAT THE LOG TELLS OF`] : []),
+  ]
 }
 
 /** The keys of a log that has had more than one; each gave over to the next, and both signed that. */

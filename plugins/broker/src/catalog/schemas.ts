@@ -226,6 +226,7 @@ export const testsSchema = {
           'readRecording',
           'freeze',
           'unfreeze',
+          'erase',
         ],
       },
       use: {enum: ['run', 'shell', 'forward', 'assume']},

@@ -70,7 +70,7 @@ export async function lift(parts: Parts, caller: Caller, input: {reason: string}
     const title = first ? 'production is no longer frozen' : 'somebody wants to lift the freeze: a second person must agree'
     const saved = await parts.store.commit({
       put: [putFreeze(next, stored.version)],
-      events: [eventOf(caller, type, reason, first ? {with: first.by.person, since: record.since} : {until})],
+      events: [eventOf(caller, type, reason, first ? {since: record.since} : {until}, first ? {with: first.by.person} : {})],
       notices: [noticeOf(parts, caller, type, title, reason)],
     })
     if (!saved.ok) continue
@@ -91,14 +91,20 @@ function refuseStranger(parts: Parts, {principal, groups, address}: Caller, acti
     throw refusal(`you may not ${action} production: ${answer.rules[0] ? `rule ${answer.rules[0]} forbids it` : 'no rule permits it'}`)
 }
 
-function eventOf(caller: Caller, type: string, reason: string, data: Record<string, unknown>): AuditEvent {
+function eventOf(
+  caller: Caller,
+  type: string,
+  reason: string,
+  data: Record<string, unknown>,
+  personal: Record<string, unknown> = {},
+): AuditEvent {
   return {
     type,
     by: person(caller),
     subject: 'freeze',
     correlation: caller.correlation,
     data,
-    personal: {name: caller.principal.name, reason, address: caller.address},
+    personal: {name: caller.principal.name, reason, address: caller.address, ...personal},
   }
 }
 

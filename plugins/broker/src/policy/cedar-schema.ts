@@ -23,6 +23,7 @@ export const actionResources: Record<PolicyAction, readonly ('command' | 'target
   readRecording: ['command', 'target'],
   freeze: ['fleet'],
   unfreeze: ['fleet'],
+  erase: ['log'],
 }
 
 const cedarTypes: Record<CedarType, Type> = {

@@ -22,6 +22,7 @@ export async function makeReceipt(
   run: RunRecord,
   at?: {index: number; checkpoint: string},
 ): Promise<Receipt | null> {
+  if (run.principal.iss === '') return null // the person was erased: there is nothing to vouch for
   if (!run.exit || !run.stdout || !run.stderr || !run.endedAt) return null
   const index = at?.index ?? (await parts.store.entries({from: 0, limit: 1, type: 'run.ended', subject: run.id}))[0]?.index
   if (index === undefined) return null

@@ -15,7 +15,7 @@ import {listChunks} from '../sessions/record.ts'
 import {maySee, readSealed} from '../sessions/view.ts'
 import type {LiveSet} from '../streams/live-set.ts'
 import {makeReceipt} from './receipt.ts'
-import {type RunRecord, showRun} from './record.ts'
+import {erasedWords, type RunRecord, showRun} from './record.ts'
 
 /** Runs: one's own, and for those who read the log. */
 export function runRoutes(app: FastifyInstance, parts: Parts, set: LiveSet): void {
@@ -38,7 +38,7 @@ export function runRoutes(app: FastifyInstance, parts: Parts, set: LiveSet): voi
         {type: 'output.read', by: person(caller), subject: id, correlation: caller.correlation, personal: {name: caller.principal.name}},
       ],
     })
-    if (run.erased) throw new ProdError('NOT_FOUND', `the output of ${id} is gone: its time is over`, `prod audit search --subject ${id}`)
+    if (run.erased) throw new ProdError('NOT_FOUND', `the output of ${id} ${erasedWords(run.erased)}`, `prod audit search --subject ${id}`)
     if (run.outputChunks === 0) throw new ProdError('NOT_FOUND', `no output of ${id} is kept`, 'the catalog’s retention says so')
     // of a break-glass the log has each chunk
     if (run.breakGlass)

@@ -1,5 +1,6 @@
 import type {Review, Session} from '@prod/sdk'
 import type {Parts} from '../parts.ts'
+import type {ErasedMark} from '../runs/record.ts'
 import type {Put} from '../stores/store.ts'
 
 /** A session as the store keeps it. */
@@ -11,8 +12,8 @@ export interface SessionRecord extends Session {
   rows?: number
   /** what it put out, once it is over; sessions of older brokers do not say */
   stdoutBytes?: number
-  /** its recording has been deleted: its time was over */
-  erased?: true
+  /** its recording has been deleted: its time was over (`true`), or two people erased it */
+  erased?: true | ErasedMark
 }
 
 /** A session as the store writes it. Due: when an open one must end, since when a closed one's recording waits for the end of its time. */

@@ -14,7 +14,7 @@ import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
 import {ofRole} from '../requests/plan.ts'
 import {samePerson} from '../requests/state.ts'
-import type {RunRecord} from '../runs/record.ts'
+import {erasedWords, type RunRecord} from '../runs/record.ts'
 import type {LiveSet} from '../streams/live-set.ts'
 import {listChunks, putReview, type SessionRecord, showSession} from './record.ts'
 
@@ -108,6 +108,8 @@ export async function readRecording(
       `of the forward ${id} its connections are written down, and nothing is recorded`,
       `prod audit search ${id}`,
     )
+  if (stored.value.erased)
+    throw new ProdError('NOT_FOUND', `the recording of ${id} ${erasedWords(stored.value.erased)}`, `prod audit search --subject ${id}`)
   const first = Number(from)
   const {chunks, next} = await readSealed(parts, join('recordings', id), id, await listChunks(parts, id), first)
   await parts.store.commit({

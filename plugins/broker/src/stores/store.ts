@@ -29,6 +29,8 @@ export type Kind =
   | 'rollout'
   /** what was handed in of a break-glass without the broker (its id is the session's) */
   | 'handin'
+  /** what two people agree to erase */
+  | 'erasure'
   /** what some thousand entries of the log tell the figures (its id says up to which) */
   | 'facts'
 
@@ -84,6 +86,8 @@ export interface Change {
   put?: Put[]
   remove?: Expect[]
   events: AuditEvent[]
+  /** Texts beside the log that are gone with this change, for good: of an entry, the openings of these fields. What is hashed stays. With it, an empty list too, the store's journal is emptied. */
+  erase?: {index: number; fields: string[]}[]
   notices?: {channels: string[]; notice: Notice}[]
 }
 
@@ -94,6 +98,8 @@ export interface Query {
   kind: Kind
   state?: string | string[]
   owner?: string
+  /** whose value has this text in it, as it stands in JSON */
+  mentions?: string
   /** due at or before */
   dueBefore?: string
   /** newest first by creation; default oldest first */

@@ -25,7 +25,8 @@ export interface KeptEntry {
 /**
  * `root` is base64 as in the checkpoint. `firstBad` is the first record known to be wrong or missing. The records before
  * `vouched` are proven by a signed checkpoint; those between it and `firstBad` look right, but nothing proves them.
- * `erased` counts personal texts that are no longer there. `keys`: the log's keys, oldest first, where there has been more than one.
+ * `erased` counts personal texts that are no longer there; `erasures` what the log itself says of that, and `untold` how many are gone of
+ * entries that no erasure names. `keys`: the log's keys, oldest first, where there has been more than one.
  */
 export interface Verdict {
   ok: boolean
@@ -34,7 +35,17 @@ export interface Verdict {
   firstBad?: {index: number; why: string}
   vouched: number
   erased: number
+  erasures?: ErasureTold[]
+  untold?: number
   keys?: LogKey[]
+}
+
+/** One erasure, as the log tells of it; `by`: who agreed to it, unless they were erased since. */
+export interface ErasureTold {
+  erasure: string
+  at: string
+  by: string | null
+  texts: number
 }
 
 /** Says why one entry is not what was logged at `index`, or gives its leaf hash. */
@@ -90,6 +101,8 @@ export function checkLog(): {
   let erased = 0
   let bad: {index: number; why: string} | undefined
   const handOvers: string[] = []
+  const gaps = new Map<number, number>()
+  const erasures = new Map<string, ErasureTold>()
   return {
     entry(entry) {
       if (bad) return seekHandOver(entry, handOvers)
@@ -106,6 +119,8 @@ export function checkLog(): {
           return
         }
       }
+      if (checked.erased > 0) gaps.set(count, checked.erased)
+      if (checked.envelope.type === erasedType) takeErasure(checked.envelope, entry, gaps, erasures)
       leaves.set(checked.leaf, count * 32)
       erased += checked.erased
       count++
@@ -120,10 +135,28 @@ export function checkLog(): {
       return {
         ...checkTree(leaves, count, bad, checkpoint, keys, [...handOvers, ...history], completed),
         erased,
+        ...(erasures.size > 0 ? {erasures: [...erasures.values()]} : {}),
+        ...(gaps.size > 0 ? {untold: [...gaps.values()].reduce((sum, one) => sum + one, 0)} : {}),
         ...(keys.length > 1 ? {keys} : {}),
       }
     },
   }
+}
+
+/** Type of the log's entries that say which entries' texts were erased: `data.entries` as `3-9,12`, `data.texts`, `data.erasure`. */
+const erasedType = 'text.erased'
+
+/** Takes what an erasure names out of the gaps; those that are left nobody has told of. */
+function takeErasure({data, time}: Envelope, {openings}: KeptEntry, gaps: Map<number, number>, told: Map<string, ErasureTold>): void {
+  const {entries, texts, erasure} = data ?? {}
+  if (typeof entries !== 'string' || typeof texts !== 'number' || typeof erasure !== 'string') return
+  for (const range of entries.split(',')) {
+    const [first = 0, last = first] = range.split('-').map(Number)
+    if (last - first < gaps.size) for (let index = first; index <= last; index++) gaps.delete(index)
+    else for (const index of gaps.keys()) if (index >= first && index <= last) gaps.delete(index)
+  }
+  const by = /^"([^"\\]*)"$/.exec(openings.by?.value ?? '')?.[1] ?? null
+  told.set(erasure, {erasure, at: time, by, texts: texts + (told.get(erasure)?.texts ?? 0)})
 }
 
 /** Why the entry is no hand-over that belongs here; one that does is added to the row. */
@@ -169,7 +202,7 @@ function checkTree(
   keys: readonly LogKey[],
   history: readonly string[],
   completed?: Completed,
-): Omit<Verdict, 'erased' | 'keys'> {
+): Omit<Verdict, 'erased' | 'erasures' | 'untold' | 'keys'> {
   const reasons: {index: number; why: string}[] = bad ? [bad] : []
   let last: {size: number; root: Hash} | undefined
   const signed: {size: number; root: Hash; newest?: boolean}[] = []

@@ -18,6 +18,7 @@ export type Job =
       put: WrittenPut[]
       remove: Expect[]
       events: AuditEvent[]
+      erase?: {index: number; fields: string[]}[]
       notices: {channel: string; notice: string}[]
     }
   | {do: 'take'; limit: number; until: string}

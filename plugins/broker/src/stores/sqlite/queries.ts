@@ -21,7 +21,7 @@ export function recordReader(db: DatabaseSync): {
       const row = one.get(kind, id)
       return row && {kind, id, version: Number(row.version), value: JSON.parse(String(row.value)) as T}
     },
-    list<T>({kind, state, owner, dueBefore, newest, limit}: Query) {
+    list<T>({kind, state, owner, mentions, dueBefore, newest, limit}: Query) {
       const states = state === undefined ? [] : [state].flat()
       if (state !== undefined && states.length === 0) return []
       const where = ['kind = ?']
@@ -33,6 +33,7 @@ export function recordReader(db: DatabaseSync): {
         values.push(value)
       }
       and('owner = ?', owner)
+      and('instr(value, ?) > 0', mentions)
       and('due_at <= ?', dueBefore)
       const sql = `SELECT id, version, value FROM records WHERE ${where.join(' AND ')} ORDER BY seq ${newest ? 'DESC' : 'ASC'} LIMIT ?`
       const statement = prepared.get(sql) ?? db.prepare(sql)

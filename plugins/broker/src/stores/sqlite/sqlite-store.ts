@@ -117,7 +117,7 @@ export async function openSqliteStore({file, log, clock = () => new Date(), inst
 }
 
 /** A change as a job: values become JSON text here, and what could never be written is refused as the bug it is. */
-function writeDown({expect = [], put = [], remove = [], events, notices = []}: Change): Job {
+function writeDown({expect = [], put = [], remove = [], events, erase, notices = []}: Change): Job {
   const written = new Set<string>()
   for (const {kind, id} of [...put, ...remove]) {
     if (written.has(`${kind} ${id}`)) throw new TypeError(`one change writes ${kind} ${id} twice`)
@@ -128,6 +128,7 @@ function writeDown({expect = [], put = [], remove = [], events, notices = []}: C
     expect,
     remove,
     events,
+    ...(erase ? {erase} : {}),
     put: put.map(({value, ...rest}) => {
       const text = JSON.stringify(value) as string | undefined
       if (text === undefined) throw new TypeError(`${rest.kind} ${rest.id} has no value`)

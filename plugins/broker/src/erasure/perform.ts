@@ -1,0 +1,215 @@
+/**
+ * Erases what two people agreed on. Every step is one commit with its event, and may be repeated: a broker that dies in between goes on
+ * at its next start. What they did comes last of the log, since it tells what belonged to them.
+ */
+import {rm} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {Review} from '@prod/sdk'
+import {openEntry} from '@prod/sdk/log/envelope'
+import {readAnew} from '../metrics/ledger.ts'
+import type {Parts} from '../parts.ts'
+import {person} from '../requests/create.ts'
+import {type ErasedMark, putRun, type RunRecord} from '../runs/record.ts'
+import {putReview, putSession, type SessionRecord} from '../sessions/record.ts'
+import type {AuditEvent, EntryRow, Kind, Put, Stored} from '../stores/store.ts'
+import {type ErasureRecord, putErasure} from './record.ts'
+import {erasedText, fieldsOf, isTheirs, nobody, ranges, tellsOf, type Whom, without} from './whom.ts'
+
+/** Entries whose texts go in one commit. */
+const batchEntries = 500
+const pageEntries = 1000
+
+const underWay = new WeakMap<Parts['store'], Set<string>>()
+
+/** Goes on with what was agreed to and is not done. */
+export async function performErasures(parts: Parts): Promise<void> {
+  for (const {id} of await parts.store.list({kind: 'erasure', state: 'agreed'})) await perform(parts, id)
+}
+
+/** Erases what this erasure says; nothing where it is done, or being done. */
+export async function perform(parts: Parts, id: string): Promise<void> {
+  const busy = underWay.get(parts.store) ?? new Set()
+  underWay.set(parts.store, busy)
+  if (busy.has(id)) return
+  busy.add(id)
+  try {
+    const stored = await parts.store.find<ErasureRecord>('erasure', id)
+    if (stored?.value.state !== 'agreed' || !stored.value.agreed) return
+    const {agreed, by} = stored.value
+    const task: Task = {
+      parts,
+      record: stored.value,
+      mark: {erasure: id, at: agreed.at, by: agreed.by.name},
+      event: (type, subject, data) => ({
+        type,
+        by: person({principal: agreed.by}),
+        subject,
+        data: {erasure: id, ...data},
+        personal: {name: agreed.by.name, with: by.person},
+      }),
+      count: {...stored.value.erased},
+    }
+    if (stored.value.whom) await erasePerson(task, stored.value.whom)
+    else for (const thing of stored.value.things) await eraseContent(task, thing)
+    await finish(task, stored)
+  } finally {
+    busy.delete(id)
+  }
+}
+
+interface Task {
+  parts: Parts
+  record: ErasureRecord
+  mark: ErasedMark
+  event(type: string, subject: string, data: Record<string, unknown>): AuditEvent
+  count: ErasureRecord['erased']
+}
+
+async function finish({parts, event, count, record}: Task, {version}: Stored<ErasureRecord>): Promise<void> {
+  const done: ErasureRecord = {...record, state: 'done', person: null, whom: null, doneAt: parts.store.now().toISOString(), erased: count}
+  await parts.store.commit({
+    put: [putErasure(done, version)],
+    erase: [], // the records that went leave no copy in the journal
+    events: [event('erasure.done', record.id, {about: record.about, things: record.things, ...count})],
+  })
+}
+
+/** Stored output or recording of one run or session: the files first, then that they are gone. */
+async function eraseContent({parts, mark, event, count}: Task, id: string): Promise<void> {
+  const isRun = id.startsWith('run_')
+  const stored = await parts.store.find<RunRecord | SessionRecord>(isRun ? 'run' : 'session', id)
+  if (!stored) return
+  await rm(join(parts.config.dir, isRun ? 'outputs' : 'recordings', id), {recursive: true, force: true})
+  if (stored.value.erased) return
+  const change = isRun
+    ? runChange(stored as Stored<RunRecord>, mark)
+    : {chunks: (stored.value as SessionRecord).chunks, put: putSession({...(stored.value as SessionRecord), erased: mark}, stored.version)}
+  const {ok} = await parts.store.commit({
+    put: [change.put],
+    events: [event(isRun ? 'output.erased' : 'recording.erased', id, {chunks: change.chunks})],
+  })
+  if (ok && change.chunks > 0) count[isRun ? 'outputs' : 'recordings'] += 1
+}
+
+function runChange({value, version}: Stored<RunRecord>, mark: ErasedMark): {chunks: number; put: Put} {
+  return {chunks: value.outputChunks, put: putRun({...value, outputChunks: 0, erased: mark}, version)}
+}
+
+async function erasePerson(task: Task, whom: Whom): Promise<void> {
+  const {parts, count} = task
+  const subjects = await subjectsOf(parts, whom)
+  for (const id of subjects) if (/^(run|ses)_/.test(id) && (await isOwn(parts, whom, id))) await eraseContent(task, id)
+  await eraseTexts(task, whom, subjects)
+  for (const kind of ['run', 'session', 'review'] as const)
+    for (const stored of await mentioning(parts, whom, kind)) {
+      const {ok} = await parts.store.commit({put: [blank(whom, task.mark, stored)], events: []})
+      if (ok) count.records += 1
+    }
+  // the figures are read from the log again, as it is now
+  readAnew(parts.store)
+  for (const {kind, id, version} of await parts.store.list({kind: 'facts'}))
+    await parts.store.commit({remove: [{kind, id, version}], events: []})
+  for (const kind of removed)
+    for (const {id, value, version} of await mentioning(parts, whom, kind)) {
+      const isTheirOwn = isOwned(whom, value)
+      const put: Put = {
+        kind,
+        id,
+        version,
+        value: without(whom, task.record.id, value),
+        index: {state: (value as {state?: string}).state ?? 'over'},
+      }
+      const isLive = kind === 'login' && (value as {revokedAt?: string | null}).revokedAt === null
+      const events = isLive ? [task.event('login.ended', id, {why: 'erased'})] : []
+      const {ok} = await parts.store.commit({...(isTheirOwn ? {remove: [{kind, id, version}]} : {put: [put]}), events})
+      if (ok) count.records += 1
+    }
+}
+
+/** Kinds of which a person's own go, and others' lose them. */
+const removed = [
+  'request',
+  'grant',
+  'login',
+  'person',
+  'membership',
+  'rollout',
+  'handin',
+  'conferral',
+  'idempotency',
+  'budget',
+  'meta',
+] as const
+
+async function mentioning(parts: Parts, whom: Whom, kind: Kind): Promise<Stored<unknown>[]> {
+  const found = new Map<string, Stored<unknown>>()
+  // a record says them by their ids, whatever else it says of them
+  for (const text of [...whom.subs, ...whom.owners, ...whom.persons])
+    for (const stored of await parts.store.list({kind, mentions: JSON.stringify(text).slice(1, -1)}))
+      if (tellsOf(whom, stored.value)) found.set(stored.id, stored)
+  return [...found.values()]
+}
+
+function isOwned(whom: Whom, value: unknown): boolean {
+  const {principal, iss, sub, person: id, grant} = value as Record<string, unknown>
+  const of = (principal ?? (grant as {principal?: unknown} | undefined)?.principal ?? {iss, sub}) as {iss?: string; sub?: string}
+  return whom.owners.includes(`${of.iss}#${of.sub}`) || (principal === undefined && typeof id === 'string' && tellsOf(whom, id))
+}
+
+async function isOwn(parts: Parts, whom: Whom, id: string): Promise<boolean> {
+  const found = await parts.store.find(id.startsWith('run_') ? 'run' : 'session', id)
+  return found !== undefined && isOwned(whom, found.value)
+}
+
+/** What stays of a run, session or review: that there was one, and how it ended. Of others' their part goes alone. */
+function blank(whom: Whom, mark: ErasedMark, {id, value, version}: Stored<unknown>): Put {
+  const rest = without(whom, mark.erasure, value) as RunRecord | SessionRecord | Review
+  const isTheirs = isOwned(whom, value)
+  if (id.startsWith('rev_')) return putReview(rest as Review, version)
+  const words = isTheirs ? {principal: nobody(mark.erasure), reason: erasedText} : {}
+  if (!id.startsWith('run_')) return putSession({...(rest as SessionRecord), ...words}, version)
+  return putRun({...(rest as RunRecord), ...words, ...(isTheirs ? {argv: []} : {})}, version)
+}
+
+/** Ids of what was theirs: what they did something about, and what the records say. */
+async function subjectsOf(parts: Parts, whom: Whom): Promise<Set<string>> {
+  const subjects = new Set<string>()
+  for (const kind of ['request', 'run', 'session', 'grant', 'review', 'login'] as const)
+    for (const {id, value} of await mentioning(parts, whom, kind)) if (isOwned(whom, value)) subjects.add(id)
+  for await (const entry of naming(parts, whom)) if (isTheirs(whom, entry)) subjects.add(openEntry(entry).subject)
+  return subjects
+}
+
+/** The entries in which any of their ids or names stands. */
+async function* naming(parts: Parts, whom: Whom): AsyncGenerator<EntryRow> {
+  for (const text of new Set([...whom.persons, ...whom.owners, ...whom.subs, ...whom.names])) {
+    for (let from = 0; ; ) {
+      const page = await parts.store.entries({from, limit: pageEntries, text})
+      yield* page
+      const last = page.at(-1)
+      if (!last || page.length < pageEntries) break
+      from = last.index + 1
+    }
+  }
+}
+
+async function eraseTexts(task: Task, whom: Whom, subjects: ReadonlySet<string>): Promise<void> {
+  const others = new Map<number, string[]>()
+  const own = new Map<number, string[]>()
+  for await (const entry of naming(task.parts, whom)) {
+    const fields = fieldsOf(whom, entry, subjects)
+    if (fields.length > 0) (isTheirs(whom, entry) ? own : others).set(entry.index, fields)
+  }
+  for (const found of [others, own]) {
+    const erase = [...found].sort(([a], [b]) => a - b).map(([index, fields]) => ({index, fields}))
+    for (let at = 0; at < erase.length; at += batchEntries) {
+      const batch = erase.slice(at, at + batchEntries)
+      const texts = batch.reduce((sum, {fields}) => sum + fields.length, 0)
+      const {ok} = await task.parts.store.commit({
+        erase: batch,
+        events: [task.event('text.erased', task.record.id, {entries: ranges(batch.map(({index}) => index)), texts})],
+      })
+      if (ok) task.count.texts += texts
+    }
+  }
+}
