@@ -1,6 +1,6 @@
 /** The kit and the hand-in (TM-O6), without a CLI: what a broker issues, and what it makes of a spool, true or altered. */
 import {createHmac} from 'node:crypto'
-import {mkdtempSync, readFileSync, rmSync, unlinkSync} from 'node:fs'
+import {mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {api} from '@prod/sdk/api'
@@ -285,6 +285,26 @@ test('TM-O6, TM-O7: a kit of a leaver, one past its end, a target it does not na
   const long = new Spool(claims.id, alice.session.key, new Date(Date.now() - 10_000)).began().add(both)
   long.at = new Date(long.at.getTime() + 3_600_000 + 600_000)
   expect((await long.closed().handIn(alice)).faults).toEqual(['it lasted longer than a break-glass may'])
+})
+
+test('TM-O6: who was off-boarded while the broker was down: their spool is taken as evidence, by whoever brings it, and is an alarm', async ({
+  onTestFinished,
+}) => {
+  const own = await startCore(onTestFinished, {files: {'catalog/targets/web-1.yaml': web1}})
+  const [leaver, carol] = [await own.as('alice'), await own.as('carol')]
+  const theirs = await kitOf(leaver)
+  const spool = new Spool(theirs.claims.id, leaver.session.key).began().add(both).closed()
+  const again = new Spool(theirs.claims.id, leaver.session.key).began().add(both).closed()
+  const people = join(own.dir, 'people.json')
+  const known = JSON.parse(readFileSync(people, 'utf8')) as Record<string, unknown>
+  writeFileSync(people, JSON.stringify({...known, alice: null}))
+  own.forward(6 * 60_000)
+  const fault = 'the identity provider no longer lets in whose kit it is'
+  expect(await spool.handIn(carol, {kit: theirs.kit})).toMatchObject({faults: [fault], review: expect.stringMatching(/^rev_/)})
+  expect(own.alarms.at(-1)).toMatchObject({what: 'a break-glass without the broker is not as its kit allows', faults: [fault]})
+  // the login has ended with that; what else is brought is marked as well
+  expect(await again.handIn(carol, {kit: theirs.kit})).toMatchObject({faults: [fault]})
+  expect(await codeOf(leaver.client.call(api.whoami))).toBe('LOGIN_EXPIRED')
 })
 
 test('TM-O2: what was not opened since its alerts were not accepted is in the log, and needs no review', async () => {

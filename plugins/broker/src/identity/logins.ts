@@ -218,6 +218,9 @@ async function ask(parts: Parts, id: string): Promise<GroupsRead> {
   }
 }
 
+/** Why a login ended, in the log, whose person the provider no longer lets in. */
+export const refusedByProvider = 'the identity provider refuses this person'
+
 /** Nothing is known of the groups: none count, and the provider is left alone for a moment. Who is gone there is gone here. */
 async function settleFailure(parts: Parts, id: string, gone: boolean): Promise<void> {
   const now = parts.store.now()
@@ -225,12 +228,11 @@ async function settleFailure(parts: Parts, id: string, gone: boolean): Promise<v
     const login = {...found, groups: [], groupsClaimedUntil: null, groupsRetryAt: new Date(now.getTime() + groupsRetryMs).toISOString()}
     if (!gone) return {login, events: []}
     const ended = {...login, providerToken: null, revokedAt: found.revokedAt ?? now.toISOString()}
-    const why = 'the identity provider refuses this person'
     return {
       login: ended,
       events:
         found.revokedAt === null
-          ? [{type: 'login.ended', by: 'broker', subject: id, data: {why}, personal: {name: found.principal.name}}]
+          ? [{type: 'login.ended', by: 'broker', subject: id, data: {why: refusedByProvider}, personal: {name: found.principal.name}}]
           : [],
     }
   })

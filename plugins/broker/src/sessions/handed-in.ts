@@ -5,7 +5,7 @@ import type {KitClaims} from '@prod/sdk/kit'
 import {checkReason} from '@prod/sdk/reason'
 import type {SpoolEntry} from '@prod/sdk/spool'
 import {findTarget} from '../catalog/members.ts'
-import {actorOf, findLogin} from '../identity/logins.ts'
+import {actorOf, findLogin, type LoginRecord, readGroups, refusedByProvider} from '../identity/logins.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {person} from '../requests/create.ts'
 import type {AuditEvent, Change, Put} from '../stores/store.ts'
@@ -103,6 +103,7 @@ async function faultsOf(parts: Parts, kit: KitClaims, {at, event}: SpoolEntry): 
   if (began > parts.store.now().getTime() + toleranceMs) faults.push('it is said to have begun in time to come')
   const login = await findLogin(parts, kit.login)
   if (login?.revokedAt && Date.parse(login.revokedAt) < began) faults.push('the login of its kit had been ended')
+  else if (login && (await isGone(parts, login))) faults.push('the identity provider no longer lets in whose kit it is')
   if (event.target !== null && !targetOf(kit, event.target)) faults.push('its target is not in the kit')
   if (event.drill) return faults
   try {
@@ -113,6 +114,14 @@ async function faultsOf(parts: Parts, kit: KitClaims, {at, event}: SpoolEntry): 
   }
   if (!new RegExp(`^(?:${kit.incidentPattern})$`, 'u').test(event.incident)) faults.push('it has no incident')
   return faults
+}
+
+/** Whether the provider refuses the person of a login, now or since: that they had left when it was done may have been told to no broker that was down. */
+async function isGone(parts: Parts, login: LoginRecord): Promise<boolean> {
+  if (login.revokedAt === null) return (await readGroups(parts, login)).fault === 'gone'
+  const [ended] = await parts.store.entries({from: 0, limit: 1, type: 'login.ended', subject: login.id})
+  const data = ended && (JSON.parse(ended.envelope) as {data: {why?: string}}).data
+  return data?.why === refusedByProvider
 }
 
 /** The end of what was handed in, and whether it is the end of what happened. */
@@ -183,6 +192,7 @@ function tellOpened(told: Told, record: HandInRecord, session: SessionRecord, al
     correlation: caller.correlation,
     data: {
       ...of,
+      openedAt,
       kind: 'shell',
       class: 'shell',
       tool: null,
