@@ -7,9 +7,33 @@ import {makeHistory} from './history.ts'
 import {keep, lineOf} from './lines.ts'
 import {counting, loadExport} from './sql.ts'
 
-const day = 86_400_000
+const [hour, day] = [3_600_000, 86_400_000]
 const from = Date.UTC(2026, 0, 5)
-const entries = makeHistory({seed: 7, from, days: 70, people: 60, teams: 5, services: 4, perWeek: 6}).map(keep)
+/** Shells of nights without the broker, each handed in nine hours later, by which time a week may have ended. */
+const nights = Array.from({length: 20}, (_, night) => {
+  const [opened, later] = [from + night * 3 * day + 20 * hour, from + night * 3 * day + 29 * hour]
+  const [request, session] = [`req_night${night}`, `ses_night${night}`]
+  const moment = (at: number): string => new Date(at).toISOString()
+  const data = {offline: true, openedAt: moment(opened), environment: 'production', breakGlass: true}
+  const personal = {name: 'p0003', groups: ['engineers', 'team-02']}
+  const asked = {kind: 'shell', class: 'shell', service: 'service-03', decision: 'allow', incident: true, incidentId: 'INC-2'}
+  const told = (type: string, subject: string, more: object, by = 'p0003') => ({
+    at: later,
+    type,
+    by,
+    subject,
+    data: {...data, ...more},
+    personal,
+  })
+  return [
+    told('request.created', request, asked),
+    told('session.opened', session, {request, review: `rev_night${night}`}),
+    told('session.closed', session, {request, closedAt: moment(opened + 2 * hour), endedBy: null, chunks: 2}, 'broker'),
+  ]
+}).flat()
+const entries = [...makeHistory({seed: 7, from, days: 70, people: 60, teams: 5, services: 4, perWeek: 6}), ...nights]
+  .sort((one, other) => one.at - other.at)
+  .map(keep)
 const facts = newFacts()
 for (const entry of entries) addEvent(facts, openEntry(entry))
 const sql = loadExport(entries.map(lineOf))
@@ -45,6 +69,17 @@ test('the history has something of everything, so that no figure is equal for wa
   const values = report({since: new Date(from), until: new Date(from + 70 * day)})?.values ?? {}
   const empty = Object.entries(values).filter(([, value]) => value === null || value === 0)
   expect(empty).toEqual([])
+})
+
+test('a shell without the broker counts in the time in which it was open, once it is handed in', () => {
+  const alone = newFacts()
+  for (const event of nights.slice(0, 3)) addEvent(alone, openEntry(keep(event)))
+  const figuresAt = (since: number, until: number) =>
+    makeReport(alone, {teams: [], minPeople: 1, reviewHours: 72, since: new Date(since), until: new Date(until)})?.values
+  const spent = {shellPeopleUsed: 1, shellHoursUsed: 2, shellPeopleHeld: 1, shellHoursHeld: 2, terminals: 1}
+  expect(figuresAt(from + 20 * hour, from + 22 * hour)).toMatchObject(spent)
+  expect(figuresAt(from + 28 * hour, from + 30 * hour)).toMatchObject({shellHoursUsed: 0, shellHoursHeld: 0, terminals: 0})
+  expect(figuresAt(from, from + 2 * day)).toMatchObject(spent)
 })
 
 test('weeks and teams are those that SQL counts', () => {
