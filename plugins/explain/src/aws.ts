@@ -139,6 +139,7 @@ const statements: readonly Rule[] = [
     match: [
       '{missing|lacks|lack|requires|require|needs|need} {few:few}permission{s|}{:|} {service}:{call}',
       '{missing|lacks|lack|requires|require|needs|need} {the |}{service}:{call} permission',
+      '{role|user|policy} {lacks|lack|is missing} {`|}{service}:{call}',
     ],
     unless: ['kms:'],
   },

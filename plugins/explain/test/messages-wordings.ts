@@ -84,6 +84,12 @@ export const wordings: readonly Row[] = [
   ['AccessDenied: explicit deny in policy DenyDelete', 'explicit_deny_identity', {}],
   ['The role is missing the permission ec2:DescribeNetworkInterfaces', 'action_not_allowed', {action: 'ec2:DescribeNetworkInterfaces'}],
   ['The crawler requires the following permissions: s3:GetObject', 'action_not_allowed', {action: 's3:GetObject'}],
+  ['The execution role lacks `ssm:GetParameters` or the route to it is missing', 'action_not_allowed', {action: 'ssm:GetParameters'}],
+  [
+    `denied: User: ${ana} is not authorized to perform: ecr:BatchGetImage on resource...`,
+    'action_not_allowed',
+    {principal: ana, action: 'ecr:BatchGetImage'},
+  ],
   ['The user lacks the iam:PassRole permission', 'action_not_allowed', {action: 'iam:PassRole'}],
   [
     `You do not have the permission required to perform this operation. Ask your administrator to add permissions.\nUser: ${ana}\nAction: iam:ListUsers\nOn resource(s): arn:aws:iam::111122223333:user/`,

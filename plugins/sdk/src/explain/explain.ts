@@ -161,7 +161,7 @@ function filled(template: string, captures: Readonly<Record<string, string>>): s
 
 /** Words that stand where a name would, and name nothing; and placeholders. */
 const noNames =
-  /^(?:(?:the|this|that|these|any|all|it|its|your|you|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|n\/a|true|false|using|for|by|from|at|who|an?|resources?|operation)|[.?…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*|required|sufficient)$/i
+  /^(?:(?:the|this|that|these|any|all|it|its|your|you|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|n\/a|true|false|using|for|by|from|at|who|an?|resources?\.*|operation)|[.?…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*|required|sufficient)$/i
 /** What a table may be called, and who was refused is not. */
 const noPrincipals =
   /^(?:users?|roles?|account|caller|client|api|request|entity|identity|principal|service|arn|credentials|function|project|action|object|bucket|key|\d{3}):?$/i
