@@ -1,8 +1,8 @@
 /** One connection through an EC2 Instance Connect Endpoint: a WebSocket that carries plain bytes. */
-import {createHash, createHmac} from 'node:crypto'
 import {Duplex} from 'node:stream'
 import {ProdError} from '@prod/sdk/errors'
 import {endpointOf, type Way} from '@prod/ssm/aws'
+import {presign} from '@prod/ssm/sign'
 import WebSocket from 'ws'
 import type {Endpoint} from './instance.ts'
 
@@ -19,7 +19,6 @@ const openMs = 20_000
 const pingMs = 30_000
 /** most bytes of one message, as AWS's own client has it */
 const mostBytes = 65_000
-const empty = createHash('sha256').digest('hex')
 
 /**
  * The URL of one tunnel, signed for a minute. Source: Signature Version 4 in the query. Pure.
@@ -28,30 +27,14 @@ const empty = createHash('sha256').digest('hex')
 export function tunnelUrl(
   {endpoint, privateIp, port}: Destination,
   region: string,
-  {accessKeyId, secretAccessKey, sessionToken}: Keys,
+  keys: Keys,
   at: Date,
   more: Readonly<Record<string, string>> = {},
 ): string {
-  const service = 'ec2-instance-connect'
-  const time = at.toISOString().replace(/[-:]|\.\d{3}/g, '')
-  const scope = [time.slice(0, 8), region, service, 'aws4_request']
-  const query = Object.entries({
-    instanceConnectEndpointId: endpoint.id,
-    remotePort: String(port),
-    privateIpAddress: privateIp,
-    ...more,
-    'X-Amz-Algorithm': 'AWS4-HMAC-SHA256',
-    'X-Amz-Credential': [accessKeyId, ...scope].join('/'),
-    'X-Amz-Date': time,
-    'X-Amz-Expires': '60',
-    'X-Amz-SignedHeaders': 'host',
-    ...(sessionToken ? {'X-Amz-Security-Token': sessionToken} : {}),
-  }).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
   const url = new URL(`${schemeFor(endpoint.dnsName)}//${endpoint.dnsName}/openTunnel`)
-  const canonical = ['GET', url.pathname, [...query].sort().join('&'), `host:${url.host}`, '', 'host', empty].join('\n')
-  const text = ['AWS4-HMAC-SHA256', time, scope.join('/'), createHash('sha256').update(canonical).digest('hex')].join('\n')
-  const key = scope.reduce<string | Buffer>((by, part) => createHmac('sha256', by).update(part).digest(), `AWS4${secretAccessKey}`)
-  return `${url.href}?${query.join('&')}&X-Amz-Signature=${createHmac('sha256', key).update(text).digest('hex')}`
+  const query = {instanceConnectEndpointId: endpoint.id, remotePort: String(port), privateIpAddress: privateIp, ...more}
+  for (const [name, value] of Object.entries(query)) url.searchParams.append(name, value)
+  return presign({url, service: 'ec2-instance-connect', region, seconds: 60, at}, keys)
 }
 
 function schemeFor(dnsName: string): 'ws:' | 'wss:' {

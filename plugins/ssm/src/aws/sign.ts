@@ -1,4 +1,4 @@
-/** AWS Signature Version 4, as headers. Source: IAM user guide, "Create a signed AWS API request". Pure. */
+/** AWS Signature Version 4, as headers or in a URL. Source: IAM user guide, "Create a signed AWS API request". Pure. */
 import {createHash, createHmac} from 'node:crypto'
 
 /** A credential of AWS. Its values are secrets. */
@@ -26,8 +26,7 @@ export function signedHeaders(
   {method, url, service, region, body, headers, at}: Unsigned,
   {accessKeyId, secretAccessKey, sessionToken}: Keys,
 ): Record<string, string> {
-  const time = at.toISOString().replace(/[-:]|\.\d{3}/g, '')
-  const day = time.slice(0, 8)
+  const time = timeOf(at)
   const sent: Record<string, string> = {
     ...headers,
     'x-amz-date': time,
@@ -44,16 +43,47 @@ export function signedHeaders(
     names.join(';'),
     sha256(body),
   ].join('\n')
-  const scope = `${day}/${region}/${service}/aws4_request`
-  const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(
-    (by, text) => hmac(by, text).digest(),
-    `AWS4${secretAccessKey}`,
-  )
-  const signature = hmac(key, ['AWS4-HMAC-SHA256', time, scope, sha256(canonical)].join('\n')).digest('hex')
+  const scope = scopeOf(time, region, service)
+  const signature = signatureOf(canonical, time, scope, secretAccessKey)
   return {
     ...sent,
     authorization: `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
   }
+}
+
+/** A GET that a URL alone makes, for so long after it was signed. */
+export interface Presigned {
+  /** with its own query, in the order in which it is sent */
+  url: URL
+  service: string
+  region: string
+  seconds: number
+  at: Date
+}
+
+/** The URL with its signature in the query. It is a secret for as long as it is good. */
+export function presign({url, service, region, seconds, at}: Presigned, {accessKeyId, secretAccessKey, sessionToken}: Keys): string {
+  const time = timeOf(at)
+  const scope = scopeOf(time, region, service)
+  const query = [
+    ...url.searchParams,
+    ['X-Amz-Algorithm', 'AWS4-HMAC-SHA256'],
+    ['X-Amz-Credential', `${accessKeyId}/${scope}`],
+    ['X-Amz-Date', time],
+    ['X-Amz-Expires', String(seconds)],
+    ['X-Amz-SignedHeaders', 'host'],
+    ...(sessionToken ? [['X-Amz-Security-Token', sessionToken]] : []),
+  ].map(([name = '', value = '']) => `${encode(name)}=${encode(value)}`)
+  const canonical = ['GET', url.pathname, [...query].sort().join('&'), `host:${url.host}`, '', 'host', sha256('')].join('\n')
+  return `${url.protocol}//${url.host}${url.pathname}?${query.join('&')}&X-Amz-Signature=${signatureOf(canonical, time, scope, secretAccessKey)}`
+}
+
+const timeOf = (at: Date): string => at.toISOString().replace(/[-:]|\.\d{3}/g, '')
+const scopeOf = (time: string, region: string, service: string): string => `${time.slice(0, 8)}/${region}/${service}/aws4_request`
+
+function signatureOf(canonical: string, time: string, scope: string, secretAccessKey: string): string {
+  const key = scope.split('/').reduce<string | Buffer>((by, text) => hmac(by, text).digest(), `AWS4${secretAccessKey}`)
+  return hmac(key, ['AWS4-HMAC-SHA256', time, scope, sha256(canonical)].join('\n')).digest('hex')
 }
 
 /** The query read as a form, written anew and sorted: a raw `+` is a space there, as the service reads it. */
