@@ -1,5 +1,5 @@
 /** The person's end of a shell: banner, typed confirmation, raw terminal, resizing; also of a watched one. */
-import type {Exit} from '@prod/sdk'
+import type {Exit, SignalName} from '@prod/sdk'
 import {confirmTyped} from '@prod/sdk/cli/ask'
 import {clientInfo} from '@prod/sdk/cli/client-info'
 import {showClock} from '@prod/sdk/cli/durations'
@@ -12,6 +12,7 @@ import {LinkLost, openStream, type StreamConnection} from '@prod/sdk/stream-clie
 import type {StreamSanitiser} from '@prod/sdk/text'
 import type {EndPayload, FirstMessage, ServerMessage} from '@prod/sdk/wire'
 import {statusOf} from './exec.ts'
+import {passSignals} from './passed-signals.ts'
 import {createPlain} from './plain.ts'
 import {openEnd, type Pins} from './proof.ts'
 import {ownSize, takeTerminal} from './terminal.ts'
@@ -71,6 +72,8 @@ class ShellEnd {
   #end: EndPayload | undefined
   #lostAt: number | undefined
   #giveBack = () => {}
+  #stopPassing = () => {}
+  #isEnding = false
 
   constructor(options: ShellOptions) {
     this.#options = options
@@ -81,6 +84,7 @@ class ShellEnd {
   async follow(): Promise<ShellOutcome> {
     const {broker, session, first, onInterrupt} = this.#options
     onInterrupt(times => this.#interrupt(times))
+    this.#stopPassing = passSignals(name => this.#passSignal(name))
     let lost: LinkLost | undefined
     for (;;) {
       try {
@@ -103,6 +107,7 @@ class ShellEnd {
   }
 
   close(): void {
+    this.#stopPassing()
     this.#giveBack()
     this.#spinner?.stop()
     this.#options.onInterrupt(undefined)
@@ -209,6 +214,22 @@ class ShellEnd {
   #type(bytes: Uint8Array): void {
     if (this.#lostAt === undefined) void this.#connection?.sendStdin(bytes)
     else if (bytes.includes(ctrlC)) this.#lostAt = 0
+  }
+
+  /** SIGQUIT from outside is the key; what ends this process ends the shell first, in order. A second time it does what it does to any process. */
+  #passSignal(name: SignalName): boolean {
+    const connection = this.#lostAt === undefined && this.#started && !this.#watching ? this.#connection : undefined
+    if (connection && name === 'SIGQUIT') {
+      connection.signal(name)
+      return true
+    }
+    if (!connection || this.#isEnding) {
+      this.#giveBack()
+      return false
+    }
+    this.#isEnding = true
+    connection.send({type: 'cancel'})
+    return true
   }
 
   /** In raw mode Ctrl-C is the far shell's; this is one from outside, or before the terminal is taken. */

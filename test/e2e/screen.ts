@@ -23,8 +23,8 @@ export interface Screen {
   resize(columns: number, rows: number): void
   /** Waits until the text fits. Throws with what stood there when it took too long or the command ended. */
   until(pattern: RegExp): Promise<RegExpExecArray>
-  /** Ends it at once, as a kill -9 does, and waits for that. */
-  kill(): Promise<void>
+  /** Ends it at once, as a kill -9 does, or by another signal, and waits for that. */
+  kill(signal?: string): Promise<void>
   /** exit status */
   ended: Promise<number>
 }
@@ -98,8 +98,8 @@ export async function openScreen(
         await new Promise<void>(resolve => lookers.push(resolve))
       }
     },
-    async kill() {
-      child.kill('SIGKILL')
+    async kill(signal = 'SIGKILL') {
+      child.kill(signal)
       await ended
     },
     ended,

@@ -200,6 +200,19 @@ test('a shell on an instance has the size of the terminal, follows it, and is ov
   told.push(screen.raw())
 })
 
+test('SIGTERM and SIGHUP end a shell in order: at AWS too, and the terminal is given back', async ({onTestFinished}) => {
+  for (const name of ['SIGTERM', 'SIGHUP']) {
+    const from = aws.calls.length
+    const screen = await openScreen(onTestFinished, alice, ['shell', 'web-1', ...reason])
+    await screen.until(/bash.*[#$] ?$/m)
+    await screen.kill(name)
+    expect(await screen.ended).toBe(130)
+    expect(screen.raw()).toContain('\x1b[?1047l')
+    expect(aws.calls.slice(from).filter(({action}) => action === 'TerminateSession')).toMatchObject([{outcome: 'ok'}])
+  }
+  expect([...aws.sessions.values()].filter(({state}) => state === 'Connected')).toEqual([])
+})
+
 test('Run Command goes to all with the tag, and each output stands under its instance', async () => {
   const done = await alice.run(['exec', ...reason, 'where'])
   expect(done.status, done.stderr).toBe(0)
