@@ -194,6 +194,20 @@ test('an end that comes while halves are ending hangs nowhere', async () => {
   await until(() => some.every(one => one.closed), 'the end of each')
 })
 
+test('a port of 127.0.0.1 is one of ::1 too, for whoever says localhost; one that is asked for by itself leads where it was said', async () => {
+  const {forward, outcome, ports} = await open([free(servers.echo)])
+  const {port} = (ports.listens[0] as Listen).listen
+  const one = connect({host: '::1', port})
+  one.end('by the other name')
+  // a machine may have no IPv6
+  expect(await text(one).catch(({code}: NodeJS.ErrnoException) => code)).toMatch(/^by the other name$|EADDRNOTAVAIL|EAFNOSUPPORT/)
+  forward.close()
+  await outcome
+  const both = await listen([free(servers.echo), {...free(servers.greeter), listen: {host: '::1', port: 0}}])
+  expect(both.listens.map(({listen: at}) => at.host)).toEqual(['127.0.0.1', '::1'])
+  both.close()
+})
+
 test('a port that is taken is told before anything is asked for', async () => {
   const taken = await listen([free(servers.echo)])
   const requests = (await core.events('request.created')).length

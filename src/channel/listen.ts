@@ -32,8 +32,7 @@ export async function listen(wanted: readonly Listen[]): Promise<Listening> {
     for (const socket of sockets) socket.destroy()
   }
   try {
-    const listens: Listen[] = []
-    for (const {listen: at, to} of wanted) {
+    const serverTo = (to: HostPort): Server => {
       const server = createServer({allowHalfOpen: true, noDelay: true, keepAlive: true}, socket => {
         sockets.add(socket)
         socket.once('close', () => sockets.delete(socket)).on('error', () => {})
@@ -41,8 +40,12 @@ export async function listen(wanted: readonly Listen[]): Promise<Listening> {
         else breakOff(socket)
       })
       servers.push(server)
-      listens.push({listen: {host: at.host, port: await bind(server, at)}, to})
+      return server
     }
+    const listens: Listen[] = []
+    for (const {listen: at, to} of wanted) listens.push({listen: {host: at.host, port: await bind(serverTo(to), at)}, to})
+    // who says localhost may mean either, and must not come to another program's port by that
+    for (const {listen: at, to} of listens) if (at.host === '127.0.0.1') await bindBeside(serverTo(to), at.port, listens)
     return {
       listens,
       open(streams, forward) {
@@ -73,6 +76,16 @@ async function bind(server: Server, {host, port}: HostPort): Promise<number> {
     throw cause
   })
   return (server.address() as {port: number}).port
+}
+
+/** The same port of ::1, where there is one and nobody has it. */
+async function bindBeside(server: Server, port: number, listens: readonly Listen[]): Promise<void> {
+  const at = {host: '::1', port}
+  if (listens.some(({listen: own}) => own.port === port && (own.host === '::1' || own.host === '::'))) return
+  await bind(server, at).catch((error: unknown) => {
+    if (error instanceof ProdError && error.code === 'PORT_IN_USE')
+      say(`${showHostPort(at)} is another program's: localhost may lead there, 127.0.0.1 leads through the forward`)
+  })
 }
 
 async function serve(socket: Socket, streams: Streams, forward: string, to: HostPort, turn: Turn): Promise<void> {
