@@ -37,7 +37,7 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
   resource_policy: [noRole('the owner of the resource, whose policy decides')],
   vpc_endpoint_policy: [noRole('the owner of the VPC endpoint')],
   kms_key: [
-    {command: 'aws kms describe-key --key-id {resource}', why: 'see whose key it is, and whether it is enabled', by: ['aws']},
+    {command: 'aws kms describe-key --key-id {key}', why: 'see whose key it is, and whether it is enabled', by: ['aws']},
     {command: 'prod roles', why: 'see which role may use the key'},
   ],
   credentials_expired: [{command: 'prod grant ls', why: 'see whether the grant behind the credentials has ended'}, ask],
@@ -65,7 +65,7 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
   target_unreachable: [
     {
       command: [
-        'aws ssm describe-instance-information --filters Key=InstanceIds,Values={resource}',
+        'aws ssm describe-instance-information --filters Key=InstanceIds,Values={instance}',
         'aws ssm describe-instance-information',
       ],
       why: 'see whether its agent is registered and online',
@@ -117,8 +117,19 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
   ],
 }
 
-/** A word that every shell takes as one word and no program as an option. */
-const plainWord = /^[A-Za-z0-9][A-Za-z0-9_.:/@+=-]{0,4095}$/
+/** A word that every shell takes as one word and no program as an option, or as an address to read from (`file://` of the AWS CLI). */
+const plainWord = /^(?![A-Za-z0-9+.-]*:\/\/)[A-Za-z0-9][A-Za-z0-9_.:/@+=-]{0,4095}$/
+
+/** What each word of a command must be besides: what its tool takes there. */
+const forms: Readonly<Record<string, RegExp>> = {
+  key: /^(?:arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(?:key|alias)\/|alias\/)[A-Za-z0-9/_-]{1,256}$/,
+  instance: /^m?i-[0-9a-f]{8,17}$/,
+  // of a message that was cut short nothing can be read
+  encoded: /^[\w-]{12,10240}$/,
+  verb: /^[a-z]{1,40}$/,
+  kind: /^[a-z][a-z0-9.-]{0,250}(?:\/[a-z]{1,63})?$/,
+  namespace: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+}
 
 /** An action as `prod roles --for` takes it. */
 const namedAction = /^[a-z0-9-]+:[A-Za-z0-9]+$/
@@ -129,12 +140,21 @@ const ofAws = /\.amazonaws\.com\b/
 /** Up to three commands, the one to type first. Pure. */
 export function nextCommands({category, fields, encoded, words, by}: Finding): NextCommand[] {
   const need = namedAction.test(fields.action ?? '') ? fields.action : null
-  const known: Record<string, string | null | undefined> = {...words, ...fields, encoded, need}
-  if (category === 'kms_key' && !fields.resource?.includes(':kms:')) known.resource = null
+  const {resource} = fields
+  // the instance that stands alone, or at the end of an ARN
+  const known: Record<string, string | null | undefined> = {
+    ...words,
+    ...fields,
+    encoded,
+    need,
+    key: resource,
+    instance: resource?.split('/').at(-1),
+  }
+  const isFit = (name: string): boolean => plainWord.test(known[name] ?? '') && (forms[name]?.test(known[name] ?? '') ?? true)
   const next = templates[category].flatMap(({command, why, by: only}) => {
     if (only && !only.includes(by)) return []
     if (by === 'registry' && command === whoIsIt.command && !ofAws.test(fields.resource ?? '')) return []
-    const fitting = [command].flat().find(one => wordsOf(one).every(name => plainWord.test(known[name] ?? '')))
+    const fitting = [command].flat().find(one => wordsOf(one).every(isFit))
     return fitting === undefined ? [] : [{command: fitting.replace(/\{(\w+)\}/g, (_, name: string) => known[name] as string), why}]
   })
   return next.filter(({command}, index) => next.findIndex(other => other.command === command) === index).slice(0, 3)
