@@ -1,4 +1,4 @@
-import {readFileSync} from 'node:fs'
+import {readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {api} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
@@ -6,6 +6,7 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 import {explainArgv} from '../src/policy/explain.ts'
 import {type Core, codeOf, newKey, type Person, reason, startCore} from './core.ts'
 import {loadBundle} from './core-bundle.ts'
+import {shellMessage, stream} from './sessions-shell.ts'
 
 const ends: (() => Promise<void> | void)[] = []
 let core: Core
@@ -170,4 +171,52 @@ test('TM-I2: two accounts of one person are two identities in every record, unde
   ])
   const mine = (await alice.client.call(api.listRuns)).runs
   expect(mine.every(run => run.principal.sub === 'alice')).toBe(true)
+})
+
+test('TM-A6, TM-K3: who may know of nothing is answered alike by every door, whether it is there or not; why is in the log', async () => {
+  await core.change('catalog/targets/vault.yaml', 'kind: Target\nname: vault\naddress: host:vault\nenvironment: staging\n')
+  const folks = JSON.parse(readFileSync(join(core.dir, 'people.json'), 'utf8')) as object
+  writeFileSync(join(core.dir, 'people.json'), JSON.stringify({...folks, visitor: {groups: ['visitors']}}))
+  const nobody = await core.as('visitor')
+  const told = async (work: Promise<unknown>): Promise<{code: string; message: string; hint: string | undefined}> => {
+    const error = await work.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    if (!(error instanceof ProdError)) throw new Error('it was not refused')
+    return {code: error.code, message: error.message, hint: error.hint}
+  }
+  const name = (there: boolean, real: string): string => (there ? real : 'ghost')
+  const exec = (argv: string[], targets: string[] = []) => nobody.exec(argv, {wait: false, targets}).done
+  const open = (first: Parameters<typeof stream>[1]) => stream(nobody, first).done
+  const forwarded = {
+    type: 'forward',
+    to: [{host: 'localhost', port: 22}],
+    reason,
+    wait: false,
+    client: {version: 'test', platform: 'test'},
+  } as const
+  const role = (there: boolean, durationSeconds: number) =>
+    nobody.client.call(api.createRequest, {key: newKey(), role: name(there, 'jobber'), reason, durationSeconds})
+  const doors: ((there: boolean) => Promise<unknown>)[] = [
+    there => exec([name(there, 'job'), 'note', 'x']),
+    there => exec([name(there, 'job'), 'note', 'x'], ['local']),
+    there => exec([name(there, 'job'), 'no-such-command']),
+    there => exec([name(there, 'job'), 'say', 'x'], ['all']),
+    there => open(shellMessage({target: name(there, 'vault')})),
+    there => open({...forwarded, key: newKey(), target: name(there, 'vault')}),
+    there => role(there, 60),
+    there => role(there, 86_400),
+  ]
+  for (const [at, door] of doors.entries()) {
+    const [there, not] = [await told(door(true)), await told(door(false))]
+    expect({...there, message: there.message.replace(/job(?:ber)?|vault/g, 'ghost')}, `door ${at}`).toEqual(not)
+    expect(there.code, `door ${at}`).toMatch(/^(?:TOOL|TARGET|ROLE)_NOT_FOUND$/)
+  }
+  const refused = (await core.events('request.refused')).filter(({by}) => by === 'visitor')
+  expect(refused.filter(({data}) => data?.unseen === true && data.refused === 'DENIED').length).toBeGreaterThan(0)
+  expect(refused.filter(({data}) => data?.unseen === true && data.refused === 'ARGV_REFUSED').length).toBeGreaterThan(0)
+  // who may use or ask for it in any way is told the rule
+  const erin = await core.as('erin')
+  expect(await codeOf(erin.exec(['job', 'no-such-command'], {wait: false}).done)).toBe('ARGV_REFUSED')
 })

@@ -3,7 +3,7 @@ import {ProdError} from '@prod/sdk/errors'
 import type {FirstMessage} from '@prod/sdk/wire'
 import type {Parts} from '../parts.ts'
 import {asRefused, createRequest, person, putRequest} from '../requests/create.ts'
-import {makePlan} from '../requests/plan.ts'
+import {planFor} from '../requests/known.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {takeUpGlass} from '../runs/break-glass.ts'
@@ -29,7 +29,7 @@ export async function serveAssume(serving: Serving, first: FirstMessage & {type:
     incident: first.incident ?? null,
     startAt: null,
   }
-  const plan = await asRefused(parts, draft, () => makePlan(parts.bundle(), draft))
+  const plan = await asRefused(parts, draft, () => planFor(parts, caller(), draft))
   await serving.challenge()
   const glass = await takeUpGlass(serving, plan, first.breakGlass.confirmed)
   const record = await createRequest(parts, caller(), {draft, key: first.key}, glass)

@@ -12,6 +12,7 @@ import type {Caller, Parts} from '../parts.ts'
 import type {Bundle, UseDecision} from '../policy/policy.ts'
 import type {Put} from '../stores/store.ts'
 import {decidePlan, explainPlan} from './decide-plan.ts'
+import {planFor} from './known.ts'
 import {makeDocument, makePlan, type Plan} from './plan.ts'
 import {resolveOpen} from './resolve.ts'
 import type {Draft, RequestRecord} from './state.ts'
@@ -122,7 +123,8 @@ export function createRequest(parts: Parts, caller: Caller, submission: Submissi
 async function create(parts: Parts, caller: Caller, submission: Submission, breakGlass?: BreakGlass): Promise<RequestRecord> {
   refuseDraining(parts)
   const bundle = parts.bundle()
-  const draftedPlan = makePlan(bundle, submission.draft)
+  // the streams have asked by now whether the caller may know of it
+  const draftedPlan = submission.draft.kind === 'role' ? planFor(parts, caller, submission.draft) : makePlan(bundle, submission.draft)
   const asked = checkDraft(parts, {...submission, draft: draftedPlan.draft}, draftedPlan)
   const owner = `${caller.principal.iss}#${caller.principal.sub}`
   const keyId = sha256(canonical([owner, asked.kind, submission.key]))

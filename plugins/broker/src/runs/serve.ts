@@ -3,9 +3,10 @@ import type {Digest} from '@prod/sdk'
 import {sha256} from '@prod/sdk/document'
 import {ProdError} from '@prod/sdk/errors'
 import {type FirstMessage, frame, maxApprovedStdinBytes, type ServerMessage} from '@prod/sdk/wire'
-import type {Parts} from '../parts.ts'
+import type {Caller, Parts} from '../parts.ts'
 import {asRefused, createRequest} from '../requests/create.ts'
 import {decidePlan} from '../requests/decide-plan.ts'
+import {planFor} from '../requests/known.ts'
 import {makePlan} from '../requests/plan.ts'
 import {checkStart} from '../requests/role.ts'
 import {expandSelectors, isMany, refusePattern} from '../requests/selectors.ts'
@@ -36,9 +37,9 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
     stdin: null,
   }
   const plan = await asRefused(parts, draft, () => {
-    if (isMany(first.targets)) draft.many = chosen(parts, first)
+    if (isMany(first.targets)) draft.many = chosen(parts, caller(), first)
     else if (draft.target !== null) refusePattern(draft.target)
-    return makePlan(parts.bundle(), draft)
+    return planFor(parts, caller(), draft)
   })
   if (plan.class !== 'read' || first.breakGlass) await serving.challenge()
   const glass = first.breakGlass ? await takeUpGlass(serving, plan, first.breakGlass.confirmed) : undefined
@@ -71,10 +72,16 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
 }
 
 /** What the selectors choose now; the list is fixed from here on. Throws TOOL_NOT_FOUND, TARGET_INVALID, TARGET_NOT_FOUND. */
-function chosen(parts: Parts, {argv, targets: selectors}: FirstMessage & {type: 'exec'}): {on: string[]; targets: string[]} {
+function chosen(
+  parts: Parts,
+  {principal, groups}: Caller,
+  {argv, targets: selectors}: FirstMessage & {type: 'exec'},
+): {on: string[]; targets: string[]} {
   const bundle = parts.bundle()
   const tool = bundle.catalog.tools.get(argv[0] ?? '')
-  if (!tool) throw new ProdError('TOOL_NOT_FOUND', `there is no tool ${JSON.stringify(argv[0] ?? '')} in the catalog`, 'prod tools')
+  // what is said of its targets would tell that it is there
+  if (!tool || !bundle.sees({principal, groups, tool}))
+    throw new ProdError('TOOL_NOT_FOUND', `there is no tool ${JSON.stringify(argv[0] ?? '')} in the catalog`, 'prod tools')
   const on = [...new Set(selectors)].sort()
   return {on, targets: expandSelectors(bundle, tool, on)}
 }

@@ -7,7 +7,8 @@ import {refuseFrozen, storedFreeze} from '../freeze/state.ts'
 import {accessFor} from '../grants/access.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {asRefused, createRequest} from '../requests/create.ts'
-import {forwardSeconds, makePlan, type Plan} from '../requests/plan.ts'
+import {planFor} from '../requests/known.ts'
+import {forwardSeconds, type Plan} from '../requests/plan.ts'
 import {ofResolved} from '../requests/resolve.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
@@ -30,7 +31,7 @@ const nothing = {stdin: undefined, have: {stdout: 0, stderr: 0}}
 export async function serveForward(serving: Serving, first: FirstMessage & {type: 'forward'}): Promise<void> {
   const {parts, link, caller} = serving
   const draft: Draft = {kind: 'forward', target: first.target, to: first.to, reason: first.reason, incident: first.incident ?? null}
-  const plan = await asRefused(parts, draft, () => makePlan(parts.bundle(), draft))
+  const plan = await asRefused(parts, draft, () => planFor(parts, caller(), draft))
   await serving.challenge()
   const glass = first.breakGlass ? await takeUpGlass(serving, plan, first.breakGlass.confirmed) : undefined
   const record = await createRequest(parts, caller(), {draft, key: first.key}, glass)

@@ -9,7 +9,8 @@ import {accessFor, type UseAccess} from '../grants/access.ts'
 import type {Parts} from '../parts.ts'
 import {decideUse} from '../policy/decide.ts'
 import {asRefused, createRequest, judge} from '../requests/create.ts'
-import {makePlan, type Plan, question} from '../requests/plan.ts'
+import {planFor} from '../requests/known.ts'
+import {type Plan, question} from '../requests/plan.ts'
 import {ofResolved} from '../requests/resolve.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
@@ -33,7 +34,7 @@ const terminals = new WeakMap<object, {size: TerminalSize; term: string}>()
 export async function serveShell(serving: Serving, first: FirstMessage & {type: 'shell'}): Promise<void> {
   const {parts, link, caller} = serving
   const draft: Draft = {kind: 'shell', target: first.target, reason: first.reason, incident: first.incident ?? null}
-  const plan = await asRefused(parts, draft, () => makePlan(parts.bundle(), draft))
+  const plan = await asRefused(parts, draft, () => planFor(parts, caller(), draft))
   await serving.challenge()
   terminals.set(link, {size: first.size, term: first.term})
   const decided = decideUse(parts.bundle(), question(plan, caller()), 'shell')
