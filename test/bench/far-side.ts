@@ -172,17 +172,18 @@ export async function echoTimes(keys: Keys, count: number): Promise<number[]> {
   return times
 }
 
-/** The most memory that a process had in the first half of what is done, and in the second: looked at four times a second. */
-export async function mostBytes(pid: number, what: () => Promise<unknown>): Promise<[first: number, second: number]> {
-  const seen = [residentBytes(pid)]
-  const look = setInterval(() => seen.push(residentBytes(pid)), 250)
+/** The most memory that a process has while something is done: looked at four times a second. */
+export async function mostBytes(pid: number, what: () => Promise<unknown>): Promise<number> {
+  let most = residentBytes(pid)
+  const look = setInterval(() => {
+    most = Math.max(most, residentBytes(pid))
+  }, 250)
   try {
     await what()
   } finally {
     clearInterval(look)
   }
-  const half = Math.ceil(seen.length / 2)
-  return [Math.max(...seen.slice(0, half)), Math.max(...seen.slice(half), residentBytes(pid))]
+  return Math.max(most, residentBytes(pid))
 }
 
 /** Memory of a process that lies in real memory now. */
