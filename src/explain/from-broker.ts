@@ -67,7 +67,7 @@ export function helpInWords({roles, owners}: Help, {category}: Pick<Explanation,
     )
     return told.length > 0
       ? told.map(line => `tell:   ${showText(line)}`)
-      : ['no service of the catalog is named in it: prod targets lists what there is']
+      : ['whose it is the catalog does not say: ask whoever keeps the account or the organization']
   }
   if (roles.length === 0) return ['no role that you have or may ask for is known to allow it']
   return roles.slice(0, 3).map((role, index) => `${index === 0 ? 'roles:' : '      '}  ${showText(roleInWords(role))}`)

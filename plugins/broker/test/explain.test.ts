@@ -164,3 +164,29 @@ test('TM-K3: a guessed name of a target tells its owner to those alone who see t
   expect(await ownersOf(alice)).toEqual([])
   expect(await ownersOf(carol)).toEqual(['vaultkeepers'])
 })
+
+test('the owner is found by what is nearest to the resource: patterns, targets, names, the account; and nobody where nothing is', async () => {
+  const service = (name: string, more = '') =>
+    core.change(`catalog/services/${name}.yaml`, `kind: Service\nname: ${name}\nowner: ${name}-team\n${more}`)
+  await service('lake', "owns: { resources: ['arn:aws:s3:::raw-*', 'projects/raw-*'] }\n")
+  await service('landing', "owns: { accounts: ['999988887777'] }\n")
+  await service('fleet')
+  await core.change(
+    'catalog/targets/fleet.yaml',
+    'kind: Target\nname: fleet-1\naddress: host:i-0a1b2c3d4e5f67890\nenvironment: hidden\nservice: fleet\n',
+  )
+  await core.change(
+    'policy/global/fleet.cedar',
+    '@id("fleet") permit (principal in Group::"sre-leads", action == Action::"shell", resource == Target::"fleet-1");\n',
+  )
+  const ownerOf = async (resource: string, who = alice) =>
+    (await who.client.call(api.whoHelps, {action: 's3:GetObject', resource})).owners.map(({owner}) => owner)
+  expect(await ownerOf('arn:aws:s3:::raw-2026/landing/a.csv')).toEqual(['lake-team'])
+  expect(await ownerOf('projects/raw-7/topics/x')).toEqual(['lake-team'])
+  expect(await ownerOf('arn:aws:ec2:eu-west-1:999988887777:instance/i-0a1b2c3d4e5f67890', bob)).toEqual(['fleet-team'])
+  // alice does not see the target: of it she learns nothing, of the account's keeper she does
+  expect(await ownerOf('arn:aws:ec2:eu-west-1:999988887777:instance/i-0a1b2c3d4e5f67890')).toEqual(['landing-team'])
+  expect(await ownerOf('arn:aws:sqs:eu-west-1:999988887777:fleet')).toEqual(['fleet-team'])
+  expect(await ownerOf('arn:aws:sqs:eu-west-1:999988887777:unknown')).toEqual(['landing-team'])
+  expect(await ownerOf('arn:aws:sqs:eu-west-1:000011112222:unknown')).toEqual([])
+})

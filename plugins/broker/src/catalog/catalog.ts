@@ -10,6 +10,8 @@ export interface ServiceEntry {
   contacts: string[]
   channel: string | null
   tier: number
+  /** what is theirs beside targets, tools and roles: whole accounts, and what of other names, with `*` and `?` */
+  owns: {accounts: string[]; resources: string[]}
   /** what its owners narrow for all that belongs to it; merged into roles, tools and approvals at load (TM-L2) */
   limits: {maxSeconds: number | null; approvals: number | null; runs: RunLimit | null}
 }

@@ -112,6 +112,7 @@ export async function loadCatalog(files: readonly BundleFile[], known: KnownPart
       contacts: data.contacts ?? [],
       channel: data.channel ?? null,
       tier: data.tier ?? 3,
+      owns: {accounts: data.owns?.accounts ?? [], resources: data.owns?.resources ?? []},
       limits,
     })
   }

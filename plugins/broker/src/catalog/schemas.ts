@@ -36,6 +36,15 @@ export const serviceSchema = {
     contacts: {type: 'array', items: {type: 'string', maxLength: 200}, maxItems: 20},
     channel: {type: 'string', maxLength: 200},
     tier: {type: 'integer', minimum: 1, maximum: 5},
+    owns: {
+      type: 'object',
+      additionalProperties: false,
+      minProperties: 1,
+      properties: {
+        accounts: {type: 'array', items: {type: 'string', pattern: '^[0-9]{12}$'}, minItems: 1, maxItems: 500, uniqueItems: true},
+        resources: {type: 'array', items: {type: 'string', pattern: '^[!-~]{3,500}$'}, minItems: 1, maxItems: 500, uniqueItems: true},
+      },
+    },
     limits: {type: 'object', additionalProperties: false, properties: {maxSeconds: seconds, approvals, runs: runLimitSchema}},
   },
 } as const

@@ -3,11 +3,11 @@ import type {Grant} from '@prod/sdk'
 import {api, type InputOf} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import {leastRoles, type Need, onlyOn} from '@prod/sdk/least-role'
-import type {Help, OwnerView, Ruling} from '@prod/sdk/ruling'
+import type {Help, Ruling} from '@prod/sdk/ruling'
 import {showArgv} from '@prod/sdk/text'
 import type {FastifyInstance} from 'fastify'
 import {about, tellRefusal} from '../audit/refusals.ts'
-import type {Catalog, RoleEntry, TargetEntry} from '../catalog/catalog.ts'
+import type {RoleEntry} from '../catalog/catalog.ts'
 import {handle} from '../http/handle.ts'
 import type {Caller, Parts} from '../parts.ts'
 import {approvalsFor, decideUse} from '../policy/decide.ts'
@@ -17,6 +17,7 @@ import type {RunRecord} from '../runs/record.ts'
 import {asRefused} from './create.ts'
 import {decidePlan, explainPlan} from './decide-plan.ts'
 import {unseen} from './known.ts'
+import {ownersOf} from './owners.ts'
 import {eachOf, makePlan, type Plan, question} from './plan.ts'
 import {expandSelectors, isMany} from './selectors.ts'
 import {type Draft, type RequestRecord, samePerson} from './state.ts'
@@ -245,21 +246,6 @@ async function medianApprovals(parts: Parts, roles: readonly string[]): Promise<
     if (waits.length > 0) medians.set(role, Math.round((waits[Math.floor(waits.length / 2)] as number) / 1000))
   }
   return medians
-}
-
-/** Services whose name, or the name of a target of theirs that the caller sees, the resource has in it as a word. Pure. */
-function ownersOf({services, targets}: Catalog, resource: string, isSeen: (target: TargetEntry) => boolean): OwnerView[] {
-  const words = new Set(resource.toLowerCase().split(/[^a-z0-9]+/))
-  const names = (name: string): boolean => {
-    const parts = name.toLowerCase().split(/[^a-z0-9]+/)
-    return parts.every(part => words.has(part)) && parts.join('').length > 2
-  }
-  return [...services.values()]
-    .filter(
-      ({name}) => names(name) || [...targets.values()].some(target => target.service === name && names(target.name) && isSeen(target)),
-    )
-    .slice(0, 3)
-    .map(({name, owner, contacts, channel}) => ({service: name, owner, contacts, channel}))
 }
 
 function inWords(draft: Draft): string {
