@@ -64,6 +64,12 @@ function checkUse(target: Target, use: Use): void {
       'in a container nobody can say which program it is: pin its image instead',
       'image=sha256:… in the address of the target',
     )
+  if (target.exec?.name === 'AWS-StartInteractiveCommand')
+    throw new ProdError(
+      'TARGET_INVALID',
+      'AWS-StartInteractiveCommand opens a terminal, which ECS Exec does by itself',
+      'exec= out of the address of the target',
+    )
   const lack = use.stdin && lacksStdin(target)
   if (lack) throw new ProdError('STDIN_REFUSED', lack.why, lack.instead)
 }

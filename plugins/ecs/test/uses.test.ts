@@ -247,6 +247,7 @@ test('TM-X1: a program by a session document has its own status and streams, by 
     exit: {unknown: expect.stringContaining('separateOutputStream')},
   })
   await expect(run({...failing, stdin: true}, byDocument)).rejects.toMatchObject({code: 'STDIN_REFUSED'})
+  await expect(run(failing, `${app}?exec=AWS-StartInteractiveCommand`)).rejects.toMatchObject({code: 'TARGET_INVALID'})
   const named = script('printenv NAME', {env: {NAME: 'value'}})
   expect(await run(named, byDocument)).toMatchObject({stdout: 'value\n'})
 })
