@@ -32,19 +32,24 @@ export function openOutlet(name: 'stdout' | 'stderr', {keep, raw, tail = false}:
   const end = tail ? openTail() : undefined
   let total = 0
   let keptBytes = 0
+  const show = async (bytes: Uint8Array): Promise<boolean> => {
+    if (keep) {
+      const room = Math.max(0, maxKeptBytes - keptBytes)
+      if (room > 0) chunks.push(Buffer.from(bytes.subarray(0, room)))
+      keptBytes += Math.min(room, bytes.byteLength)
+      return true
+    }
+    const shown = sanitiser ? sanitiser.push(bytes) : bytes
+    return shown.length === 0 ? true : passBytes(name, shown)
+  }
   return {
-    async write(bytes) {
+    write(bytes) {
+      const taken = show(bytes)
+      // meanwhile whoever reads us has them already
       hash.update(bytes)
       total += bytes.byteLength
       end?.push(bytes)
-      if (keep) {
-        const room = Math.max(0, maxKeptBytes - keptBytes)
-        if (room > 0) chunks.push(Buffer.from(bytes.subarray(0, room)))
-        keptBytes += Math.min(room, bytes.byteLength)
-        return true
-      }
-      const shown = sanitiser ? sanitiser.push(bytes) : bytes
-      return shown.length === 0 ? true : passBytes(name, shown)
+      return taken
     },
     async end() {
       const rest = sanitiser?.end() ?? ''

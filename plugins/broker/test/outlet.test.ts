@@ -1,5 +1,5 @@
 import {createHash, randomBytes} from 'node:crypto'
-import {maxFrameBytes} from '@prod/sdk/wire'
+import {maxOutputFrameBytes} from '@prod/sdk/wire'
 import {expect, test} from 'vitest'
 import {Outlet} from '../src/streams/outlet.ts'
 
@@ -10,7 +10,7 @@ function sent(outlet: Outlet, into: Buffer[] = []): Buffer {
   outlet.send(
     whole => {
       expect(whole[0]).toBe(kind)
-      expect(whole.byteLength).toBeLessThanOrEqual(maxFrameBytes + 1)
+      expect(whole.byteLength).toBeLessThanOrEqual(maxOutputFrameBytes + 1)
       into.push(Buffer.from(whole.subarray(1)))
     },
     rest => into.push(Buffer.from(rest)),
@@ -81,4 +81,28 @@ test('TM-H18: bytes that were not sent cannot be acknowledged, nor those that we
   sent(outlet)
   outlet.acknowledge(2)
   expect(() => outlet.acknowledge(1)).toThrow('that were not sent')
+})
+
+test('each byte is hashed once, in order: those that are sent late, that nobody takes, and that a client says it has', () => {
+  const [first, second, third, fourth] = [300_000, 10, 70_000, 5].map(count => randomBytes(count)) as [Buffer, Buffer, Buffer, Buffer]
+  const outlet = new Outlet(kind)
+  const digest = (...parts: Buffer[]) => ({
+    bytes: parts.reduce((sum, part) => sum + part.length, 0),
+    sha256: createHash('sha256').update(Buffer.concat(parts)).digest('hex'),
+  })
+  put(outlet, first)
+  expect(outlet.digest()).toEqual(digest(first))
+  // another client says that it has what was never sent
+  outlet.restart(first.length)
+  outlet.acknowledge(first.length)
+  put(outlet, second)
+  outlet.restart(first.length + second.length)
+  outlet.acknowledge(first.length + second.length)
+  put(outlet, third)
+  outlet.drop()
+  outlet.see(fourth)
+  outlet.passOver(fourth)
+  outlet.drop()
+  expect(outlet.digest()).toEqual(digest(first, second, third, fourth))
+  expect(outlet.acked).toBe(outlet.total)
 })

@@ -276,7 +276,7 @@ export function createStreamSanitiser({ownPrefix = 'prod:'}: {ownPrefix?: string
     push(chunk) {
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
       const whole = bytes.length - unfinished(bytes)
-      rest = bytes.slice(whole)
+      rest = Uint8Array.from(bytes.subarray(whole))
       return take(decodeBytes(bytes.subarray(0, whole)), false)
     },
     end() {

@@ -11,7 +11,10 @@ export const streamProtocol = 'prod.stream.v1'
 export const windowBytes = 1024 * 1024
 export const maxFirstMessageBytes = 256 * 1024
 export const firstMessageTimeoutSeconds = 10
+/** payload of a frame that a client sends */
 export const maxFrameBytes = 64 * 1024
+/** payload of a frame of output: many small ones would cost more than their bytes */
+export const maxOutputFrameBytes = 256 * 1024
 /** stdin that is read before an approval */
 export const maxApprovedStdinBytes = 16 * 1024 * 1024
 

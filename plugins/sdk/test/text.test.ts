@@ -346,3 +346,11 @@ test('TM-I1: a reason is trimmed and has at least ten visible characters', () =>
   ])
     expect(() => checkReason(bad), bad.slice(0, 30)).toThrow(expect.objectContaining({code: 'REASON_INVALID'}))
 })
+
+test('what a piece of a stream ends with is kept apart from its memory, which is used again', () => {
+  const sanitiser = createStreamSanitiser()
+  const memory = Buffer.from('x\xc3', 'latin1')
+  expect(sanitiser.push(memory)).toBe('x')
+  memory.fill(0)
+  expect(sanitiser.push(Buffer.from('\xbc', 'latin1'))).toBe('ü')
+})

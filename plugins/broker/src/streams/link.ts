@@ -5,7 +5,7 @@ import {
   type FirstMessage,
   firstMessageTimeoutSeconds,
   frame,
-  maxFrameBytes,
+  maxOutputFrameBytes,
   type ServerMessage,
   windowBytes,
 } from '@prod/sdk/wire'
@@ -23,7 +23,7 @@ const isClientMessage: ValidateFunction<ClientMessage> = ajv.compile(clientMessa
 /** The far end of a stream. Callbacks are set by whoever serves it now. */
 export interface Link {
   send(message: ServerMessage): void
-  /** Binary frame of a kind; split to {@link maxFrameBytes}. */
+  /** Binary frame of a kind; split to {@link maxOutputFrameBytes}. */
   sendFrame(kind: number, bytes: Uint8Array): void
   /** A frame as it is, its kind first. It is read later too: it must not change before the far end has it. */
   sendWhole(frame: Uint8Array): void
@@ -65,9 +65,9 @@ export function openLink(socket: WebSocket): {link: Link; first: Promise<FirstMe
       if (!gone) socket.send(JSON.stringify(message))
     },
     sendFrame(kind, bytes) {
-      for (let offset = 0; offset < bytes.byteLength || offset === 0; offset += maxFrameBytes) {
+      for (let offset = 0; offset < bytes.byteLength || offset === 0; offset += maxOutputFrameBytes) {
         if (gone) return
-        const part = bytes.subarray(offset, offset + maxFrameBytes)
+        const part = bytes.subarray(offset, offset + maxOutputFrameBytes)
         const out = Buffer.allocUnsafe(part.byteLength + 1)
         out[0] = kind
         out.set(part, 1)

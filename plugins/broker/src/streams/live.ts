@@ -57,6 +57,11 @@ export interface Live {
 /** How long output may wait for more of it, so that many small writes of a program become few frames. */
 const gatherMilliseconds = 1
 
+/** Pieces of so little that come so many in a row are worth a rest; one of so much ends it. */
+const littleBytes = 8 * 1024
+const manyPieces = 8
+const muchBytes = 64 * 1024
+
 /** Starts reading a channel. Nothing is sent before `attach`. */
 export function goLive(id: string, principal: {iss: string; sub: string}, channel: Channel, hooks: LiveHooks): Live {
   let link: Link | undefined
@@ -78,6 +83,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   })
   const onlookers: Live['onlookers'] = new Set()
   const outlets = {stdout: new Outlet(frame.stdout), stderr: new Outlet(frame.stderr)}
+  const pace = {stdout: new Pace(), stderr: new Pace()}
   let room = Promise.withResolvers<void>()
   const makeRoom = (): void => {
     room.resolve()
@@ -85,6 +91,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   }
   let flushedAt = 0
   let gathering: NodeJS.Timeout | undefined
+  let flushing: NodeJS.Immediate | undefined
 
   const end = async (why: string): Promise<void> => {
     if (!exited) endedBy ??= why
@@ -102,7 +109,8 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
 
   const flush = (): void => {
     clearTimeout(gathering)
-    gathering = undefined
+    clearImmediate(flushing)
+    gathering = flushing = undefined
     flushedAt = performance.now()
     if (!link) return
     const {sendFrame, sendWhole} = link
@@ -111,7 +119,8 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   }
   /** At once what comes alone or is much; what comes soon after something else may wait a moment. */
   const flushSoon = (one: Outlet): void => {
-    if (hooks.prompt || one.unsent >= maxFrameBytes || performance.now() - flushedAt >= gatherMilliseconds) flush()
+    if (hooks.prompt || performance.now() - flushedAt >= gatherMilliseconds) flush()
+    else if (one.unsent >= maxFrameBytes) flushing ??= setImmediate(flush)
     else gathering ??= setTimeout(flush, gatherMilliseconds)
   }
   const acknowledge = (one: Outlet, count: number): void => {
@@ -146,9 +155,17 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
 
   /** Takes one piece of output, which may be gone when this has returned, or when what it returns has resolved. */
   const take = (name: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> | undefined => {
-    outlets[name].see(bytes)
+    const one = outlets[name]
+    one.see(bytes)
     const seen = hooks.output?.(name, bytes)
-    return seen ? seen.then(() => pass(name, bytes)) : pass(name, bytes)
+    if (!seen) return pass(name, bytes)
+    return seen.then(
+      () => pass(name, bytes),
+      error => {
+        one.passOver(bytes)
+        throw error
+      },
+    )
   }
   const pass = (name: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> | undefined => {
     const one = outlets[name]
@@ -159,12 +176,16 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
     }
     if (name === 'stdout') for (const look of onlookers) look('stdout', bytes)
     if (abandoned) {
+      one.passOver(bytes)
       one.drop()
       return undefined
     }
     one.keep(bytes)
-    flushSoon(one)
-    return isFull(one) ? untilRoom(one) : undefined
+    const rests = !hooks.prompt && pace[name].take(bytes.byteLength)
+    if (rests) flush()
+    else flushSoon(one)
+    if (isFull(one)) return untilRoom(one)
+    return rests ? new Promise(resolve => setTimeout(resolve, gatherMilliseconds)) : undefined
   }
   const isFull = (one: Outlet): boolean => one.total - one.acked >= windowBytes && !exited && !abandoned
   const untilRoom = async (one: Outlet): Promise<void> => {
@@ -296,6 +317,27 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       sayEnd()
       settle()
     },
+  }
+}
+
+/**
+ * Whether a program that writes piece by piece is read too eagerly: each read would wake program and broker for a few bytes. Then it is read
+ * once in a while, and what it wrote meanwhile is there at once.
+ */
+class Pace {
+  #small = 0
+  #rests = false
+  #at = 0
+
+  /** Whether to rest after a piece of this size. */
+  take(bytes: number): boolean {
+    const now = performance.now()
+    const soon = now - this.#at < 2 * gatherMilliseconds
+    this.#at = now
+    if (!soon || bytes >= muchBytes) this.#rests = false
+    this.#small = soon && bytes <= littleBytes ? this.#small + 1 : 0
+    if (this.#small >= manyPieces) this.#rests = true
+    return this.#rests
   }
 }
 

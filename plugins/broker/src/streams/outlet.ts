@@ -5,9 +5,9 @@
 import {createHash} from 'node:crypto'
 import type {Digest} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import {maxFrameBytes} from '@prod/sdk/wire'
+import {maxOutputFrameBytes} from '@prod/sdk/wire'
 
-const slabBytes = 256 * 1024
+const slabBytes = 512 * 1024
 
 interface Slab {
   readonly bytes: Buffer
@@ -24,7 +24,7 @@ interface Frame {
   length: number
 }
 
-/** One output of a channel. `sent` and `acked` count from its start, as `total` does. */
+/** One output of a channel. `sent`, `acked` and what is hashed count from its start, as `total` does. */
 export class Outlet {
   readonly #kind: number
   readonly #hash = createHash('sha256')
@@ -33,6 +33,7 @@ export class Outlet {
   readonly #spare: Slab[] = []
   #slab: Slab | undefined
   #kept = 0
+  #hashed = 0
   total = 0
   acked = 0
   sent = 0
@@ -41,18 +42,23 @@ export class Outlet {
     this.#kind = kind
   }
 
-  /** Counts and hashes bytes, which may be gone when this returns. */
+  /** Counts bytes: each is then kept, or passed over. */
   see(bytes: Uint8Array): void {
-    this.#hash.update(bytes)
     this.total += bytes.byteLength
   }
 
-  /** Keeps bytes that were seen, for the client. */
+  /** Hashes bytes that nobody wants to have. */
+  passOver(bytes: Uint8Array): void {
+    this.#hashKept()
+    this.#hash.update(bytes)
+  }
+
+  /** Keeps bytes for the client; they may be gone when this returns. They are hashed when they are sent, many at a time. */
   keep(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.byteLength; ) {
       const frame = this.#openFrame()
       const {slab} = frame
-      const count = Math.min(bytes.byteLength - at, maxFrameBytes - frame.length, slabBytes - slab.used)
+      const count = Math.min(bytes.byteLength - at, maxOutputFrameBytes - frame.length, slabBytes - slab.used)
       slab.bytes.set(bytes.subarray(at, at + count), slab.used)
       slab.used += count
       frame.length += count
@@ -63,12 +69,14 @@ export class Outlet {
 
   /** Gives every frame that was not sent; of one that was sent in part, `rest` what is missing. */
   send(whole: (frame: Uint8Array) => void, rest: (bytes: Uint8Array) => void): void {
-    for (let index = this.#firstUnsent(); index < this.#frames.length; index++) {
+    for (let index = this.#after(this.sent); index < this.#frames.length; index++) {
       const {slab, at, from, length} = this.#frames[index] as Frame
       if (this.sent <= from) whole(slab.bytes.subarray(at, at + 1 + length))
       else rest(slab.bytes.subarray(at + 1 + this.sent - from, at + 1 + length))
       this.sent = from + length
     }
+    // the client has them already
+    this.#hashKept()
   }
 
   get unsent(): number {
@@ -78,6 +86,8 @@ export class Outlet {
   /** The client has all up to `count`. Throws BAD_REQUEST for what it was not sent. */
   acknowledge(count: number): void {
     if (count < this.acked || count > this.sent) throw new ProdError('BAD_REQUEST', 'an acknowledgement of bytes that were not sent')
+    // its memory is used again
+    if (count > this.#hashed) this.#hashKept()
     this.acked = count
     const done = this.#frames.findIndex(({from, length}) => from + length > count)
     this.#release(this.#frames.splice(0, done === -1 ? this.#frames.length : done))
@@ -92,19 +102,30 @@ export class Outlet {
 
   /** Nobody wants the rest. */
   drop(): void {
-    this.acked = this.sent = this.#kept = this.total
+    this.#hashKept()
+    this.acked = this.sent = this.#kept = this.#hashed = this.total
     this.#release(this.#frames.splice(0))
   }
 
   digest(): Digest {
+    this.#hashKept()
     return {bytes: this.total, sha256: this.#hash.copy().digest('hex')}
   }
 
-  #firstUnsent(): number {
+  #hashKept(): void {
+    for (let index = this.#after(this.#hashed); index < this.#frames.length; index++) {
+      const {slab, at, from, length} = this.#frames[index] as Frame
+      this.#hash.update(slab.bytes.subarray(at + 1 + this.#hashed - from, at + 1 + length))
+      this.#hashed = from + length
+    }
+  }
+
+  /** The first frame that holds bytes beyond `count`. */
+  #after(count: number): number {
     let index = this.#frames.length
     while (index > 0) {
       const {from, length} = this.#frames[index - 1] as Frame
-      if (from + length <= this.sent) break
+      if (from + length <= count) break
       index--
     }
     return index
@@ -113,7 +134,8 @@ export class Outlet {
   /** The last frame while it has room and was not sent, or a new one. */
   #openFrame(): Frame {
     const last = this.#frames.at(-1)
-    if (last && last.from >= this.sent && last.slab === this.#slab && last.length < maxFrameBytes && last.slab.used < slabBytes) return last
+    if (last && last.from >= this.sent && last.slab === this.#slab && last.length < maxOutputFrameBytes && last.slab.used < slabBytes)
+      return last
     if (!this.#slab || this.#slab.used + 2 > slabBytes)
       this.#slab = this.#spare.pop() ?? {bytes: Buffer.allocUnsafeSlow(slabBytes), used: 0, frames: 0}
     const frame: Frame = {slab: this.#slab, at: this.#slab.used, from: this.#kept, length: 0}
