@@ -4,8 +4,8 @@ import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {keepCode, lendCode} from '@prod/sdk/testing/kept-code'
 import {beforeEach, expect, test} from 'vitest'
-import {keepCode, lendCode} from './kept-code.ts'
 
 const root = join(import.meta.dirname, '..')
 let home: string
@@ -81,17 +81,25 @@ test('TM-U1: a configuration that others can write, or that is a link, is refuse
 })
 
 test('doctor names what is wrong and what to type, and ends with 1', async () => {
-  const {status, stdout} = await prod(['doctor', '--json'])
+  const {status, stdout} = await prod(['doctor', '--json', '--broker', 'nowhere'])
   const {ok, checks} = JSON.parse(stdout)
   expect([status, ok]).toEqual([1, false])
   expect(checks.filter((check: {ok: boolean}) => !check.ok)).toEqual([
-    {name: 'broker', ok: false, detail: 'no broker is known yet', next: 'prod login --broker https://prod.example'},
+    {name: 'broker', ok: false, detail: expect.stringContaining('nowhere'), next: expect.stringContaining('prod ')},
   ])
 
   const unreachable = await prod(['doctor'], {PROD_BROKER: 'http://127.0.0.1:1'})
   expect(unreachable.status).toBe(1)
   expect(unreachable.stdout).toMatch(/^ok {4}node +24\./m)
   expect(unreachable.stdout).toMatch(/^FAIL {2}broker answers +http:\/\/127\.0\.0\.1:1 cannot be reached/m)
+})
+
+test('doctor passes over the broker where none is known, and says so; where one is meant it must be there', async () => {
+  const {stdout} = await prod(['doctor'])
+  expect(stdout).toMatch(/^-- {4}broker +skipped: none is known here; prod roles, prod assume/m)
+  const {checks} = JSON.parse((await prod(['doctor', '--json'])).stdout) as {checks: {name: string; ok: boolean; skipped?: boolean}[]}
+  expect(checks.find(({name}) => name === 'broker')).toMatchObject({ok: true, skipped: true})
+  expect((await prod(['doctor'])).status).toBe(0)
 })
 
 test('TM-U1: doctor sees folders that are open to others, and links in their place', async () => {

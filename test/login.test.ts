@@ -13,11 +13,11 @@ import {connectBroker} from '@prod/sdk/cli/credentials'
 import {keepWhoami} from '@prod/sdk/cli/whoami-cache'
 import {ProdError} from '@prod/sdk/errors'
 import {thumbprint} from '@prod/sdk/login-binding'
+import {keptSources} from '@prod/sdk/testing/kept-code'
 import {expect, test} from 'vitest'
 import {newHome} from '../plugins/sdk/test/broker/home.ts'
 import {startTokenServer, type TokenServer} from '../plugins/sdk/test/broker/token-server.ts'
 import {login} from '../src/login/login.ts'
-import {keptSources} from './kept-code.ts'
 
 type OnFinished = (act: () => void | Promise<void>) => void
 const issuer = 'https://issuer.example'

@@ -5,7 +5,7 @@ import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable, Writable} from 'node:stream'
-import {keepCode, lendCode} from '../kept-code.ts'
+import {keepCode, lendCode} from '@prod/sdk/testing/kept-code'
 
 /** The CLI as it is shipped. */
 export const cli = join(import.meta.dirname, '../../bin/run.js')

@@ -4,8 +4,8 @@ import {chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} f
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
+import {keptSources} from '@prod/sdk/testing/kept-code'
 import {expect, onTestFinished, test} from 'vitest'
-import {keptSources} from '../../../test/kept-code.ts'
 
 const denial =
   'An error occurred (AccessDenied) when calling the ListBuckets operation: User: arn:aws:iam::111122223333:user/ana is not authorized to perform: s3:ListAllMyBuckets because no identity-based policy allows the s3:ListAllMyBuckets action'

@@ -5,7 +5,7 @@ import {mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wri
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable, Writable} from 'node:stream'
-import {keepCode, lendCode} from '../../../test/kept-code.ts'
+import {keepCode, lendCode} from '@prod/sdk/testing/kept-code'
 
 /** The CLI as it is shipped. */
 export const cli = join(import.meta.dirname, '../../../bin/run.js')

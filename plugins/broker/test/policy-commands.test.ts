@@ -5,8 +5,8 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {sealEvent} from '@prod/sdk/log/envelope'
+import {keepCode, lendCode} from '@prod/sdk/testing/kept-code'
 import {expect, test} from 'vitest'
-import {keepCode, lendCode} from '../../../test/kept-code.ts'
 import {writeFiles, writeFolder} from './policy-folder.ts'
 
 const cli = join(import.meta.dirname, '../../../bin/run.js')

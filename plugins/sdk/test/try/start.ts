@@ -6,7 +6,7 @@ import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {spawn as spawnAtTerminal} from '@lydell/node-pty'
 import xterm from '@xterm/headless'
-import {keptSources} from '../../../../test/kept-code.ts'
+import {keptSources} from '../../src/testing/kept-code.ts'
 
 const file = fileURLToPath(import.meta.resolve('./try.ts'))
 const flags = ['--conditions=source', '--no-warnings', file]

@@ -1,8 +1,8 @@
-/** What V8 compiled for the commands of one test serves the next: else each new HOME compiles all of it again. */
+/** For tests of commands in this repository: what V8 compiled for those of one serves the next, else each new HOME compiles all of it again. */
 import {copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 
-const root = join(import.meta.dirname, '..')
+const root = join(import.meta.dirname, '../../../..')
 const kept = join(root, 'node_modules/.cache/prod-v8')
 
 /** For the environment of a process from the sources that is given one of its own: Node keeps what it made of them. */
