@@ -31,6 +31,8 @@ export interface Config {
         issuer: string
         clientId: string
         clientSecretFile: string | null
+        /** PEM file of the CAs that may vouch for the provider, instead of the public ones */
+        caFile: string | null
         scopes: string[]
         groupsClaim: string
         personClaim: string
@@ -104,6 +106,7 @@ export const configSchema = {
         issuer: {type: 'string', pattern: '^https://'},
         clientId: text,
         clientSecretFile: text,
+        caFile: text,
         scopes: {type: 'array', items: text},
         groupsClaim: text,
         personClaim: text,
@@ -284,10 +287,12 @@ export async function readConfig(path: string): Promise<Config> {
     tls: given.tls ? {certFile: resolve(base, given.tls.certFile), keyFile: resolve(base, given.tls.keyFile)} : null,
     identity: {
       clientSecretFile: null,
+      caFile: null,
       scopes: ['openid', 'profile', 'email', 'groups', 'offline_access'],
       groupsClaim: 'groups',
       ...given.identity,
       ...(given.identity.clientSecretFile ? {clientSecretFile: resolve(base, given.identity.clientSecretFile)} : {}),
+      ...(given.identity.caFile ? {caFile: resolve(base, given.identity.caFile)} : {}),
     },
     breakGlass: {...defaults.breakGlass, ...given.breakGlass},
     forward: {...defaults.forward, ...given.forward},

@@ -4,9 +4,11 @@ import type {AddressInfo} from 'node:net'
 import {bindingNonce} from '@prod/sdk/login-binding'
 import {exportJWK, SignJWT, UnsecuredJWT} from 'jose'
 import {expect, test} from 'vitest'
+import type {Config} from '../src/config.ts'
 import type {IdentityProvider} from '../src/identity-providers/identity-provider.ts'
 import {openOidc} from '../src/identity-providers/oidc/oidc.ts'
 import {call, checkUrl} from '../src/identity-providers/oidc/outgoing.ts'
+import {openIdentity} from '../src/identity-providers/open.ts'
 import {openDoor} from './door.ts'
 
 interface Issuer {
@@ -268,4 +270,22 @@ test('the development provider asks a browser who to be, by links under a strict
   }
   expect((await fetch(new URL('/interaction/x', url))).status).toBe(404)
   expect(door.identity.people()).toEqual(['alice', 'bob', 'carol'])
+})
+
+test('TM-Q8: a CA file of the provider that cannot be read, or holds no certificate, does not open it', async () => {
+  const settings = {
+    kind: 'oidc',
+    issuer: 'https://id.example',
+    clientId: 'prod',
+    clientSecretFile: null,
+    scopes: [],
+    groupsClaim: 'g',
+    personClaim: 'p',
+  } as const
+  const open = (caFile: string) => openIdentity({dir: '', development: false, identity: {...settings, caFile}} as unknown as Config)
+  await expect(open('/nowhere/ca.pem')).rejects.toMatchObject({code: 'CONFIG_INVALID', message: expect.stringContaining('identity.caFile')})
+  await expect(open(import.meta.filename)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('no certificate'),
+  })
 })

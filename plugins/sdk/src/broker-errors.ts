@@ -83,6 +83,12 @@ function errnoOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)
 }
 
+/** Why the certificate of whoever was called is refused, in words; undefined where the failure is of another kind. */
+export function certificateFault(error: unknown): string | undefined {
+  const code = errnoOf(error)
+  return isCertificateFault(code) ? (certificateFaults[code] ?? code) : undefined
+}
+
 function isCertificateFault(code: string): boolean {
   if (Object.hasOwn(linkFaults, code)) return false
   return Object.hasOwn(certificateFaults, code) || /^(CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|INVALID_)/.test(code)

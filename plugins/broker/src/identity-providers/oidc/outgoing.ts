@@ -3,6 +3,7 @@ import {type LookupAddress, lookup} from 'node:dns'
 import {request as httpRequest, type IncomingMessage, type RequestOptions} from 'node:http'
 import {request as httpsRequest} from 'node:https'
 import {isIP, type LookupFunction} from 'node:net'
+import {certificateFault} from '@prod/sdk/broker-errors'
 import {ProdError} from '@prod/sdk/errors'
 import ipaddr from 'ipaddr.js'
 
@@ -22,6 +23,8 @@ const refusedRanges: ReadonlySet<string> = new Set([
 export interface Reach {
   /** http to a literal loopback address is allowed: a development broker */
   development: boolean
+  /** PEM: the CAs that may vouch for it, instead of the public ones */
+  ca?: string
 }
 
 export interface Answer {
@@ -66,13 +69,26 @@ export async function call(
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request =
         url.protocol === 'https:'
-          ? httpsRequest(url, {...options, lookup: outsideOnly, minVersion: 'TLSv1.2'}, resolve)
+          ? httpsRequest(
+              url,
+              {...options, lookup: outsideOnly, minVersion: 'TLSv1.2', ...(reach.ca === undefined ? {} : {ca: reach.ca})},
+              resolve,
+            )
           : httpRequest(url, options, resolve)
       request.on('error', reject)
       request.end(body)
     })
     return {status: response.statusCode ?? 0, json: parse(await read(response))}
   } catch (cause) {
+    const fault = certificateFault(cause)
+    if (fault !== undefined) {
+      throw new ProdError(
+        'IDENTITY_UNAVAILABLE',
+        `the broker refuses the certificate of the identity provider at ${url.host}: ${fault}`,
+        'ask who runs the broker; for a CA of their own: identity.caFile in its configuration',
+        {cause},
+      )
+    }
     throw new ProdError('IDENTITY_UNAVAILABLE', 'the identity provider cannot be reached', 'try again in a moment', {cause})
   }
 }
