@@ -73,7 +73,7 @@ test('the history has something of everything, so that no figure is equal for wa
 
 test('a shell without the broker counts in the time in which it was open, once it is handed in', () => {
   const alone = newFacts()
-  for (const event of nights.slice(0, 3)) addEvent(alone, openEntry(keep(event)))
+  for (const entry of nights.slice(0, 3).map(keep)) addEvent(alone, openEntry(entry))
   const figuresAt = (since: number, until: number) =>
     makeReport(alone, {teams: [], minPeople: 1, reviewHours: 72, since: new Date(since), until: new Date(until)})?.values
   const spent = {shellPeopleUsed: 1, shellHoursUsed: 2, shellPeopleHeld: 1, shellHoursHeld: 2, terminals: 1}

@@ -1,5 +1,6 @@
 import {readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
+import type {HostPort} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {ProdError} from '@prod/sdk/errors'
 import {afterAll, beforeAll, expect, test} from 'vitest'
@@ -191,7 +192,7 @@ test('TM-A6, TM-K3: who may know of nothing is answered alike by every door, whe
   const open = (first: Parameters<typeof stream>[1]) => stream(nobody, first).done
   const forwarded = {
     type: 'forward',
-    to: [{host: 'localhost', port: 22}],
+    to: [{host: 'localhost', port: 22}] as HostPort[],
     reason,
     wait: false,
     client: {version: 'test', platform: 'test'},
