@@ -3,6 +3,8 @@
  */
 import type {Explainer} from '@prod/sdk/explainer'
 
+/** What a caller shows of itself. */
+const token = 'token|jwt|credential|credentials|password|secret key|access key|signature|api key'
 const failed = 'failed|failure|error|invalid|rejected|refused|not accepted|incorrect|wrong|unsuccessful'
 
 export const hints: Explainer = {
@@ -16,7 +18,8 @@ export const hints: Explainer = {
         'token expiry {few:few}is earlier than',
         '{expired|expiration of} {few:few}{token|credential|session|assertion|login}',
       ],
-      unless: ['lock', 'cache expired'],
+      // of "expired or invalid" only that it was not accepted is sure
+      unless: ['lock', 'cache expired', 'invalid or expired', 'invalid or has expired', 'expired or invalid', 'expired or is invalid'],
     },
     {
       category: 'credentials_invalid',
@@ -27,8 +30,9 @@ export const hints: Explainer = {
         'check your username and password',
         'authenticat{ion|e|ing} {few:few}{failed|failure|refused|rejected|denied|unsuccessful}',
         '{failed|unable|could not|cannot|error|failure} {few:few}{authenticate|authenticating|log in|login to|sign in}',
-        `{token|credential|credentials|password|secret key|access key|signature|api key} {few:few}{${failed}}`,
-        '{invalid|incorrect|wrong|bad|rejected|unknown} {few:few}{token|credential|password|secret key|access key|signature|api key|login}',
+        `{${token}} {few:few}{${failed}}`,
+        `{invalid|incorrect|wrong|bad|rejected|unknown} {few:few}{${token}|login}`,
+
         'not a valid saml assertion',
         'did not contain a valid saml assertion',
       ],
@@ -42,6 +46,22 @@ export const hints: Explainer = {
         '{aws_access_key_id|aws_secret_access_key|aws_session_token|google_application_credentials} {few:few}{missing|not set|is required|not found|undefined|empty|must be set}',
       ],
       unless: ['expired', 'invalid'],
+    },
+    {
+      category: 'credentials_missing',
+      confidence: 0.6,
+      match: [
+        '{no|missing|without} {authorization|authentication|auth|access|bearer|api|id|session|} {token|header|key} {provided|supplied|found|given|present|sent|in}',
+        '{missing|no} {authorization|authentication|auth} {token|header}',
+        '{authorization|authentication|auth} {token|header|key} {is missing|missing|not provided|not found|was not provided|is required|required|not present|is not set}',
+      ],
+      unless: ['denied', 'forbidden', 'kube'],
+    },
+    {
+      category: 'not_a_denial',
+      confidence: 0.565,
+      match: ['{status|code|error|http|returned|response} {few:few}404', '404 not found', '(404)'],
+      unless: ['metadata', 'meta-data'],
     },
     {
       category: 'credentials_missing',

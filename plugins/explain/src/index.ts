@@ -10,6 +10,7 @@ import {hints} from './hints.ts'
 import {kubernetes} from './kubernetes.ts'
 import {network} from './network.ts'
 import {registry} from './registry.ts'
+import {ssh} from './ssh.ts'
 import {ssm} from './ssm.ts'
 import {sudo, vault} from './tools.ts'
 
@@ -25,6 +26,7 @@ export const explainers: readonly Explainer[] = [
   registry,
   vault,
   sudo,
+  ssh,
   network,
   contexts,
   hints,

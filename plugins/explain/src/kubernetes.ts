@@ -96,6 +96,7 @@ export const kubernetes: Explainer = {
         'error from server (forbidden): forbidden',
         'does not allow this method on the requested resource',
         'you must be a cluster admin',
+        "configured service account doesn't have access",
         'impersonate',
       ],
       near: ['kube', 'server', 'cannot', 'forbidden'],
@@ -185,7 +186,6 @@ export const kubernetes: Explainer = {
         'exec plugin is configured to use api version',
         'invalid apiversion "client.authentication',
         'invalid bearer token',
-        'tokenreview',
         'token lookup failed',
         'service account token has expired',
         'serviceaccount token has been invalidated',
@@ -204,6 +204,7 @@ export const kubernetes: Explainer = {
         'for manifest unauthorized',
         'error refreshing token',
         'oidc: token is expired',
+        'acquiring a token for authorization header',
       ],
       unless: ['gcloud.auth', 'sso session', 'token from sso', 'localhost:8080'],
     },
@@ -222,6 +223,7 @@ export const kubernetes: Explainer = {
         'auth exec command ',
         'auth exec error',
         'unable to upgrade connection: unauthorized',
+        'error executing access token command',
       ],
     },
     {
@@ -260,6 +262,7 @@ export const kubernetes: Explainer = {
         'error from server (internalerror)',
         'error from server (methodnotallowed)',
         'ensure crds are installed first',
+        'unable to do port forwarding: {program} not found',
       ],
     },
     {
@@ -317,6 +320,7 @@ export const kubernetes: Explainer = {
         'reflector.go',
       ],
     },
+    {category: 'k8s_unauthenticated', confidence: 0.79, match: 'tokenreview'},
     {
       category: 'unknown_denial',
       confidence: 0.63,

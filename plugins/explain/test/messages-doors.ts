@@ -159,4 +159,67 @@ export const doors: readonly Row[] = [
       resource: 'registry.shop.example/web',
     },
   ],
+  // what a status says, whatever words stand around it
+  ['The file is gone, or unauthorized. The remote server returned an error: (404) Not Found.', 'not_a_denial', {}],
+  [
+    'Error creating Project: googleapi: Error 409: Requested entity already exists. If you see a 403 error, ask its owner.',
+    'not_a_denial',
+    {},
+  ],
+  ['AccessDeniedException: 403 Access Not Configured. Enable the Storage API.', 'not_a_denial', {}],
+  ['{"error": {"code": 403, "errors": [{"domain": "usageLimits", "reason": "dailyLimitExceeded"}]}}', 'throttled', {}],
+  ['unable to do port forwarding: socat not found\nssh_exchange_identification: Connection closed by remote host', 'not_a_denial', {}],
+  // tokens that no technology owns
+  ['{"status": 401, "message": "JWT is missing or invalid"}', 'credentials_invalid', {}],
+  ['{"title": "Unauthorized", "detail": "No authorization token provided"}', 'credentials_missing', {}],
+  ['error: The token provided is invalid or expired.', 'credentials_invalid', {}],
+  // Google Cloud, where the sentence before names what it is about
+  [
+    'Caught an exception while listing gs://shop-data/orders/: ServiceException: 401 Anonymous caller does not have storage.objects.list access to the Google Cloud Storage bucket.',
+    'gcp_unauthenticated',
+    {action: 'storage.objects.list', resource: 'gs://shop-data/orders/'},
+  ],
+  [
+    'Error when reading or editing Service Account "projects/shop/serviceAccounts/web": googleapi: Error 403: Permission \'iam.serviceAccounts.get\' denied on resource (or it may not exist).',
+    'gcp_iam',
+    {action: 'iam.serviceAccounts.get', resource: 'projects/shop/serviceAccounts/web'},
+  ],
+  ['Error: the user does not have permission to access Project "shop-1" or it may not exist', 'gcp_iam', {resource: 'shop-1'}],
+  [
+    'Missing necessary permission iam.serviceAccounts.actAs for ci@shop.example on the service account web@shop.example.',
+    'gcp_iam',
+    {principal: 'ci@shop.example', action: 'iam.serviceAccounts.actAs', resource: 'web@shop.example'},
+  ],
+  ['ERROR: Permission denied while accessing Artifact Registry.', 'gcp_iam', {}],
+  // databases
+  [
+    "java.sql.SQLException: Access denied for user 'lena'@'10.0.0.7' (using password: YES) to database 'shop'",
+    'db_auth',
+    {principal: 'lena', resource: 'shop'},
+  ],
+  ["severity: 'FATAL', code: '28000', routine: 'ClientAuthentication'", 'db_auth', {}],
+  ['FATAL: autentificación fallo para el usuario lena', 'db_auth', {principal: 'lena'}],
+  ['ErrorResponse { (83, "FATAL"), (77, "PAM authentication failed"), (82, "auth_failed") }', 'db_auth', {}],
+  ["Cannot open server 'shop' requested by the login.", 'db_auth', {resource: 'shop'}],
+  ['connection() : auth error: sasl conversation error: (AtlasError) Authentication failed.', 'db_auth', {}],
+  // Kubernetes
+  ["Forbidden! Configured service account doesn't have access. Service account may have been revoked.", 'k8s_rbac', {}],
+  ['Get https://10.0.0.1/api: error executing access token command "/opt/gcloud": exit status 2', 'k8s_unauthenticated', {}],
+  [
+    '"err":"Post "https://10.0.0.1/apis/authentication.k8s.io/v1/tokenreviews": read tcp 10.0.0.7:5: read: connection reset by peer"',
+    'network_denied',
+    undefined,
+  ],
+  // names and addresses that were not reached
+  ['{"code": "ECONNREFUSED", "syscall": "connect", "address": "10.0.0.9", "port": 3306}', 'network_denied', {resource: '10.0.0.9'}],
+  ['{"code": "EAI_AGAIN", "syscall": "getaddrinfo", "hostname": "db.shop.example"}', 'network_denied', {resource: 'db.shop.example'}],
+  ["{ [Error: getaddrinfo ENOTFOUND] code: 'ENOTFOUND', syscall: 'getaddrinfo' }", 'network_denied', {}],
+  ['fatal: [web-1]: UNREACHABLE! => {"msg": "Connection timed out during banner exchange"}', 'network_denied', {resource: 'web-1'}],
+  ['Cannot resolve host address: vpn.shop.example: Temporary failure in name resolution', 'network_denied', {resource: 'vpn.shop.example'}],
+  ['java.io.IOException: Unable to tunnel through proxy. Proxy returns "HTTP/1.1 407 authenticationrequired"', 'network_denied', {}],
+  [
+    '--2026-01-02 03:04:05--  https://shop.example/latest.zip\nResolving shop.example... 10.0.0.1\nHTTP request sent, awaiting response... 403 Forbidden',
+    'unknown_denial',
+    {resource: 'https://shop.example/latest.zip'},
+  ],
 ]

@@ -51,7 +51,7 @@ export const templates: Readonly<Record<Category, readonly Template[]>> = {
   credentials_invalid: [
     {command: 'vault login', why: 'log in to Vault again', by: ['vault']},
     {command: 'az login', why: 'log in to Azure again', by: ['azure']},
-    {command: 'ssh-add -l', why: 'see which keys are offered', by: ['network']},
+    {command: 'ssh-add -l', why: 'see which keys are offered', by: ['ssh']},
     {command: 'docker login', why: 'log in to the registry again', by: ['registry']},
     {command: 'aws configure list', why: 'see which credentials are sent, and where they come from', by: ['aws']},
     {command: 'prod whoami', why: 'see your login and active grants'},

@@ -1,0 +1,88 @@
+/** SSH: keys and passwords that are not taken, agents, host keys, what a jump host does not pass on. Source: ssh(1), sshd_config(5). */
+import type {Explainer} from '@prod/sdk/explainer'
+
+export const ssh: Explainer = {
+  id: 'ssh',
+  rules: [
+    {
+      category: 'credentials_invalid',
+      confidence: 0.9,
+      match: [
+        'permission denied (publickey',
+        'permission denied (gssapi',
+        'permission denied (keyboard-interactive',
+        'permission denied (password',
+        'permission denied, please try again',
+        'too many authentication failures',
+        'no supported authentication methods available',
+        'no more authentication methods',
+        'unable to authenticate, attempted methods',
+        'no supported methods remain',
+        'all configured authentication methods failed',
+        'all authentication methods failed',
+        'authentication failed.',
+        'unprotected private key file',
+        'bad permissions',
+        'invalid format',
+        'sign_and_send_pubkey',
+        'server refused our key',
+        'paramiko.ssh_exception.authenticationexception',
+        'failed {password|publickey|keyboard-interactive/pam|none} for invalid user {principal:name} from',
+        'failed {password|publickey|keyboard-interactive/pam|none} for {principal:name} from',
+        'invalid user {principal:name} from',
+        'authentication refused: bad ownership',
+        'control message: auth_failed',
+        'auth_failed',
+      ],
+      near: ['publickey', 'ssh', 'key', 'password', 'gssapi', 'auth', 'port 22'],
+      unless: ['mongo', 'imap', 'smtp'],
+    },
+    {
+      // the words of JSch, and of what is built on it
+      category: 'credentials_invalid',
+      confidence: 0.9,
+      alone: true,
+      match: ['auth fail', 'auth cancel', 'userauth fail'],
+    },
+    {
+      category: 'credentials_missing',
+      confidence: 0.88,
+      match: [
+        'could not open a connection to your authentication agent',
+        'error connecting to agent',
+        'error fetching identities',
+        'the agent has no identities',
+        'ssh_auth_sock is not set',
+        'ssh agent requested but ssh_auth_sock not',
+        'no authentication methods available',
+      ],
+      unless: ['permission denied (publickey'],
+    },
+    {
+      category: 'unknown_denial',
+      confidence: 0.86,
+      match: ['open failed: administratively prohibited', 'administratively prohibited: open failed'],
+      says: 'the SSH server on the way does not allow a connection to be passed on{on}: its owner decides',
+    },
+    {
+      category: 'not_a_denial',
+      confidence: 0.84,
+      match: [
+        'host key verification failed',
+        'remote host identification has changed',
+        'no matching host key type found',
+        'no matching key exchange method found',
+        'no matching cipher found',
+        'no matching mac found',
+      ],
+    },
+  ],
+  readings: [
+    {match: 'fatal: [{resource}]: unreachable!', of: ['network_denied']},
+    {match: '{principal}@{host}: permission denied (', of: ['credentials_invalid']},
+    {match: "{principal}@{host}'s password:", of: ['credentials_invalid']},
+    {match: 'connect to host {resource} port', of: ['network_denied']},
+    {match: 'for host {resource}: failed to connect to the host via ssh', of: ['network_denied', 'credentials_invalid']},
+    {match: 'data could not be sent to remote host "{resource}"', of: ['network_denied', 'credentials_invalid']},
+  ],
+}
