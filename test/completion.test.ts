@@ -251,3 +251,30 @@ test('every script is what its shell can read', () => {
     expect({shell, status, stderr}).toEqual({shell, status: 0, stderr: ''})
   }
 })
+
+test('a forward is offered targets after its ports, and where ports stand no files', () => {
+  const forward: Manifest = {
+    commands: {
+      forward: {
+        args: {target: {}},
+        flags: {listen: {type: 'option', char: 'L', multiple: true}, stdio: {type: 'option'}, reason: {type: 'option', char: 'r'}},
+      },
+    },
+  }
+  const ask = (...words: string[]) =>
+    completion(['zsh', 'prod', 'forward', ...words], {packages: [forward], catalog: {view}, broker: undefined})
+  for (const words of [
+    [''],
+    ['-L', '5432:db:5432', ''],
+    ['-L5432:db:5432', ''],
+    ['--listen=1:db:2', ''],
+    ['--listen', '1:db:2', '-r', 'to look', ''],
+  ])
+    expect([words, ask(...words)]).toEqual([words, ['local', 'web-1'].filter(name => view.targets.some(one => one.name === name))])
+  for (const words of [
+    ['-L', ''],
+    ['--listen', '54'],
+    ['local', '-L', ''],
+  ])
+    expect([words, ask(...words)]).toEqual([words, ['!']])
+})

@@ -30,8 +30,8 @@ export default class Doctor extends ProdCommand {
     this.log(paint('bold', `prod ${this.config.version}`))
     const width = Math.max(...checks.map(({name}) => columns(name)))
     this.log(
-      checks.flatMap(({name, ok: well, detail, next}) => [
-        `${well ? paint('green', 'ok  ') : paint('red', 'FAIL')}  ${name.padEnd(width)}  ${detail}`,
+      checks.flatMap(({name, ok: well, detail, next, skipped}) => [
+        `${skipped ? paint('dim', '--  ') : well ? paint('green', 'ok  ') : paint('red', 'FAIL')}  ${name.padEnd(width)}  ${detail}`,
         ...(next === undefined ? [] : [`      ${''.padEnd(width)}  try: ${next}`]),
       ]),
     )

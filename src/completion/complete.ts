@@ -185,6 +185,9 @@ function named(name: string, catalog: CachedCatalog | undefined): string[] {
     session: () => [],
     review: () => [],
     grant: () => [],
+    // ports, which no file is
+    listen: () => [],
+    stdio: () => [],
   }
   const list = Object.hasOwn(lists, name) ? lists[name] : undefined
   return list ? [...list(), ''] : []

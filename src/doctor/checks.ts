@@ -13,6 +13,8 @@ export interface Finding {
   ok: boolean
   detail: string
   next?: string
+  /** there was nothing to look at, and nothing is wrong with that */
+  skipped?: true
 }
 
 const well = (name: string, detail: string): Finding => ({name, ok: true, detail})
@@ -62,11 +64,16 @@ export function checkConfig(): {finding: Finding; config: Config | undefined} {
 }
 
 /** The broker that is meant, or why there is none. */
+const none = 'skipped: none is known here; prod roles, prod assume and prod explain need none, prod login --broker URL makes one known'
+
 export function checkChoice(config: Config, named: string | undefined): {finding: Finding; broker: Broker | undefined} {
   try {
     const broker = chooseBroker(config, named)
     return {finding: well('broker', `${broker.name} at ${broker.url}`), broker}
   } catch (error) {
+    // AWS roles and explanations need none
+    const isMeant = Boolean(named || process.env.PROD_BROKER || config.broker || Object.keys(config.brokers ?? {}).length > 0)
+    if (!isMeant) return {finding: {...well('broker', none), skipped: true}, broker: undefined}
     return {finding: findingOf('broker', error, 'prod login --broker https://prod.example'), broker: undefined}
   }
 }

@@ -13,6 +13,8 @@ import {offlineNotice} from './notice.ts'
 import {readSpool, type Spool, withSpool} from './spool.ts'
 import {findWayIn, type WayIn} from './way-in.ts'
 
+/** As for a shell without the broker. */
+const alertSeconds = 10
 const answerMs = 60_000
 const size = {columns: 80, rows: 24}
 
@@ -72,7 +74,7 @@ export async function drill(
 async function alertEach({claims}: OpenKit, channels: NoticeChannel[], spool: Spool, target: string): Promise<string[]> {
   const {id: session, head} = spool
   const notice = offlineNotice(claims, 'break-glass.drill', {session, target, reason: 'a drill', incident: 'DRILL', head})
-  const accepted = await alertAll(channels, notice, claims.alertSeconds)
+  const accepted = await alertAll(channels, notice, Math.min(alertSeconds, claims.alertSeconds))
   const failed = channels.map(({name}) => name).filter(one => !accepted.includes(one))
   if (failed.length > 0) {
     await spool.add({type: 'closed', exit: {unknown: 'it did not open'}, endedBy: 'alerts not accepted', channels: accepted})

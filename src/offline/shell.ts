@@ -19,6 +19,8 @@ import {findWayIn, type WayIn} from './way-in.ts'
 
 /** the person is not held for longer when a channel does not take that it is over */
 const endSeconds = 10
+/** Who stands before a dead receiver can type the command again: waiting longer helps nobody. */
+const startSeconds = 10
 
 /** Who breaks glass, where and why. */
 export interface OfflineShell {
@@ -91,7 +93,7 @@ class Session {
     await this.#spool.add({type: 'began', kit: kit.claims.id, drill: false, target: this.#target.name, reason, incident, ...size})
     const names = this.#channels.map(({name}) => name)
     say(`alerting ${names.join(' and ')}`)
-    const accepted = await this.#tell('break-glass.started', kit.claims.alertSeconds)
+    const accepted = await this.#tell('break-glass.started', Math.min(startSeconds, kit.claims.alertSeconds))
     if (accepted.length < names.length) {
       const failed = names.filter(name => !accepted.includes(name)).join(' and ')
       await this.#close({exit: {unknown: 'it did not open'}, endedBy: 'alerts not accepted'}, accepted)
@@ -103,7 +105,10 @@ class Session {
       `${id} on ${this.#target.name} (${this.#target.environment}); it ends at ${showClock(this.#until().toISOString(), new Date())} at the latest`,
     )
     const end = await this.#run(recorder, channel)
-    await this.#close(end, await this.#tell('break-glass.ended', endSeconds))
+    const told = await this.#tell('break-glass.ended', endSeconds)
+    const untold = names.filter(name => !told.includes(name)).join(' and ')
+    if (untold !== '') say(`its end was not accepted by ${untold}: it stands in what is handed in`)
+    await this.#close(end, told)
     return {session: id, ...end}
   }
 

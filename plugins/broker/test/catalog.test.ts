@@ -56,6 +56,11 @@ test('the digest covers names and bytes, and moving text from one file to anothe
 describe('each fault is named with its file, place, what is so and the mend', () => {
   const faults: [what: string, changes: Record<string, string | null>, said: string | RegExp][] = [
     [
+      'forwards as texts',
+      {'catalog/targets/local.yaml': 'kind: Target\nname: local\naddress: host:local\nenvironment: production\nforwards: [db:5432]\n'},
+      /local\.yaml:5:12 forwards\[0\]: must be object \(\{ host: db\.internal, ports: \[5432, 8000-8010\] \}\)/,
+    ],
+    [
       'an unknown field',
       {'catalog/tools/unit.yaml': tool.replace('summary:', 'sumary:')},
       /unit\.yaml:3:1 sumary: is not a field that is known here \(known: kind, name, summary/,

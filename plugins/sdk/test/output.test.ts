@@ -17,7 +17,7 @@ import {beforeEach, describe, expect, test} from 'vitest'
 import {argvLines} from '../src/cli/argv-text.ts'
 import {type Config, changeConfig, chooseBroker, listConfig, readConfig, writeConfig} from '../src/cli/config.ts'
 import {parseDuration, parseMoment, showClock, showWhen} from '../src/cli/durations.ts'
-import {cut, hasColour, paint, unpaint} from '../src/cli/output.ts'
+import {cut, hasColour, paint, unpaint, wrap} from '../src/cli/output.ts'
 import {appendPrivate, places, privateFolder, readPrivate, writePrivate} from '../src/cli/places.ts'
 import {table} from '../src/cli/table.ts'
 import {showDuration} from '../src/grammar/duration.ts'
@@ -257,4 +257,13 @@ test('spans and moments are read and shown as people write them', () => {
   expect(next.getTime()).toBeGreaterThan(now.getTime())
   for (const bad of ['tomorrow', '25:00', '2026-11-22', '2026-13-01T00:00Z'])
     expect(() => parseMoment(bad, now), bad).toThrow(expect.objectContaining({code: 'USAGE'}))
+})
+
+test('a long line is broken between words, a command and a word that is too long are not', () => {
+  expect(wrap('short', 10)).toEqual(['short'])
+  expect(wrap('the alert was not accepted by pager', 16)).toEqual(['the alert was', 'not accepted by', 'pager'])
+  expect(wrap('  kept indent stays', 10)).toEqual(['  kept', 'indent', 'stays'])
+  expect(wrap(`see ${'x'.repeat(20)} now`, 10)).toEqual(['see', 'x'.repeat(20), 'now'])
+  expect(wrap('try: prod roles --for s3:GetObject   (see which role allows it)', 20)).toHaveLength(1)
+  expect(wrap(`${paint('bold', 'one two')} three`, 13)).toEqual([`${paint('bold', 'one two')} three`])
 })

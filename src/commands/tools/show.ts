@@ -29,11 +29,8 @@ export default class ToolsShow extends ProdCommand {
     const grammarOf = (wanted: string): Grammar | undefined => tools.find(one => one.name === wanted)?.grammar
     this.log([`${tool.name}: ${tool.summary}`, `runs on ${tool.targets.join(', ')}`])
     for (const [index, command] of tool.commands.entries()) {
-      this.log([
-        '',
-        `${[tool.name, ...command.path].join(' ')}  (${command.class}; ${usableWords[command.usable]})`,
-        ...describeCommand(tool.grammar, index, grammarOf).map(line => `  ${line}`),
-      ])
+      const [form = '', ...lines] = describeCommand(tool.grammar, index, grammarOf)
+      this.log(['', `${form}  (${command.class}; ${usableWords[command.usable]})`, ...lines])
     }
     return {
       ...tool,

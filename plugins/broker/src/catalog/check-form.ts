@@ -51,6 +51,10 @@ function inWords({keyword, params, message = 'is wrong', parentSchema}: ErrorObj
       return {message: 'needs one of target and targets'}
     case 'pattern':
       return {message: `must match ${params.pattern}`}
+    case 'type': {
+      const [example] = (parentSchema as {examples?: string[]} | undefined)?.examples ?? []
+      return {message, ...(example === undefined ? {} : {mend: example})}
+    }
     default:
       return {message}
   }

@@ -71,10 +71,12 @@ export const targetSchema = {
     shellAs: {type: 'string', pattern: '^[a-z_][a-z0-9_-]{0,31}$'},
     forwards: {
       type: 'array',
+      examples: ['- { host: db.internal, ports: [5432, 8000-8010] }'],
       minItems: 1,
       maxItems: 200,
       items: {
         type: 'object',
+        examples: ['{ host: db.internal, ports: [5432, 8000-8010] }'],
         required: ['host', 'ports'],
         additionalProperties: false,
         properties: {

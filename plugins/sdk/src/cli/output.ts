@@ -148,7 +148,23 @@ export function writeJson(value: unknown): void {
 /** Says something to the person: to stderr, `prod: ` before each line. A text of several lines is one message: the further ones are set in. */
 export function say(text: string | readonly string[]): void {
   const lines = typeof text === 'string' ? text.split('\n').map((line, index) => (index === 0 ? line : `  ${line}`)) : text
-  write('stderr', lines.map(line => `${`prod: ${render('stderr', line, showLine)}`.trimEnd()}\n`).join(''))
+  const room = process.stderr.isTTY ? terminalWidth('stderr') - prefix.length : Number.POSITIVE_INFINITY
+  const rows = lines.flatMap(line => wrap(line, room).map((row, index) => `${index === 0 ? prefix : ' '.repeat(prefix.length)}${row}`))
+  write('stderr', rows.map(row => `${render('stderr', row, showLine).trimEnd()}\n`).join(''))
+}
+
+const prefix = 'prod: '
+
+/** A line as rows of so many columns, broken between words. A command to type stays in one: broken it could not be copied. */
+export function wrap(line: string, room: number): string[] {
+  if (columns(unpaint(line)) <= room || /^\s*(?:try|or|more):/.test(unpaint(line))) return [line]
+  const rows: string[] = []
+  for (const word of line.split(/(?<=\S) /)) {
+    const longer = rows.length === 0 ? word : `${rows.at(-1)} ${word}`
+    if (rows.length > 0 && columns(unpaint(longer)) <= room) rows[rows.length - 1] = longer
+    else rows.push(word)
+  }
+  return rows
 }
 
 /** Passes bytes of a program on, untouched; resolves when there is room for more, false when nobody reads them. */
