@@ -1,32 +1,12 @@
 /** Roles of AWS that a whole broker confers: asked for, approved, minted, refused, mended. AWS is the stand-in of plugins/aws. */
-import {type ChildProcess, spawn} from 'node:child_process'
-import {once} from 'node:events'
-import {mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs'
-import {createServer} from 'node:net'
-import {tmpdir} from 'node:os'
-import {join} from 'node:path'
-import {createInterface} from 'node:readline'
 import {api, type GrantCredentials} from '@prod/sdk/api'
-import {afterAll, beforeAll, expect, test} from 'vitest'
-import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../plugins/aws/test/providers-stand-in.ts'
-import {type Core, codeOf, newKey, openPerson, type Person, prepareFolder, reason, startCore, until} from '../plugins/broker/test/core.ts'
+import {beforeAll, expect, test} from 'vitest'
+import {type BrokerStandIn, roleArn} from '../plugins/aws/test/providers-stand-in.ts'
+import {type Core, codeOf, newKey, openPerson, type Person, reason, until} from '../plugins/broker/test/core.ts'
+import {expectNoSecrets, roleFile, startAwsBroker, withKillable} from './aws-broker.ts'
+import {call} from './cloud-primitive.ts'
 
-const ends: (() => Promise<void> | void)[] = []
-const onFinished = (end: () => Promise<void> | void) => void ends.push(end)
-const before = {...process.env}
-let aws: BrokerStandIn
-let core: Core
-let [alice, erin, bob] = [] as unknown as [Person, Person, Person]
-
-const role = (name: string, more = '') => `kind: Role
-name: ${name}
-summary: the role ${name} of the test's account
-provider: aws-sts
-parameters: { account: '111122223333', role: ${name}, regions: [us-east-1] }
-class: change
-service: jobs
-maxSeconds: 7200
-${more}`
+const role = (name: string, more = '') => roleFile(name, `service: jobs\nmaxSeconds: 7200\n${more}`)
 const files = {
   'catalog/roles/deployer.yaml': role('deployer', 'allows: ["iam:GetRole"]\n'),
   'catalog/roles/auditor.yaml': role('auditor'),
@@ -37,28 +17,13 @@ permit (principal in Group::"sre-leads", action == Action::"approve", resource) 
 `,
 }
 
-beforeAll(async () => {
-  aws = await startBrokerStandIn(onFinished)
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: aws.url,
-    AWS_ACCESS_KEY_ID: 'AKIABROKER',
-    AWS_SECRET_ACCESS_KEY: 'secret-of-the-broker',
-    AWS_REGION: 'us-east-1',
-  })
-  for (const name of ['deployer', 'auditor']) {
-    aws.roles.set(roleArn(name), {
-      allows: [{Effect: 'Allow', Action: '*', Resource: '*'}],
-      trusts: new Set(['AKIABROKER']),
-      maxSeconds: 3600,
-      inline: new Map(),
-    })
-  }
-  core = await startCore(onFinished, {files, settings: {plugins: ['@prod/host', '@prod/webhook', '@prod/aws']}})
-  ;[alice, erin, bob] = (await Promise.all(['alice', 'erin', 'bob'].map(name => core.as(name)))) as [Person, Person, Person]
-})
-afterAll(async () => {
-  for (const end of ends.reverse()) await end()
-  process.env = before
+const broker = startAwsBroker({roles: ['deployer', 'auditor'], files, people: ['alice', 'erin', 'bob']})
+let aws: BrokerStandIn
+let core: Core
+let [alice, erin, bob] = [] as unknown as [Person, Person, Person]
+beforeAll(() => {
+  ;({aws, core} = broker)
+  ;({alice, erin, bob} = broker.people)
 })
 
 /** A grant of this role, approved. */
@@ -72,16 +37,9 @@ const mint = (person: Person, id: string, tool?: string): Promise<GrantCredentia
 
 /** Whether a real call with it is let in. Its signature is not looked at here (moto_server does that). */
 async function works({credential}: GrantCredentials, name = 'deployer', action = 'GetRole'): Promise<boolean> {
-  const response = await fetch(aws.url, {
-    method: 'POST',
-    headers: {
-      authorization: `AWS4-HMAC-SHA256 Credential=${credential.AccessKeyId}/20261122/us-east-1/iam/aws4_request, Signature=0`,
-      'x-amz-security-token': credential.SessionToken as string,
-    },
-    body: new URLSearchParams({Action: action, RoleName: name}),
-  })
-  if (response.status !== 200 && response.status !== 403) throw new Error(`${response.status} ${await response.text()}`)
-  return response.ok
+  const status = await call(credential, action, name)
+  if (status !== 200 && status !== 403) throw new Error(String(status))
+  return status === 200
 }
 
 test('an approved role gives credentials to its holder, as often as they ask, and each is in the log', async () => {
@@ -186,31 +144,13 @@ test('AWS that refuses the deny is an alarm, and tried again', async () => {
 
 test('TM-U2: no credential lies in the broker’s folder, its log or its alarms', async () => {
   await mint(alice, await granted(alice))
-  const texts = [JSON.stringify(await core.events()), JSON.stringify(core.alarms)]
-  for (const name of readdirSync(core.dir, {recursive: true, withFileTypes: true}))
-    if (name.isFile()) texts.push(readFileSync(join(name.parentPath, name.name), 'latin1'))
   expect(aws.secrets.size).toBeGreaterThan(10)
-  for (const secret of [...aws.secrets, 'secret-of-the-broker']) expect(texts.some(text => text.includes(secret))).toBe(false)
+  await expectNoSecrets(broker, ['secret-of-the-broker'])
 })
 
 test('TM-P6: killed while it revokes, a broker ends the credential when it is back, and gives none in between', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'prod-aws-kill-'))
-  await prepareFolder(dir, files)
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as {port: number}
-  server.close()
-  const start = async (): Promise<ChildProcess> => {
-    const script = join(import.meta.dirname, '../plugins/broker/test/core-process.ts')
-    const child = spawn(process.execPath, ['--conditions=source', script, dir, String(port), '@prod/aws'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    await once(createInterface({input: child.stdout as NodeJS.ReadableStream}), 'line')
-    return child
-  }
-  let child = await start()
-  try {
-    const place = {name: 'aws-kill', url: `http://127.0.0.1:${port}`}
+  await withKillable(files, [], async (url, kill) => {
+    const place = {name: 'aws-kill', url}
     const [holder, lead] = (await Promise.all(['alice', 'bob'].map(name => openPerson(place, name, () => new Date())))) as [Person, Person]
     const grant = await granted(holder, 'deployer', 1800, lead)
     const credentials = await mint(holder, grant)
@@ -219,12 +159,11 @@ test('TM-P6: killed while it revokes, a broker ends the credential when it is ba
     const at = aws.calls.length
     const answer = codeOf(lead.client.call(api.revokeGrant, {id: grant}))
     await until(async () => aws.calls.slice(at).includes('PutRolePolicy'))
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-    expect(await answer).not.toBe('none')
-    expect(await works(credentials)).toBe(true)
-    aws.hangs.clear()
-    child = await start()
+    await kill(async () => {
+      expect(await answer).not.toBe('none')
+      expect(await works(credentials)).toBe(true)
+      aws.hangs.clear()
+    })
     await until(async () => !(await works(credentials)))
     expect(await codeOf(mint(holder, grant))).toBe('REVOKED')
 
@@ -234,16 +173,8 @@ test('TM-P6: killed while it revokes, a broker ends the credential when it is ba
     const from = aws.calls.length
     await lead.approve(id)
     await until(async () => aws.calls.slice(from).some(call => call.startsWith('AssumeRole')))
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-    aws.hangs.clear()
-    child = await start()
+    await kill(async () => aws.hangs.clear())
     const second = (await holder.client.call(api.showRequest, {id})).result as string
     expect(await works(await mint(holder, second))).toBe(true)
-  } finally {
-    aws.hangs.clear()
-    child.kill('SIGTERM')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-    rmSync(dir, {recursive: true, force: true})
-  }
+  }).finally(() => aws.hangs.clear())
 })

@@ -1,41 +1,22 @@
 /** Targets that are reached by a credential of AWS: conferred for one run or shell, within what it needs, gone with it. AWS is the stand-in of plugins/aws. */
-import {type ChildProcess, spawn} from 'node:child_process'
-import {once} from 'node:events'
-import {mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
-import {createServer} from 'node:net'
+import {mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {createInterface} from 'node:readline'
 import type {Access} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
-import {afterAll, beforeAll, expect, test} from 'vitest'
-import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../plugins/aws/test/providers-stand-in.ts'
+import {beforeAll, expect, test} from 'vitest'
+import {type BrokerStandIn, roleArn} from '../plugins/aws/test/providers-stand-in.ts'
 import {releasing} from '../plugins/broker/src/grants/conferral.ts'
-import {type Core, codeOf, newKey, openPerson, type Person, prepareFolder, reason, startCore, until} from '../plugins/broker/test/core.ts'
+import {type Core, codeOf, newKey, openPerson, type Person, reason, until} from '../plugins/broker/test/core.ts'
 import {shellMessage, stream} from '../plugins/broker/test/sessions-shell.ts'
+import {expectNoSecrets, roleFile, startAwsBroker, withKillable} from './aws-broker.ts'
 import {call, far, given, looked, released} from './cloud-primitive.ts'
-
-const ends: (() => Promise<void> | void)[] = []
-const onFinished = (end: () => Promise<void> | void) => void ends.push(end)
-const before = {...process.env}
-let aws: BrokerStandIn
-let core: Core
-let [alice, bob] = [] as unknown as [Person, Person]
 
 const target = (name: string, role: string, more = '') => `kind: Target
 name: ${name}
 address: cloud:${role}
 environment: staging
 ${more}`
-const role = (name: string, allows: string) => `kind: Role
-name: ${name}
-summary: reaches the targets of ${name}
-provider: aws-sts
-parameters: { account: '111122223333', role: ${name}, regions: [us-east-1] }
-class: change
-maxSeconds: 3600
-allows: ${allows}
-`
 const tool = (name: string, more = '', targets = '[east, west]') => `kind: Tool
 name: ${name}
 summary: asks a role about itself
@@ -46,8 +27,8 @@ commands:
   - { path: [], class: change, rollout: { maxTargets: 5 }, operands: [{ name: words, type: { type: string, maxLength: 100 }, min: 1, max: 10 }] }
 `
 const files = {
-  'catalog/roles/reach.yaml': role('reach', '["iam:Get*"]'),
-  'catalog/roles/narrow.yaml': role('narrow', '["s3:Get*"]'),
+  'catalog/roles/reach.yaml': roleFile('reach', 'maxSeconds: 3600\nallows: ["iam:Get*"]\n'),
+  'catalog/roles/narrow.yaml': roleFile('narrow', 'maxSeconds: 3600\nallows: ["s3:Get*"]\n'),
   'catalog/roles/member.yaml':
     'kind: Role\nname: member\nsummary: for tests\nprovider: group\nparameters: { group: members }\nclass: change\nmaxSeconds: 3600\n',
   'catalog/targets/east.yaml': target('east', 'reach', 'role: reach\nforwards: [{host: localhost, ports: [80]}]\n'),
@@ -72,37 +53,24 @@ permit (principal in Group::"sre-leads", action == Action::"approve", resource i
 
 const plugin = `prod-test-cloud-${process.pid}`
 
-beforeAll(async () => {
+beforeAll(() => {
   const folder = mkdtempSync(join(tmpdir(), 'prod-cloud-'))
   const link = join(import.meta.dirname, '../node_modules', plugin)
   writeFileSync(join(folder, 'package.json'), JSON.stringify({name: plugin, version: '1.0.0', type: 'module', exports: './index.js'}))
   writeFileSync(join(folder, 'index.js'), `export {primitive} from ${JSON.stringify(join(import.meta.dirname, 'cloud-primitive.ts'))}\n`)
   symlinkSync(folder, link)
-  onFinished(() => {
+  return () => {
     rmSync(link)
     rmSync(folder, {recursive: true})
-  })
-  aws = await startBrokerStandIn(onFinished)
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: aws.url,
-    AWS_ACCESS_KEY_ID: 'AKIABROKER',
-    AWS_SECRET_ACCESS_KEY: 'secret-of-the-broker',
-    AWS_REGION: 'us-east-1',
-  })
-  for (const name of ['reach', 'narrow']) {
-    aws.roles.set(roleArn(name), {
-      allows: [{Effect: 'Allow', Action: '*', Resource: '*'}],
-      trusts: new Set(['AKIABROKER']),
-      maxSeconds: 3600,
-      inline: new Map(),
-    })
   }
-  core = await startCore(onFinished, {files, settings: {plugins: ['@prod/host', '@prod/webhook', '@prod/aws', plugin]}})
-  ;[alice, bob] = (await Promise.all(['alice', 'bob'].map(name => core.as(name)))) as [Person, Person]
 })
-afterAll(async () => {
-  for (const end of ends.reverse()) await end()
-  process.env = before
+const broker = startAwsBroker({roles: ['reach', 'narrow'], files, people: ['alice', 'bob'], plugins: [plugin]})
+let aws: BrokerStandIn
+let core: Core
+let [alice, bob] = [] as unknown as [Person, Person]
+beforeAll(() => {
+  ;({aws, core} = broker)
+  ;({alice, bob} = broker.people)
 })
 
 /** What the newest use was given. */
@@ -234,37 +202,13 @@ test('TM-U3: a person gets no credential of a run, nor does it show as a role th
   expect((await alice.client.call(api.listGrants, {})).grants.map(grant => grant.id)).not.toContain(id)
   expect((await alice.client.call(api.catalog)).roles.find(({name}) => name === 'reach')?.active ?? null).toBeNull()
   await cancel(one)
-  const texts = [JSON.stringify(await core.events()), JSON.stringify(core.alarms)]
-  for (const name of readdirSync(core.dir, {recursive: true, withFileTypes: true}))
-    if (name.isFile()) texts.push(readFileSync(join(name.parentPath, name.name), 'latin1'))
-  for (const secret of aws.secrets) expect(texts.some(text => text.includes(secret))).toBe(false)
+  await expectNoSecrets(broker)
 })
 
 test('TM-P6: killed while it confers, while the run goes on, or while it takes back, a broker leaves nothing conferred', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'prod-uses-kill-'))
-  await prepareFolder(dir, files)
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as {port: number}
-  server.close()
-  const start = async (): Promise<ChildProcess> => {
-    const script = join(import.meta.dirname, '../plugins/broker/test/core-process.ts')
-    const child = spawn(process.execPath, ['--conditions=source', script, dir, String(port), '@prod/aws', plugin], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    await once(createInterface({input: child.stdout as NodeJS.ReadableStream}), 'line')
-    return child
-  }
-  let child = await start()
-  const killed = async (): Promise<void> => {
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-    aws.hangs.clear()
-    child = await start()
-  }
-  try {
-    const place = {name: 'uses-kill', url: `http://127.0.0.1:${port}`}
-    const holder = await openPerson(place, 'alice', () => new Date())
+  await withKillable(files, [plugin], async (url, kill) => {
+    const killed = () => kill(async () => aws.hangs.clear())
+    const holder = await openPerson({name: 'uses-kill', url}, 'alice', () => new Date())
     const begin = (words: string[]) => holder.exec(['cloud', ...words], {targets: ['east']})
     const last = () => [...aws.sessions].at(-1) as [string, {token: string}]
     const isRefused = async ([id, {token}]: [string, {token: string}]): Promise<boolean> =>
@@ -295,12 +239,7 @@ test('TM-P6: killed while it confers, while the run goes on, or while it takes b
     expect(await isRefused(late)).toBe(false)
     await killed()
     await until(() => isRefused(late), 'the end of the credential')
-  } finally {
-    aws.hangs.clear()
-    child.kill('SIGTERM')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-    rmSync(dir, {recursive: true, force: true})
-  }
+  }).finally(() => aws.hangs.clear())
 })
 
 test('TM-F1, TM-N4: looking among targets is counted, and takes no room from those whose rights are revoked', async () => {
