@@ -69,7 +69,7 @@ try {
     const time = new Date(some[0]?.at ?? until).toISOString()
     const done = writer.run({
       time,
-      jobs: [{do: 'commit', expect: [], put: [], remove: [], notices: [], events: some.map(({at: _, ...event}) => event)}],
+      jobs: [{do: 'commit', expect: [], put: [], remove: [], erase: [], notices: [], events: some.map(({at: _, ...event}) => event)}],
     })
     if ('failed' in done) throw new Error(done.failed.message)
   }
