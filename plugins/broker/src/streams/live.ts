@@ -9,6 +9,7 @@ import {frame, maxFrameBytes, type ServerMessage, windowBytes} from '@prod/sdk/w
 import {parseStrictJson} from '../http/strict-json.ts'
 import type {Link} from './link.ts'
 import {Outlet} from './outlet.ts'
+import {Pace} from './pace.ts'
 
 /** What a feature hangs on a live channel. */
 export interface LiveHooks {
@@ -57,10 +58,8 @@ export interface Live {
 /** How long output may wait for more of it, so that many small writes of a program become few frames. */
 const gatherMilliseconds = 1
 
-/** Pieces of so little that come so many in a row are worth a rest; one of so much ends it. */
-const littleBytes = 8 * 1024
-const manyPieces = 8
-const muchBytes = 64 * 1024
+/** When the client is told of stdin that was read, where it is little: until then it keeps a copy. */
+const tellMilliseconds = 100
 
 /** Starts reading a channel. Nothing is sent before `attach`. */
 export function goLive(id: string, principal: {iss: string; sub: string}, channel: Channel, hooks: LiveHooks): Live {
@@ -83,7 +82,7 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   })
   const onlookers: Live['onlookers'] = new Set()
   const outlets = {stdout: new Outlet(frame.stdout), stderr: new Outlet(frame.stderr)}
-  const pace = {stdout: new Pace(), stderr: new Pace()}
+  const pace = {stdout: new Pace(gatherMilliseconds), stderr: new Pace(gatherMilliseconds)}
   let room = Promise.withResolvers<void>()
   const makeRoom = (): void => {
     room.resolve()
@@ -230,6 +229,14 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
   }
   left()
 
+  let telling: NodeJS.Timeout | undefined
+  /** A quarter of the window at a time is soon enough: a word for each key would be on its echo's way. */
+  const tellRead = (): void => {
+    clearTimeout(telling)
+    telling = undefined
+    stdinTold = stdinTotal
+    link?.send({type: 'window', stdin: stdinTotal})
+  }
   const takeInput = (bytes: Uint8Array): void => {
     if (!hooks.stdin) throw new ProdError('STDIN_REFUSED', 'this command takes no stdin')
     stdinQueued += bytes.byteLength
@@ -239,10 +246,8 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       if (channel.stdin.writable) await new Promise<void>(resolve => channel.stdin.write(bytes, () => resolve()))
       stdinTotal += bytes.byteLength
       stdinQueued -= bytes.byteLength
-      // while more is there, a quarter of the window at a time is soon enough
-      if (stdinQueued > 0 && stdinTotal - stdinTold < windowBytes / 4) return
-      stdinTold = stdinTotal
-      link?.send({type: 'window', stdin: stdinTotal})
+      if (stdinTotal - stdinTold >= windowBytes / 4) tellRead()
+      else telling ??= setTimeout(tellRead, tellMilliseconds)
     })
     stdinWork.catch(() => endLater('recording lost'))
   }
@@ -317,27 +322,6 @@ export function goLive(id: string, principal: {iss: string; sub: string}, channe
       sayEnd()
       settle()
     },
-  }
-}
-
-/**
- * Whether a program that writes piece by piece is read too eagerly: each read would wake program and broker for a few bytes. Then it is read
- * once in a while, and what it wrote meanwhile is there at once.
- */
-class Pace {
-  #small = 0
-  #rests = false
-  #at = 0
-
-  /** Whether to rest after a piece of this size. */
-  take(bytes: number): boolean {
-    const now = performance.now()
-    const soon = now - this.#at < 2 * gatherMilliseconds
-    this.#at = now
-    if (!soon || bytes >= muchBytes) this.#rests = false
-    this.#small = soon && bytes <= littleBytes ? this.#small + 1 : 0
-    if (this.#small >= manyPieces) this.#rests = true
-    return this.#rests
   }
 }
 
