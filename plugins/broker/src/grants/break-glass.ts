@@ -7,7 +7,7 @@ import {planFor} from '../requests/known.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {takeUpGlass} from '../runs/break-glass.ts'
-import {runRequest} from '../runs/serve.ts'
+import {runOrLeave, runRequest} from '../runs/serve.ts'
 import type {Loud} from '../sessions/break-glass.ts'
 import {alertFirst, checkAgain, keepReminding, loudly, newReview, sayBeyond} from '../sessions/breaking.ts'
 import {putReview} from '../sessions/record.ts'
@@ -20,7 +20,7 @@ const nothing = {stdin: undefined, have: {stdout: 0, stderr: 0}}
 
 /** Takes a role by breaking glass; where policy allows it as it is, none is broken. Answers the grant. */
 export async function serveAssume(serving: Serving, first: FirstMessage & {type: 'assume'}): Promise<void> {
-  const {parts, link, caller} = serving
+  const {parts, caller} = serving
   const draft: Draft = {
     kind: 'role',
     role: first.role,
@@ -33,12 +33,7 @@ export async function serveAssume(serving: Serving, first: FirstMessage & {type:
   await serving.challenge()
   const glass = await takeUpGlass(serving, plan, first.breakGlass.confirmed)
   const record = await createRequest(parts, caller(), {draft, key: first.key}, glass)
-  if (record.state === 'pending' && !first.wait) {
-    link.send({type: 'pending', request: record.id})
-    link.close()
-    return
-  }
-  return runRequest(serving, record.id, nothing)
+  return runOrLeave(serving, record, first.wait)
 }
 
 /** The grant of an approved request for a role. One by break-glass begins here: alerts first, then grant and review in one change. */

@@ -63,12 +63,7 @@ export async function serveExec(serving: Serving, first: FirstMessage & {type: '
   }
   const submission = {draft, key: first.key, ...(first.reasonReused === undefined ? {} : {reasonReused: first.reasonReused})}
   const record = await createRequest(parts, caller(), submission, glass)
-  if (record.state === 'pending' && !first.wait) {
-    serving.link.send({type: 'pending', request: record.id})
-    serving.link.close()
-    return
-  }
-  await runRequest(serving, record.id, {stdin: stdin ?? (first.stdin ? undefined : Buffer.alloc(0)), have: {stdout: 0, stderr: 0}})
+  await runOrLeave(serving, record, first.wait, stdin ?? (first.stdin ? undefined : Buffer.alloc(0)))
 }
 
 /** What the selectors choose now; the list is fixed from here on. Throws TOOL_NOT_FOUND, TARGET_INVALID, TARGET_NOT_FOUND. */
@@ -114,6 +109,13 @@ export async function readStdin({link}: Serving, maxBytes: number): Promise<Buff
 
 function digest(bytes: Buffer): Digest {
   return {bytes: bytes.byteLength, sha256: sha256(bytes)}
+}
+
+/** What was just asked for: its start, and the wait before it; who does not wait is told that it is pending. */
+export async function runOrLeave(serving: Serving, {id, state}: RequestRecord, wait: boolean, stdin?: Buffer): Promise<void> {
+  if (state !== 'pending' || wait) return runRequest(serving, id, {stdin, have: {stdout: 0, stderr: 0}})
+  serving.link.send({type: 'pending', request: id})
+  serving.link.close()
 }
 
 /** Waits for a request and starts it once; whoever comes later is attached to what it became. */

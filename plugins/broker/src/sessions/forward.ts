@@ -14,7 +14,7 @@ import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {takeUpGlass} from '../runs/break-glass.ts'
 import {reach} from '../runs/program.ts'
-import {runRequest} from '../runs/serve.ts'
+import {runOrLeave, runRequest} from '../runs/serve.ts'
 import type {Stored} from '../stores/store.ts'
 import {goLive} from '../streams/live.ts'
 import type {Serving} from '../streams/serving.ts'
@@ -29,18 +29,13 @@ const nothing = {stdin: undefined, have: {stdout: 0, stderr: 0}}
 
 /** Opens a forward: by policy, after an approval, or by breaking glass where that was asked for. */
 export async function serveForward(serving: Serving, first: FirstMessage & {type: 'forward'}): Promise<void> {
-  const {parts, link, caller} = serving
+  const {parts, caller} = serving
   const draft: Draft = {kind: 'forward', target: first.target, to: first.to, reason: first.reason, incident: first.incident ?? null}
   const plan = await asRefused(parts, draft, () => planFor(parts, caller(), draft))
   await serving.challenge()
   const glass = first.breakGlass ? await takeUpGlass(serving, plan, first.breakGlass.confirmed) : undefined
   const record = await createRequest(parts, caller(), {draft, key: first.key}, glass)
-  if (record.state === 'pending' && !first.wait) {
-    link.send({type: 'pending', request: record.id})
-    link.close()
-    return
-  }
-  return runRequest(serving, record.id, nothing)
+  return runOrLeave(serving, record, first.wait)
 }
 
 /** Opens the forward of an approved request: alerts first, where glass is broken; then session and review in one change. */

@@ -15,7 +15,7 @@ import {ofResolved} from '../requests/resolve.ts'
 import type {Draft, RequestRecord} from '../requests/state.ts'
 import {clearForUse} from '../requests/use.ts'
 import {reach} from '../runs/program.ts'
-import {runRequest} from '../runs/serve.ts'
+import {runOrLeave, runRequest} from '../runs/serve.ts'
 import type {Stored} from '../stores/store.ts'
 import {goLive} from '../streams/live.ts'
 import type {Serving} from '../streams/serving.ts'
@@ -49,12 +49,7 @@ export async function serveShell(serving: Serving, first: FirstMessage & {type: 
     await confirmTarget(serving, plan, first.confirmed)
     record = await createRequest(parts, caller(), {draft, key: first.key}, {secondPerson: hindrance?.why ?? null})
   }
-  if (record.state === 'pending' && !first.wait) {
-    link.send({type: 'pending', request: record.id})
-    link.close()
-    return
-  }
-  return runRequest(serving, record.id, {stdin: undefined, have: {stdout: 0, stderr: 0}})
+  return runOrLeave(serving, record, first.wait)
 }
 
 /** Opens the shell of an approved request: alerts first, then session and review in one change, then the recording, then the terminal. */

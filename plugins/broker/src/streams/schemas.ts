@@ -25,6 +25,11 @@ const place = {
   properties: {host: {type: 'string', minLength: 1, maxLength: 253}, port: {type: 'integer', minimum: 1, maximum: 65_535}},
 }
 const count = {type: 'integer', minimum: 0}
+const name = {type: 'string', maxLength: 256}
+/** The typed name of a target, or null: it will be asked for. */
+const confirmed = {type: ['string', 'null'], maxLength: 256}
+const breakGlass = {type: 'object', additionalProperties: false, required: ['confirmed'], properties: {confirmed}}
+const id = (kind: string) => ({type: 'string', pattern: `^${kind}_[0-9a-z]{8,40}$`})
 
 function message(type: string, properties: Record<string, object>, optional: string[] = []) {
   return {
@@ -45,16 +50,11 @@ export const firstMessageSchema = {
       {
         key,
         argv: {type: 'array', items: {type: 'string', maxLength: 131072}, maxItems: 4096},
-        targets: {type: 'array', items: {type: 'string', maxLength: 256}, maxItems: 1000},
+        targets: {type: 'array', items: name, maxItems: 1000},
         reason,
         reasonReused: {type: 'boolean'},
         incident,
-        breakGlass: {
-          type: 'object',
-          additionalProperties: false,
-          required: ['confirmed'],
-          properties: {confirmed: {type: ['string', 'null'], maxLength: 256}},
-        },
+        breakGlass,
         wait: {type: 'boolean'},
         startAt: {type: 'string', maxLength: 40},
         stdin: {type: 'boolean'},
@@ -66,12 +66,12 @@ export const firstMessageSchema = {
       'shell',
       {
         key,
-        target: {type: 'string', maxLength: 256},
+        target: name,
         reason,
         incident,
         size,
         term: {type: 'string', pattern: '^[A-Za-z0-9._+-]{1,64}$'},
-        confirmed: {type: ['string', 'null'], maxLength: 256},
+        confirmed,
         wait: {type: 'boolean'},
         client,
       },
@@ -81,16 +81,11 @@ export const firstMessageSchema = {
       'forward',
       {
         key,
-        target: {type: 'string', maxLength: 256},
+        target: name,
         to: {type: 'array', items: place, minItems: 1, maxItems: 50},
         reason,
         incident,
-        breakGlass: {
-          type: 'object',
-          additionalProperties: false,
-          required: ['confirmed'],
-          properties: {confirmed: {type: ['string', 'null'], maxLength: 256}},
-        },
+        breakGlass,
         wait: {type: 'boolean'},
         client,
       },
@@ -100,26 +95,21 @@ export const firstMessageSchema = {
       'assume',
       {
         key,
-        role: {type: 'string', maxLength: 256},
+        role: name,
         durationSeconds: {type: 'integer', minimum: 1, maximum: 86_400},
         reason,
         incident,
-        breakGlass: {
-          type: 'object',
-          additionalProperties: false,
-          required: ['confirmed'],
-          properties: {confirmed: {type: ['string', 'null'], maxLength: 256}},
-        },
+        breakGlass,
         wait: {type: 'boolean'},
         client,
       },
       ['incident'],
     ),
-    message('connect', {session: {type: 'string', pattern: '^ses_[0-9a-z]{8,40}$'}, to: place, client}),
+    message('connect', {session: id('ses'), to: place, client}),
     message(
       'attach',
       {
-        id: {type: 'string', pattern: '^(req|run|ses|con)_[0-9a-z]{8,40}$'},
+        id: id('(req|run|ses|con)'),
         have: {type: 'object', additionalProperties: false, required: ['stdout', 'stderr'], properties: {stdout: count, stderr: count}},
         size,
         stdin: {type: 'boolean'},
@@ -127,8 +117,8 @@ export const firstMessageSchema = {
       },
       ['size', 'stdin'],
     ),
-    message('watch', {session: {type: 'string', pattern: '^ses_[0-9a-z]{8,40}$'}, client}),
-    message('follow', {request: {type: 'string', pattern: '^req_[0-9a-z]{8,40}$'}, client}, ['request']),
+    message('watch', {session: id('ses'), client}),
+    message('follow', {request: id('req'), client}, ['request']),
   ],
 }
 
