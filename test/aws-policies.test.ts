@@ -110,7 +110,7 @@ test.skipIf(!hasTerraform)('its policy of instances is, as terraform computes it
   // what AWS would be asked is given: no provider is needed to compute the rest
   const given = (text: string): string =>
     text
-      .replaceAll('data.aws_region.this.region', '"eu-west-1"')
+      .replaceAll('data.aws_region.this.id', '"eu-west-1"')
       .replaceAll('data.aws_caller_identity.this.account_id', '"111122223333"')
       .replaceAll('var.session_key_arn', '"arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"')
   writeFileSync(join(folder, 'main.tf'), `${given(locals)}\noutput "policy" {\n  value = ${given(policy)}\n}\n`)
