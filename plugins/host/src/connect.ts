@@ -3,14 +3,15 @@ import {lookup as resolve} from 'node:dns/promises'
 import {once} from 'node:events'
 import {connect as connectTo, type Socket} from 'node:net'
 import {Readable, Writable} from 'node:stream'
-import type {Channel, Exit, HostPort, Lender} from '@prod/sdk'
+import type {Channel, Exit, HostPort} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {isLoopback, isNever, showHostPort} from '@prod/sdk/forward'
+import {Lent} from './lent.ts'
 
 /** for one address; there may be several */
 const connectMilliseconds = 10_000
 const keepAliveMilliseconds = 30_000
-const bufferBytes = 128 * 1024
+const brokeOff = 'the far side broke off'
 
 /** How names become addresses. */
 export type Resolve = (host: string) => Promise<{address: string}[]>
@@ -43,17 +44,12 @@ export async function connect(to: HostPort, signal: AbortSignal, lookup: Resolve
 }
 
 async function dial(host: string, port: number, signal: AbortSignal): Promise<Channel> {
-  const buffer = Buffer.allocUnsafeSlow(bufferBytes)
-  const socket = connectTo({
-    host,
-    port,
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: keepAliveMilliseconds,
-    onread: {buffer, callback: count => output.got(buffer.subarray(0, count))},
+  const keepAlive = {keepAlive: true, keepAliveInitialDelay: keepAliveMilliseconds}
+  const output = new Lent(onread => connectTo({host, port, allowHalfOpen: true, noDelay: true, ...keepAlive, onread}), {
+    leavesOpen: true,
+    cut: brokeOff,
   })
-  const output = new Output(socket)
+  const {socket} = output
   try {
     await once(socket, 'connect', {signal: AbortSignal.any([signal, AbortSignal.timeout(connectMilliseconds)])})
   } catch (error) {
@@ -71,62 +67,12 @@ function wordsOf(error: unknown): string {
   return code === 'EHOSTUNREACH' || code === 'ENETUNREACH' ? 'there is no way there' : 'the connection failed'
 }
 
-/** What comes from the far side, read into one piece of memory from which it is lent, or copied. Its end leaves the other half open. */
-class Output extends Readable implements Lender {
-  readonly #socket: Socket
-  #take: ((bytes: Uint8Array) => Promise<void> | undefined) | undefined
-
-  constructor(socket: Socket) {
-    super()
-    this.#socket = socket
-    let over = false
-    socket.pause()
-    socket.once('end', () => {
-      over = true
-      this.push(null)
-    })
-    socket.once('close', () => over || this.destroy(new Error('the far side broke off')))
-  }
-
-  async lend(take: (bytes: Uint8Array) => Promise<void> | undefined): Promise<void> {
-    this.#take = take
-    const over = new Promise<void>((resolve, reject) => this.once('close', resolve).once('error', reject))
-    this.resume()
-    return over
-  }
-
-  override _read(): void {
-    this.#socket.resume()
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (!this.readableEnded) this.#socket.destroy()
-    done(error)
-  }
-
-  /** Whether more may be read into the same memory now. */
-  got(bytes: Buffer): boolean {
-    if (!this.#take) return this.push(Buffer.from(bytes))
-    try {
-      const busy = this.#take(bytes)
-      busy?.then(
-        () => this.#socket.resume(),
-        error => this.destroy(error),
-      )
-      return !busy
-    } catch (error) {
-      this.destroy(error as Error)
-      return false
-    }
-  }
-}
-
 /** A socket as a channel: its two halves end each by itself. */
-function channelOf(socket: Socket, stdout: Output): Channel {
+function channelOf(socket: Socket, stdout: Lent): Channel {
   let failed: string | undefined
   const {promise: ended, resolve: finish} = Promise.withResolvers<Exit>()
   socket.on('error', error => {
-    failed ??= (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? 'the far side broke off' : 'the connection was lost'
+    failed ??= (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? brokeOff : 'the connection was lost'
   })
   socket.once('close', () => finish(failed === undefined ? {status: 0} : {unknown: failed}))
   // told by how it ended

@@ -9,7 +9,7 @@ import {ProdError} from '@prod/sdk/errors'
 import {awsKeys, keepFresh} from './credential.ts'
 import {makeFolders, sweepFolders} from './folders.ts'
 import {type FromRunner, type Isolation, type Limit, type Platform, type ToRunner, tokenBytes} from './messages.ts'
-import {Output, openInput} from './streams.ts'
+import {openInput, openOutput} from './streams.ts'
 import type {Target} from './target.ts'
 
 /** What a runner is started with: {@link StartOptions}, and for tests the isolation to use. */
@@ -190,8 +190,8 @@ async function openChannel(
     signal.addEventListener('abort', leave, {once: true})
   })
   tell({type: 'open', id, use, tokens, keys: keys ?? null})
-  const stdout = new Output(socket, tokens.stdout)
-  const stderr = tokens.stderr === null ? Readable.from([]) : new Output(socket, tokens.stderr)
+  const stdout = openOutput(socket, tokens.stdout)
+  const stderr = tokens.stderr === null ? Readable.from([]) : openOutput(socket, tokens.stderr)
   const stdin = tokens.stdin === null ? new Writable({write: (_chunk, _encoding, done) => done()}) : openInput(socket, tokens.stdin)
   try {
     await opened
