@@ -1,5 +1,6 @@
 /** Why a container cannot be reached, and what mends it: all that is missing at once. The table of docs/aws-sessions.md is made of these. */
-import {ProdError} from '@prod/sdk/errors'
+import {type Cause, unreachable} from '@prod/sdk/cause'
+import type {ProdError} from '@prod/sdk/errors'
 
 /** One cause: what is so, and the mend. `{…}` stands for what was found. */
 export const causes = {
@@ -53,7 +54,7 @@ export const causes = {
     what: 'the agent in {container} cannot be reached though it runs (subnet {subnet})',
     mend: 'a route to ssmmessages.{region}.amazonaws.com: a NAT gateway, or an interface endpoint whose security group lets the task in at port 443',
   },
-} as const satisfies Record<string, {what: string; mend: string}>
+} as const satisfies Record<string, Cause>
 
 /** The name of a cause, and what was found. */
 export interface Found {
@@ -136,11 +137,8 @@ function isOlder(version: string, than: string): boolean {
 
 /** What was found, as the one failure that a person sees: every cause, then every mend. */
 export function failureOf(all: readonly Found[], options?: ErrorOptions): ProdError {
-  const fill = (text: string, {found = {}}: Found): string => text.replaceAll(/\{(\w+)\}/g, (_, name: string) => clean(found[name] ?? '?'))
-  const say = (part: 'what' | 'mend'): string => [...new Set(all.map(one => fill(causes[one.cause][part], one)))].join('; ')
-  return new ProdError('TARGET_UNREACHABLE', say('what'), say('mend'), options)
-}
-
-function clean(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\s]+/g, ' ').slice(0, 300)
+  return unreachable(
+    all.map(({cause, found}) => ({cause: causes[cause], found})),
+    options,
+  )
 }

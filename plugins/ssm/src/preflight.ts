@@ -1,6 +1,7 @@
 /** Why a session does not come about, and what mends it. The table of docs/aws-sessions.md is made of these. */
 
 import {parseXML} from '@aws-sdk/xml-builder'
+import {type Cause, unreachable} from '@prod/sdk/cause'
 import {ProdError} from '@prod/sdk/errors'
 import {AwsRefused, json, query, type Way} from './aws/call.ts'
 import type {Target} from './target.ts'
@@ -39,13 +40,11 @@ export const causes = {
   },
   ended: {what: 'the session on {instance} could not begin: {said}', mend: 'docs/aws-sessions.md, "Troubleshooting"'},
   busy: {what: 'AWS takes no more calls of {action} now', mend: 'try again in a minute'},
-} as const satisfies Record<string, {what: string; mend: string}>
+} as const satisfies Record<string, Cause>
 
 /** A cause with what was found, as the failure that a person sees. */
 export function failureOf(cause: keyof typeof causes, found: Record<string, string>, options?: ErrorOptions): ProdError {
-  const fill = (text: string): string => text.replaceAll(/\{(\w+)\}/g, (_, name: string) => found[name] ?? '?')
-  const {what, mend} = causes[cause]
-  return new ProdError('TARGET_UNREACHABLE', fill(what), fill(mend), options)
+  return unreachable([{cause: causes[cause], found}], options)
 }
 
 /** What AWS's refusal of a call means here; a `ProdError` and whatever is a bug pass. Asks further where the agent is not connected. */
