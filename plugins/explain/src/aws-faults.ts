@@ -37,6 +37,7 @@ export const faults: readonly Rule[] = [
       'invalid aws region',
     ],
   },
+  {category: 'not_a_denial', confidence: 0.63, match: ['nonexistentqueue', 'the specified queue does not exist']},
   {
     category: 'not_a_denial',
     confidence: 0.9,
@@ -97,6 +98,9 @@ export const faults: readonly Rule[] = [
       'missingparameter',
       'missing required parameter',
       'missing required',
+      'methodnotallowed',
+      'method not allowed',
+      'method is not allowed against',
       'invalidrequest',
       'invalid request',
       'invalidargument',

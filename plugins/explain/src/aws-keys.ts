@@ -65,10 +65,18 @@ export const keys: readonly Rule[] = [
       'invalid kms key',
       'invalidkmskey',
       'kms key provided is in an incorrect state',
+      'with the default kms service key',
       'unable to decrypt the environment variables',
       'unable to configure access to your environment variables',
       'kms key is invalid for',
     ],
+  },
+  {
+    // where KMS does not say which key, it gives three reasons at once
+    category: 'kms_key',
+    confidence: 0.965,
+    match: 'because the resource does not exist in this region, no resource-based policies allow',
+    near: ['kms', ' key'],
   },
   {
     category: 'kms_key',

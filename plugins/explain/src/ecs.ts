@@ -21,6 +21,10 @@ export const ecs: Explainer = {
         'targetnotconnectedexception',
         'cannotstartmanagedagent',
         'failed to start managed agent',
+        'exec enabled for task | no',
+        'managed agent status | stopped',
+        'managed agent status | 1. stopped',
+        'execute command agent is stopped',
       ],
     },
     {

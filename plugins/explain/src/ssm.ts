@@ -59,6 +59,8 @@ export const ssm: Explainer = {
         'failed to create websocket for datachannel',
         'setting up data channel with id',
         'encountered error while initiating handshake',
+        'cannot perform start session: eof',
+        'cannot perform start session: unexpected eof',
         'document worker timed out',
         'document process failed unexpectedly',
         'websocket closure reason: unable to connect to target',

@@ -5,6 +5,7 @@ import {libraries} from './messages-libraries.ts'
 import {others} from './messages-others.ts'
 import {posts} from './messages-posts.ts'
 import {services} from './messages-services.ts'
+import {slips} from './messages-slips.ts'
 import {tools} from './messages-tools.ts'
 import {wordings} from './messages-wordings.ts'
 
@@ -15,4 +16,4 @@ export type Row = readonly [
   fields: {principal?: string; action?: string; resource?: string; role?: string; encoded?: boolean} | undefined,
 ]
 
-export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services, ...doors, ...posts, ...wordings]
+export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services, ...doors, ...posts, ...wordings, ...slips]

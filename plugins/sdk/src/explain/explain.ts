@@ -59,6 +59,7 @@ function longerFields(short: Finding['fields'], long: Finding['fields']): Findin
   for (const field of Object.keys(short) as Field[]) {
     const [begin, all] = [short[field], long[field]]
     if (all === null || !all.startsWith(begin ?? '')) continue
+    if (begin === null && /^resources?(?:because|with|and|is|on)$/i.test(all)) continue // two words of a sentence
     const rest = begin === null ? all : all.slice(begin.length)
     if (field === 'action' && begin !== null && rest.includes('.')) continue // the next line, not the rest of a name
     if (
@@ -173,20 +174,22 @@ function named(field: Field, value: string, isName: boolean): string | null {
   const text = withoutTail(plainOf(field, value.trim()))
   if (text === '' || noNames.test(text)) return null
   if (field === 'action' ? noActions.test(text) : field !== 'resource' && !isName && noPrincipals.test(text)) return null
-  if (field === 'action' && !/^[A-Za-z*"/][\w.:*/ {}()"-]*$/.test(text)) return null
+  if (field === 'action' && (!/^[A-Za-z*"/][\w.:*/ {}()"-]*$/.test(text) || /:.*:/.test(text))) return null
   if ((field === 'principal' || field === 'role') && text.length < 2 && !/\w/.test(text)) return null
   return text
 }
 
-/** Without the stars of bold type; within an ARN two stars may stand for a name. */
+/** Without the stars of bold or slanted type; within an ARN two stars may stand for a name. */
 function plainOf(field: Field, text: string): string {
-  if (field === 'action') return text.replace(/^\*\*|\*\*$/g, '')
+  if (field === 'action') return text.replace(/^(?:\*\*|\.{2,}|…)|\*\*$/g, '')
+  if (/^\*\w[\w.-]+\*$/.test(text)) return text.slice(1, -1)
   return text.length > 4 && text.startsWith('**') && text.endsWith('**') ? text.slice(2, -2) : text
 }
 
-/** Without the comma or the quote that closes what did not open in it. */
+/** Without the comma or the quote that closes what did not open in it, or half of an escape. */
 function withoutTail(text: string): string {
   const last = text.at(-1) ?? ''
+  if (last === '\\') return withoutTail(text.slice(0, -1))
   const isOpen = last !== '' && '"\'`'.includes(last) && text.split(last).length % 2 === 0
   return isOpen || last === ',' ? text.slice(0, -1) : text
 }

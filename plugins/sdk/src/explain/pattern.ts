@@ -173,14 +173,18 @@ function unfold(value: string): string | undefined {
   // `arn:aws:sts::[account id]:…`: a placeholder inside a name
   if (!whole.startsWith('arn:')) return undefined
   for (let at = 0; at < whole.length; at++) {
-    if (whole[at] === ' ') return undefined
+    if (whole[at] === ' ' && !isSlip(whole, 0, at)) return undefined
     at = endOfPlaceholder(whole, at) ?? at
   }
   return whole
 }
 
-/** Where what stands for a part of a name ends, where one begins after `:` or `/`: `<account>`, `[account id]`, `"my account"`. */
+/** Where what stands for a part of a name ends, where one begins after `:` or `/`: `<account>`, `[account id]`, `"my account"`; of an ARN's account, words alone. */
 function endOfPlaceholder(text: string, at: number): number | undefined {
+  if (text[at - 1] === ':' && /arn:[\w-]+:[\w-]+:[\w-]*:$/.test(text.slice(Math.max(0, at - 80), at))) {
+    const words = /^[A-Za-z]+(?: [A-Za-z0-9]+){1,2}(?=:)/.exec(text.slice(at, at + 40))?.[0]
+    if (words !== undefined) return at + words.length - 1
+  }
   const close = placeholders[text[at] as string]
   if (close === undefined || !':/'.includes(text[at - 1] ?? ' ')) return undefined
   const length = text.slice(at + 1, at + 61).indexOf(close)
@@ -219,7 +223,7 @@ function wordAfter(plain: string, from: number): {value: string; end: number} | 
   while (end < most) {
     const placeholder = endOfPlaceholder(plain, end)
     if (placeholder !== undefined) end = placeholder + 1
-    else if (endsWord(plain, end) && !goesOn(plain, start, end)) break
+    else if (endsWord(plain, end) && !goesOn(plain, start, end) && !isSlip(plain, start, end)) break
     else end += 1
   }
   const value = trimmed(plain.slice(start, end))
@@ -232,6 +236,17 @@ function goesOn(plain: string, start: number, at: number): boolean {
   if (plain.slice(start, at).endsWith(':log-stream:')) return false
   const next = /^[\w[<{*.-][^\s:]{0,200}(?=[\s:"'),.]|$)/.exec(plain.slice(at + 1, at + 203))?.[0]
   return next !== undefined && !sentenceWords.test(next)
+}
+
+/** Whether a blank stands beside the colon after an ARN's account, where a slip of the hand put it. */
+function isSlip(text: string, start: number, at: number): boolean {
+  if (text[at] !== ' ' || !text.startsWith('arn:', start) || at - start > 80) return false
+  const rest = text[at - 1] === ':' ? at + 1 : text[at + 1] === ':' ? at + 2 : -1
+  return (
+    rest > 0 &&
+    /^arn:[\w-]+:[\w-]+:[\w-]*:[^\s:]+:?$/.test(text.slice(start, at)) &&
+    /^[a-z][a-z-]*[/:][^\s]/.test(text.slice(rest, rest + 40))
+  )
 }
 
 const sentenceWords = /^(?:because|with|on|is|and|status|the|in|due|which|for|to|at|as|error|by|from|no|\[?error\]?|\d+)$/i

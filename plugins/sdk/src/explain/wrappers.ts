@@ -9,6 +9,10 @@ export const wrappers: readonly Reading[] = [
   {match: 'an error occurred ({code}) when calling {the |}{action}', fields: {action: '{action}'}},
   {match: 'the {action} operation:'},
   {match: 'operation error {service:text}: {action},'},
+  {match: 'while calling {action} on '},
+  {match: 'error details - {action} error: '},
+  {match: 'call failed: {action}({{}'},
+  {match: '{fails|failed|on|in|during} the {action} call'},
   {
     match: 'Error executing "{action}" on "{resource}"',
     of: ['unknown_denial', 'action_not_allowed', 'explicit_deny_identity', 'resource_policy', 'kms_key', 'network_denied'],
