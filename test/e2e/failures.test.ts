@@ -6,6 +6,7 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable} from 'node:stream'
+import {lendCode} from '@prod/sdk/testing/kept-code'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {cli, collect} from './broker.ts'
 
@@ -38,7 +39,10 @@ let base: string
 let dir: string
 let port: number
 let broker: ChildProcessByStdio<null, Readable, Readable>
-const home = (name: string) => ({PATH: process.env.PATH ?? '', HOME: join(base, name), PROD_CREDENTIAL_STORE: 'file', LANG: 'C.UTF-8'})
+const home = (name: string) => {
+  const own = join(base, name)
+  return {PATH: process.env.PATH ?? '', HOME: own, PROD_CREDENTIAL_STORE: 'file', LANG: 'C.UTF-8', ...lendCode(own)}
+}
 const start = (who: string, args: readonly string[]) =>
   spawn(process.execPath, [cli, ...args], {env: home(who), stdio: ['pipe', 'pipe', 'pipe']})
 const prod = async (who: string, ...args: string[]) => {
