@@ -95,7 +95,7 @@ export const keys: readonly Rule[] = [
   },
   {
     category: 'kms_key',
-    confidence: 0.63,
+    confidence: 0.665,
     match: ['{missing|needs|need|requires|require|lacks|lack|without} {few:few}kms:{call}'],
     unless: ['malformedpolicy'],
   },

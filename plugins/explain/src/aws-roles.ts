@@ -75,7 +75,7 @@ export const roles: readonly Rule[] = [
       'do not have any {few:few}{roles|accounts|applications} assigned',
       'not have access to any {aws |iam |}{role|account}',
       'no {aws |iam |}roles {are |were |}{found|available|assigned|returned} {in|for|to}',
-      'no {aws |iam |}roles available',
+      'no {aws |iam |}roles {available|to assume}',
       'no {aws |}accounts available {to|for} {you|this|the user}',
       'rolearn not found in {the |}saml',
       'role not found in {the |}saml',

@@ -21,7 +21,7 @@ const policyKinds: readonly Rule[] = kinds.flatMap(([category, names]) =>
     category,
     confidence: 0.99,
     match: [
-      `explicit deny in {a|an|the|your|one or more} ${name}`,
+      `explicit deny in {a |an |the |your |one or more |}${name}`,
       `explicitly denied by {a|an|the|your} ${name}`,
       `because no ${name}`,
       `because of {a|an|the|your} ${name}`,
@@ -141,7 +141,6 @@ const statements: readonly Rule[] = [
       '{missing|lacks|lack|requires|require|needs|need} {the |}{service}:{call} permission',
       '{role|user|policy} {lacks|lack|is missing} {`|}{service}:{call}',
     ],
-    unless: ['kms:'],
   },
   {
     // the console's own form: the lines below it name the user, the action and the resource
@@ -149,6 +148,14 @@ const statements: readonly Rule[] = [
     confidence: 0.93,
     match: ["{do not|don't} have the permission required to perform this operation"],
     near: ['action:'],
+  },
+  {
+    // what other consoles of AWS say
+    category: 'action_not_allowed',
+    confidence: 0.66,
+    fields: {action: '{service}:{call}'},
+    match: ["{do not|don't} have permission{s|} to {service}:{call}", 'your permissions to allow the {service}:{call} action'],
+    near: ['aws', 'arn:'],
   },
   {category: 'unknown_denial', confidence: 0.943, match: ['not authorized to perform: null', 'not authorized to perform: undefined']},
   {
@@ -285,7 +292,7 @@ const readings: readonly Reading[] = [
   {match: 'requested s3 prefix: {resource}'},
   {match: 'user: {principal} {service:|action:}'},
   {match: 'action: {action} on resource(s): {resource}'},
-  {match: ' action: {action}', near: ['permission required to perform']},
+  {match: ' action: {action}', near: ['permission required to perform', 'context:']},
   {match: 'cannot access stream {resource}.', of: ['action_not_allowed']},
   {match: 'making api call: ({service}, {action})', of: ['unknown_denial']},
   {match: "'bucket': '{resource}'", of: ['unknown_denial']},

@@ -125,4 +125,22 @@ export const slips: readonly Row[] = [
     'unknown_denial',
     {resource: 'arn:aws:es:eu-west-1:111122223333:domain/d1'},
   ],
+  // consoles, and what people write down of them
+  [
+    `Access denied: you don't have permission to iam:ListUsers. User: ${ana} Action: iam:ListUsers Context: no identity-based policy allows the action`,
+    'action_not_allowed',
+    {principal: ana, action: 'iam:ListUsers'},
+  ],
+  [
+    'The buckets of this AWS account are not shown: ask for your permissions to allow the s3:ListAllMyBuckets action',
+    'action_not_allowed',
+    {action: 's3:ListAllMyBuckets'},
+  ],
+  ['AccessDenied: explicit deny in SCP', 'scp_deny', {}],
+  [
+    'The execution role lacks `ssm:GetParameters`, `secretsmanager:GetSecretValue`, `logs:PutLogEvents` or `kms:Decrypt`',
+    'action_not_allowed',
+    {action: 'ssm:GetParameters'},
+  ],
+  ['There are no roles to assume for this account', 'role_assume_denied', {}],
 ]
