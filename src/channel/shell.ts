@@ -148,8 +148,9 @@ class ShellEnd {
     for await (const event of connection) {
       if (event.type === 'output') {
         if (event.stream !== 'stdout') continue
+        const shown = passBytes('stdout', this.#plain ? this.#plain.push(event.bytes) : event.bytes)
         this.#tail.push(event.bytes)
-        await passBytes('stdout', this.#plain ? this.#plain.push(event.bytes) : event.bytes)
+        await shown
         connection.wrote('stdout', event.bytes.byteLength)
       } else if (event.type === 'end') {
         this.#end = openEnd(this.#options.pins, event.jws, this.#started?.id)
