@@ -151,7 +151,7 @@ async function breakGlassPart({broker, alice, carol}: Cast): Promise<void> {
   await tell('That was alice, typing. She leaves; here is her terminal.')
   await shell.until(/^the agent answers: 42$/m)
   shell.press('exit\r')
-  must(await finish(shell), {status: 0, stdout: /its review waits/})
+  must(await finish(shell), {status: 0, stdout: /its\s+review\s+waits/})
   await watching.ended
 
   await tell('The recording is sealed to security’s key. carol plays it; alice cannot review her own session, carol files the review.')

@@ -262,8 +262,25 @@ test('spans and moments are read and shown as people write them', () => {
 test('a long line is broken between words, a command and a word that is too long are not', () => {
   expect(wrap('short', 10)).toEqual(['short'])
   expect(wrap('the alert was not accepted by pager', 16)).toEqual(['the alert was', 'not accepted by', 'pager'])
-  expect(wrap('  kept indent stays', 10)).toEqual(['  kept', 'indent', 'stays'])
+  expect(wrap('  kept indent stays', 10)).toEqual(['  kept', '  indent', '  stays'])
   expect(wrap(`see ${'x'.repeat(20)} now`, 10)).toEqual(['see', 'x'.repeat(20), 'now'])
   expect(wrap('try: prod roles --for s3:GetObject   (see which role allows it)', 20)).toHaveLength(1)
   expect(wrap(`${paint('bold', 'one two')} three`, 13)).toEqual([`${paint('bold', 'one two')} three`])
+})
+
+test('a command that a line names stays whole, so that it can be copied', () => {
+  const ask = 'prod request approve req_1m821tsh713ncdbwd'
+  expect(wrap(`web restart on local (production) needs approval: ${ask}`, 74)).toEqual([
+    'web restart on local (production) needs approval:',
+    ask,
+  ])
+  expect(wrap(`it waits: ${ask}`, 20)).toEqual(['it waits:', ask])
+  expect(wrap('prod attach req_1 waits for it', 20)).toEqual(['prod attach req_1 waits for it'])
+  expect(wrap('not approved; prod request deny req_1', 30)).toEqual(['not approved;', 'prod request deny req_1'])
+  expect(wrap('ask: prod exec --reason "it is slow; look" web status; then wait', 24)).toEqual([
+    'ask:',
+    'prod exec --reason "it is slow; look" web status;',
+    'then wait',
+  ])
+  expect(wrap('another prod is getting credentials of base; waiting', 24)).toEqual(['another prod is getting', 'credentials of base;', 'waiting'])
 })

@@ -155,16 +155,21 @@ export function say(text: string | readonly string[]): void {
 
 const prefix = 'prod: '
 
+/** A command within a sentence, up to the end or a semicolon outside its quotes; `another prod is` is none. */
+const command = /(?:(?<=^\s*|[:;(,] )prod [a-z](?:"[^"]*"|'[^']*'|[^;"'])*(?:;|["'].*)?|\S+)\s*/g
+
 /** A line as rows of so many columns, broken between words. A command to type stays in one: broken it could not be copied. */
 export function wrap(line: string, room: number): string[] {
   if (columns(unpaint(line)) <= room || /^\s*(?:try|or|more):/.test(unpaint(line))) return [line]
+  const indent = /^\s*/.exec(line)?.[0] ?? ''
   const rows: string[] = []
-  for (const word of line.split(/(?<=\S) /)) {
-    const longer = rows.length === 0 ? word : `${rows.at(-1)} ${word}`
-    if (rows.length > 0 && columns(unpaint(longer)) <= room) rows[rows.length - 1] = longer
-    else rows.push(word)
+  for (const piece of line.slice(indent.length).match(command) ?? []) {
+    const longer = rows.length === 0 ? `${indent}${piece}` : `${rows.at(-1)}${piece}`
+    if (rows.length === 0) rows.push(longer)
+    else if (columns(unpaint(longer).trimEnd()) <= room) rows[rows.length - 1] = longer
+    else rows.push(`${indent}${piece}`)
   }
-  return rows
+  return rows.map(row => row.trimEnd())
 }
 
 /** Passes bytes of a program on, untouched; resolves when there is room for more, false when nobody reads them. */
