@@ -282,5 +282,9 @@ test('a command that a line names stays whole, so that it can be copied', () => 
     'prod exec --reason "it is slow; look" web status;',
     'then wait',
   ])
-  expect(wrap('another prod is getting credentials of base; waiting', 24)).toEqual(['another prod is getting', 'credentials of base;', 'waiting'])
+  expect(wrap('another prod is getting credentials of base; waiting', 24)).toEqual([
+    'another prod is getting',
+    'credentials of base;',
+    'waiting',
+  ])
 })
