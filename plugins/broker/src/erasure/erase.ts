@@ -1,6 +1,7 @@
 /** Two people erase what is kept of a person, or of single runs and sessions (TM-E12): one asks, another agrees. The log tells of both. */
 import type {Erasure, Principal} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
+import {openEntry} from '@prod/sdk/log/envelope'
 import {checkReason} from '@prod/sdk/reason'
 import {bounded, showLine, showName} from '@prod/sdk/text'
 import {about} from '../audit/refusals.ts'
@@ -12,9 +13,9 @@ import type {RunRecord} from '../runs/record.ts'
 import type {SessionRecord} from '../sessions/record.ts'
 import type {AuditEvent, Change} from '../stores/store.ts'
 import {openOf} from './open.ts'
-import {perform} from './perform.ts'
+import {naming, perform} from './perform.ts'
 import {type ErasureRecord, putErasure, showErasure} from './record.ts'
-import type {Whom} from './whom.ts'
+import {isTheirs, isThem, type Whom} from './whom.ts'
 
 const agreeSeconds = 86_400
 const reasonColumns = 2000
@@ -139,20 +140,32 @@ async function findWhom(parts: Parts, given: string): Promise<Whom> {
   const known = (await parts.store.list<PersonRecord>({kind: 'person'}))
     .map(({value}) => value)
     .filter(one => `${one.iss}#${one.sub}` === given || (one.person !== '' && canonicalPerson(one.person) === canonicalPerson(given)))
+  const strange = new ProdError('NOT_FOUND', `nothing tells of what ${given} did`, 'prod audit search --by PERSON')
   const distinct = (values: string[]) => [...new Set(values.filter(value => value !== ''))]
   if (known.length === 0) {
-    // forgotten as a person; the log may still tell
-    const [entry] = given === 'broker' ? [] : await parts.store.entries({from: 0, limit: 1, text: given})
-    if (!entry) throw new ProdError('NOT_FOUND', `nothing tells of ${given}`, 'prod audit search --by PERSON')
-    return {persons: [canonicalPerson(given)], owners: given.includes('#') ? [given] : [], subs: [], names: []}
+    // forgotten as a person; the log may still tell of what they did: another word of it is nobody
+    const whom: Whom = {persons: [canonicalPerson(given)], owners: given.includes('#') ? [given] : [], subs: [], names: []}
+    const names: unknown[] = []
+    for await (const entry of naming(parts, whom)) {
+      const {personal} = openEntry(entry)
+      if (isTheirs(whom, entry)) names.push(personal.name ?? '')
+      else if (isThem(whom, personal.person)) names.push('')
+    }
+    if (names.length === 0 || isNobody(whom)) throw strange
+    return {...whom, names: distinct(names.filter(name => typeof name === 'string'))}
   }
-  return {
+  const whom: Whom = {
     persons: distinct(known.map(one => canonicalPerson(one.person))),
     owners: distinct(known.map(one => `${one.iss}#${one.sub}`)),
     subs: distinct(known.map(one => one.sub)),
     names: distinct(known.map(one => one.name)),
   }
+  if (isNobody(whom)) throw strange
+  return whom
 }
+
+/** What the log says for who is no person. */
+const isNobody = ({persons}: Whom): boolean => persons.includes('broker') || persons.includes('nobody')
 
 function refusal(code: 'DENIED' | 'SELF_ERASURE', message: string, subject: string): ProdError {
   return about(new ProdError(code, message, 'prod audit erase --show'), {type: 'erasure.refused', subject})

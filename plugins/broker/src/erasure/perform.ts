@@ -6,12 +6,17 @@ import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Review} from '@prod/sdk'
 import {openEntry} from '@prod/sdk/log/envelope'
+import {showName} from '@prod/sdk/text'
+import {type ConferralRecord, putConferral} from '../grants/conferral-record.ts'
+import {type GrantRecord, putGrant} from '../grants/state.ts'
 import {readAnew} from '../metrics/ledger.ts'
 import type {Parts} from '../parts.ts'
-import {person} from '../requests/create.ts'
+import {person, putRequest} from '../requests/create.ts'
+import type {RequestRecord} from '../requests/state.ts'
 import {type ErasedMark, putRun, type RunRecord} from '../runs/record.ts'
 import {putReview, putSession, type SessionRecord} from '../sessions/record.ts'
 import type {AuditEvent, EntryRow, Kind, Put, Stored} from '../stores/store.ts'
+import {openOf} from './open.ts'
 import {type ErasureRecord, putErasure} from './record.ts'
 import {erasedText, fieldsOf, isTheirs, nobody, ranges, tellsOf, type Whom, without} from './whom.ts'
 
@@ -49,8 +54,8 @@ export async function perform(parts: Parts, id: string): Promise<void> {
       }),
       count: {...stored.value.erased},
     }
-    if (stored.value.whom) await erasePerson(task, stored.value.whom)
-    else for (const thing of stored.value.things) await eraseContent(task, thing)
+    if (stored.value.whom && !(await erasePerson(task, stored.value.whom))) return
+    for (const thing of stored.value.things) await eraseContent(task, thing)
     await finish(task, stored)
   } finally {
     busy.delete(id)
@@ -95,30 +100,55 @@ function runChange({value, version}: Stored<RunRecord>, mark: ErasedMark): {chun
   return {chunks: value.outputChunks, put: putRun({...value, outputChunks: 0, erased: mark}, version)}
 }
 
-async function erasePerson(task: Task, whom: Whom): Promise<void> {
+/** False: they began something after the two had agreed, which goes on to its end first. Their logins are over by then, so that nothing more begins. */
+async function erasePerson(task: Task, whom: Whom): Promise<boolean> {
   const {parts, count} = task
   const subjects = await subjectsOf(parts, whom)
+  await eraseRecords(task, whom, ['login'])
+  if (await openOf(parts, whom, [])) return false
   for (const id of subjects) if (/^(run|ses)_/.test(id) && (await isOwn(parts, whom, id))) await eraseContent(task, id)
+  await parts.store.commit({blank: {subjects: [...subjects], names: whom.names.map(showName), by: erasedText}, events: []})
   await eraseTexts(task, whom, subjects)
   for (const kind of ['run', 'session', 'review'] as const)
     for (const stored of await mentioning(parts, whom, kind)) {
       const {ok} = await parts.store.commit({put: [blank(whom, task.mark, stored)], events: []})
       if (ok) count.records += 1
     }
+  await eraseFromErasures(task, whom)
   // the figures are read from the log again, as it is now
-  readAnew(parts.store)
+  await readAnew(parts.store)
   for (const {kind, id, version} of await parts.store.list({kind: 'facts'}))
     await parts.store.commit({remove: [{kind, id, version}], events: []})
-  for (const kind of removed)
+  await eraseRecords(task, whom, removed)
+  return true
+}
+
+/** What they did as one of the two: what they had asked for lapses, for who takes their place could agree to it. */
+async function eraseFromErasures({parts, record}: Task, whom: Whom): Promise<void> {
+  for (const {id, value, version} of (await mentioning(parts, whom, 'erasure')) as Stored<ErasureRecord>[]) {
+    if (id === record.id) continue
+    const rest = without(whom, record.id, value) as ErasureRecord
+    const isAskedByThem = value.state === 'asked' && isOwned(whom, value.by)
+    await parts.store.commit({put: [putErasure(isAskedByThem ? {...rest, until: value.askedAt} : rest, version)], events: []})
+    if (!value.agreed || !isOwned(whom, value.agreed.by)) continue
+    for (const kind of ['run', 'session'] as const)
+      for (const marked of await parts.store.list<RunRecord | SessionRecord>({kind, mentions: id})) {
+        const {erased} = marked.value
+        if (typeof erased !== 'object' || erased.erasure !== id) continue
+        const unnamed = {...marked.value, erased: {...erased, by: erasedText}}
+        const put = kind === 'run' ? putRun(unnamed as RunRecord, marked.version) : putSession(unnamed as SessionRecord, marked.version)
+        await parts.store.commit({put: [put], events: []})
+      }
+  }
+}
+
+/** Records of these kinds: their own go, and others' lose them. */
+async function eraseRecords(task: Task, whom: Whom, kinds: readonly Kind[]): Promise<void> {
+  const {parts, count} = task
+  for (const kind of kinds)
     for (const {id, value, version} of await mentioning(parts, whom, kind)) {
       const isTheirOwn = isOwned(whom, value)
-      const put: Put = {
-        kind,
-        id,
-        version,
-        value: without(whom, task.record.id, value),
-        index: {state: (value as {state?: string}).state ?? 'over'},
-      }
+      const put = putAgain(kind, {kind, id, version, value: without(whom, task.record.id, value)})
       const isLive = kind === 'login' && (value as {revokedAt?: string | null}).revokedAt === null
       const events = isLive ? [task.event('login.ended', id, {why: 'erased'})] : []
       const {ok} = await parts.store.commit({...(isTheirOwn ? {remove: [{kind, id, version}]} : {put: [put]}), events})
@@ -127,19 +157,15 @@ async function erasePerson(task: Task, whom: Whom): Promise<void> {
 }
 
 /** Kinds of which a person's own go, and others' lose them. */
-const removed = [
-  'request',
-  'grant',
-  'login',
-  'person',
-  'membership',
-  'rollout',
-  'handin',
-  'conferral',
-  'idempotency',
-  'budget',
-  'meta',
-] as const
+const removed = ['request', 'grant', 'person', 'membership', 'rollout', 'handin', 'conferral', 'idempotency', 'budget', 'meta'] as const
+
+/** A record of others, found by what it was found by before. */
+function putAgain(kind: Kind, {id, value, version}: Stored<unknown>): Put {
+  if (kind === 'request') return {...putRequest(value as RequestRecord, version), id}
+  if (kind === 'grant') return putGrant(value as GrantRecord, version)
+  if (kind === 'conferral') return putConferral(value as ConferralRecord, version)
+  return {kind, id, version, value, index: {state: (value as {state?: string}).state ?? 'over'}}
+}
 
 async function mentioning(parts: Parts, whom: Whom, kind: Kind): Promise<Stored<unknown>[]> {
   const found = new Map<string, Stored<unknown>>()
@@ -181,7 +207,7 @@ async function subjectsOf(parts: Parts, whom: Whom): Promise<Set<string>> {
 }
 
 /** The entries in which any of their ids or names stands. */
-async function* naming(parts: Parts, whom: Whom): AsyncGenerator<EntryRow> {
+export async function* naming(parts: Pick<Parts, 'store'>, whom: Whom): AsyncGenerator<EntryRow> {
   for (const text of new Set([...whom.persons, ...whom.owners, ...whom.subs, ...whom.names])) {
     for (let from = 0; ; ) {
       const page = await parts.store.entries({from, limit: pageEntries, text})

@@ -24,7 +24,8 @@ export const erasedText = '(erased)'
 /** What people wrote in words of their own, and what they typed: it tells of who wrote it, whomever it names. */
 const ownWords = new Set(['argv', 'reason', 'summary', 'note', 'why', 'label', 'groups', 'role', 'target', 'targets', 'to'])
 
-function isThem({persons, owners}: Whom, text: unknown): boolean {
+/** Whether a text is one of their ids. */
+export function isThem({persons, owners}: Whom, text: unknown): boolean {
   return typeof text === 'string' && (owners.includes(text) || persons.includes(canonicalPerson(text)))
 }
 

@@ -87,9 +87,11 @@ function heldOf(store: LogReader): Held {
   return made
 }
 
-/** Texts of the log were erased: what it told before is forgotten, and read anew when somebody asks. */
-export function readAnew(store: LogReader): void {
+/** Texts of the log were erased: what it told before is forgotten, and read anew when somebody asks. Nothing of before is written once it resolves. */
+export async function readAnew(store: LogReader): Promise<void> {
+  const before = held.get(store)
   held.delete(store)
+  await before?.last.catch(() => {})
 }
 
 /** Reads what the log got since the last time. What it gives is carried on by the next call. */

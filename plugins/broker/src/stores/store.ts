@@ -88,7 +88,16 @@ export interface Change {
   events: AuditEvent[]
   /** Texts beside the log that are gone with this change, for good: of an entry, the openings of these fields. What is hashed stays. With it, an empty list too, the store's journal is emptied. */
   erase?: {index: number; fields: string[]}[]
+  /** Notices that wait, or were given up, about these subjects: they lose these people and their words, and are told all the same. */
+  blank?: Blank
   notices?: {channels: string[]; notice: Notice}[]
+}
+
+/** `names` as they stand in notices; `by`: what stands in their place. */
+export interface Blank {
+  subjects: string[]
+  names: string[]
+  by: string
 }
 
 /** `{false}`: somebody was faster, read again. `indices`: where the events lie in the log, in order. */
@@ -98,7 +107,7 @@ export interface Query {
   kind: Kind
   state?: string | string[]
   owner?: string
-  /** whose value has this text in it, as it stands in JSON */
+  /** whose value has this text in it, as it stands in JSON, whatever its case and Unicode form */
   mentions?: string
   /** due at or before */
   dueBefore?: string

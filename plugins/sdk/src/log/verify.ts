@@ -26,7 +26,7 @@ export interface KeptEntry {
  * `root` is base64 as in the checkpoint. `firstBad` is the first record known to be wrong or missing. The records before
  * `vouched` are proven by a signed checkpoint; those between it and `firstBad` look right, but nothing proves them.
  * `erased` counts personal texts that are no longer there; `erasures` what the log itself says of that, and `untold` how many are gone of
- * entries that no erasure names. `keys`: the log's keys, oldest first, where there has been more than one.
+ * which none tells. `keys`: the log's keys, oldest first, where there has been more than one.
  */
 export interface Verdict {
   ok: boolean
@@ -136,11 +136,19 @@ export function checkLog(): {
         ...checkTree(leaves, count, bad, checkpoint, keys, [...handOvers, ...history], completed),
         erased,
         ...(erasures.size > 0 ? {erasures: [...erasures.values()]} : {}),
-        ...(gaps.size > 0 ? {untold: [...gaps.values()].reduce((sum, one) => sum + one, 0)} : {}),
+        ...untoldOf(erased, gaps, erasures),
         ...(keys.length > 1 ? {keys} : {}),
       }
     },
   }
+}
+
+/** Texts that no erasure tells of: those of entries that none names, or as many as are gone beyond what they tell. */
+function untoldOf(erased: number, gaps: Map<number, number>, erasures: Map<string, ErasureTold>): {untold?: number} {
+  const unnamed = [...gaps.values()].reduce((sum, one) => sum + one, 0)
+  const told = [...erasures.values()].reduce((sum, {texts}) => sum + texts, 0)
+  const untold = Math.max(unnamed, erased - told)
+  return untold > 0 ? {untold} : {}
 }
 
 /** Type of the log's entries that say which entries' texts were erased: `data.entries` as `3-9,12`, `data.texts`, `data.erasure`. */

@@ -1,6 +1,6 @@
 /** What the store's thread is asked for, and answers. Jobs travel as one JSON text for each group. */
 import type {ErrorCode} from '@prod/sdk'
-import type {AuditEvent, Expect, Index, Kind, OutboxRow} from '../store.ts'
+import type {AuditEvent, Blank, Expect, Index, Kind, OutboxRow} from '../store.ts'
 
 /** A put whose value is already JSON text. */
 export interface WrittenPut {
@@ -19,6 +19,7 @@ export type Job =
       remove: Expect[]
       events: AuditEvent[]
       erase?: {index: number; fields: string[]}[]
+      blank?: Blank
       notices: {channel: string; notice: string}[]
     }
   | {do: 'take'; limit: number; until: string}

@@ -9,6 +9,9 @@ const searchStep = 2000
 /** Entries in one answer at most. */
 const entriesLimit = 1000
 
+/** One spelling of each text. */
+const spelled = (text: string): string => text.normalize('NFC').toLowerCase()
+
 /** Records by id and by their index columns. */
 export function recordReader(db: DatabaseSync): {
   find<T>(kind: Kind, id: string): Stored<T> | undefined
@@ -16,6 +19,7 @@ export function recordReader(db: DatabaseSync): {
 } {
   const one = db.prepare('SELECT version, value FROM records WHERE kind = ? AND id = ?')
   const prepared = new Map<string, StatementSync>()
+  db.function('mentions', {deterministic: true}, (value, text) => Number(spelled(String(value)).includes(String(text))))
   return {
     find<T>(kind: Kind, id: string) {
       const row = one.get(kind, id)
@@ -33,7 +37,7 @@ export function recordReader(db: DatabaseSync): {
         values.push(value)
       }
       and('owner = ?', owner)
-      and('instr(value, ?) > 0', mentions)
+      and('mentions(value, ?) = 1', mentions === undefined ? undefined : spelled(mentions))
       and('due_at <= ?', dueBefore)
       const sql = `SELECT id, version, value FROM records WHERE ${where.join(' AND ')} ORDER BY seq ${newest ? 'DESC' : 'ASC'} LIMIT ?`
       const statement = prepared.get(sql) ?? db.prepare(sql)
@@ -71,7 +75,7 @@ export async function readEntries(
   if (text === undefined) return read(from, Number.MAX_SAFE_INTEGER, most)
 
   const size = Number(db.prepare('SELECT ifnull(max(idx) + 1, 0) AS size FROM entries').get()!.size)
-  const wanted = JSON.stringify(text).slice(1, -1).toLowerCase() // as it is written inside JSON
+  const wanted = spelled(JSON.stringify(text).slice(1, -1)) // as it is written inside JSON
   const found: EntryRow[] = []
   for (let step = 0; found.length < most; step++) {
     const first = newest ? Math.max(from, size - (step + 1) * searchStep) : from + step * searchStep
@@ -86,5 +90,5 @@ export async function readEntries(
 }
 
 function holds({envelope, openings}: EntryRow, wanted: string): boolean {
-  return envelope.toLowerCase().includes(wanted) || Object.values(openings).some(({value}) => value.toLowerCase().includes(wanted))
+  return spelled(envelope).includes(wanted) || Object.values(openings).some(({value}) => spelled(value).includes(wanted))
 }

@@ -117,7 +117,7 @@ export async function openSqliteStore({file, log, clock = () => new Date(), inst
 }
 
 /** A change as a job: values become JSON text here, and what could never be written is refused as the bug it is. */
-function writeDown({expect = [], put = [], remove = [], events, erase, notices = []}: Change): Job {
+function writeDown({expect = [], put = [], remove = [], events, erase, blank, notices = []}: Change): Job {
   const written = new Set<string>()
   for (const {kind, id} of [...put, ...remove]) {
     if (written.has(`${kind} ${id}`)) throw new TypeError(`one change writes ${kind} ${id} twice`)
@@ -129,6 +129,7 @@ function writeDown({expect = [], put = [], remove = [], events, erase, notices =
     remove,
     events,
     ...(erase ? {erase} : {}),
+    ...(blank ? {blank} : {}),
     put: put.map(({value, ...rest}) => {
       const text = JSON.stringify(value) as string | undefined
       if (text === undefined) throw new TypeError(`${rest.kind} ${rest.id} has no value`)

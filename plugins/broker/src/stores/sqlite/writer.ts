@@ -1,6 +1,7 @@
 /** The one writer of an SQLite store: runs in the store's own thread, since a durable commit waits for the disk. */
 import {createPrivateKey, createPublicKey, type KeyObject, randomBytes} from 'node:crypto'
 import {DatabaseSync, type StatementSync} from 'node:sqlite'
+import type {Notice} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
 import {checkpointSigner, openCheckpoint} from '@prod/sdk/log/checkpoint'
 import {sealEvent} from '@prod/sdk/log/envelope'
@@ -8,7 +9,7 @@ import {handOverType, signHandOver} from '@prod/sdk/log/hand-over'
 import {append, copyFrontier, type Frontier, frontier, leafHash, rootOf, sameHash} from '@prod/sdk/log/merkle'
 import {verifierKey} from '@prod/sdk/log/note'
 import {hashesFromTiles} from '@prod/sdk/log/tiles'
-import type {Expect} from '../store.ts'
+import type {Blank, Expect} from '../store.ts'
 import type {Done, Group, GroupDone, Job, ThreadStart} from './jobs.ts'
 import {takeLock} from './lock.ts'
 import {checkVersion, schema, versionOf} from './schema.ts'
@@ -166,6 +167,8 @@ function statements(db: DatabaseSync) {
     delivered: prepare('DELETE FROM outbox WHERE id = ?'),
     retry: prepare('UPDATE outbox SET due_at = ?, why = ? WHERE id = ?'),
     dead: prepare('UPDATE outbox SET dead = 1, why = ? WHERE id = ?'),
+    notices: prepare('SELECT id, notice FROM outbox'),
+    keepNotice: prepare('UPDATE outbox SET notice = ? WHERE id = ?'),
   }
 }
 
@@ -207,6 +210,7 @@ function runJob(sql: Statements, job: Exclude<Job, {do: 'hand-over'}>, time: str
   }
   for (const {kind, id, version} of job.remove) if (version > 0) sql.remove.run(kind, id)
   for (const one of job.erase ?? []) eraseTexts(sql, one)
+  if (job.blank) blankNotices(sql, job.blank)
   for (const {channel, notice} of job.notices) sql.notice.run(channel, notice, time, time)
   return {ok: true, indices: sealed.map(one => addEntry(sql, tree, one))}
 }
@@ -217,6 +221,18 @@ function eraseTexts(sql: Statements, {index, fields}: {index: number; fields: st
   if (!row) return
   const kept = Object.entries(JSON.parse(String(row.openings)) as object).filter(([name]) => !fields.includes(name))
   sql.keepOpenings.run(JSON.stringify(Object.fromEntries(kept)), index)
+}
+
+/** Takes people out of notices, with their words where it is they of whom they tell. */
+function blankNotices(sql: Statements, {subjects, names, by}: Blank): void {
+  const about = new Set(subjects)
+  for (const {id, notice: text} of sql.notices.all()) {
+    const notice = JSON.parse(String(text)) as Notice
+    if (!about.has(notice.subject)) continue
+    const title = names.reduce((rest, name) => rest.replaceAll(name, by), notice.title)
+    const theirs = names.includes(notice.principal) ? {principal: by, reason: by} : {}
+    sql.keepNotice.run(JSON.stringify({...notice, title, ...theirs}), Number(id))
+  }
 }
 
 /** Writes one entry and what it makes whole of the tree; gives its index. */
