@@ -120,6 +120,13 @@ export async function startBroker(choice: StartChoice): Promise<Broker> {
 }
 
 async function start(choice: StartChoice, undo: (() => Promise<void> | void)[], stopAll: () => Promise<void>): Promise<Broker> {
+  // of all that this process calls: the identity provider, clouds, channels (TM-Q8)
+  if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
+    throw new ProdError(
+      'INSECURE_URL',
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 would turn certificate checks off',
+      'unset NODE_TLS_REJECT_UNAUTHORIZED',
+    )
   // The runner is forked first, while this process is small: primitives start before the store and Cedar load.
   const development = choice.development
     ? await setUpDevelopment({

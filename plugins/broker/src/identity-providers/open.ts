@@ -1,5 +1,5 @@
 /** The identity provider that the configuration names. */
-import {readFile} from 'node:fs/promises'
+import {open, readFile} from 'node:fs/promises'
 import {ProdError} from '@prod/sdk/errors'
 import type {Config} from '../config.ts'
 import type {IdentityProvider} from './identity-provider.ts'
@@ -26,9 +26,12 @@ export async function openIdentity({dir, development, identity}: Config): Promis
 }
 
 async function readCa(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const {text, mode, uid} = await readOnce(file).catch((cause: unknown) => {
     throw new ProdError('CONFIG_INVALID', `identity.caFile cannot be read: ${file}`, 'ls -l FILE, as the broker’s account', {cause})
   })
+  // whoever may write it decides who is believed to be the provider
+  if ((mode & 0o022) !== 0 || (uid !== 0 && uid !== process.getuid?.()))
+    throw new ProdError('CONFIG_INVALID', `identity.caFile can be written by others: ${file}`, `chmod go-w ${file}`)
   if (!/^-----BEGIN CERTIFICATE-----$/m.test(text))
     throw new ProdError(
       'CONFIG_INVALID',
@@ -36,4 +39,14 @@ async function readCa(file: string): Promise<string> {
       'a PEM file of the CAs that vouch for the provider',
     )
   return text
+}
+
+async function readOnce(file: string): Promise<{text: string; mode: number; uid: number}> {
+  const handle = await open(file)
+  try {
+    const {mode, uid} = await handle.stat()
+    return {text: await handle.readFile('utf8'), mode, uid}
+  } finally {
+    await handle.close()
+  }
 }

@@ -71,7 +71,13 @@ export async function call(
         url.protocol === 'https:'
           ? httpsRequest(
               url,
-              {...options, lookup: outsideOnly, minVersion: 'TLSv1.2', ...(reach.ca === undefined ? {} : {ca: reach.ca})},
+              {
+                ...options,
+                lookup: outsideOnly,
+                minVersion: 'TLSv1.2',
+                rejectUnauthorized: true,
+                ...(reach.ca === undefined ? {} : {ca: reach.ca}),
+              },
               resolve,
             )
           : httpRequest(url, options, resolve)
