@@ -75,6 +75,13 @@ const lighterOclif = {
   },
 }
 
+/** ws names what only https: and compression need; a development broker has neither (5 ms). */
+const lighterWs = {
+  name: 'lighter-ws',
+  transform: (code, id) =>
+    id.includes('/node_modules/ws/lib/') ? requireLater(code, /^const (https|tls|zlib) = (require\(.+\));$/gm) : undefined,
+}
+
 /** Turns `const name = require(…)` into what the first `name.…` loads. */
 function requireLater(code, imports) {
   const found = [...code.matchAll(imports)]
@@ -101,7 +108,7 @@ const options = {
   platform: 'node',
   external,
   resolve: {conditionNames: ['source', 'node', 'import', 'require', 'default']},
-  plugins: [stubDebug, lighterOclif, commandsStandAlone],
+  plugins: [stubDebug, lighterOclif, lighterWs, commandsStandAlone],
   onLog(level, log, handle) {
     // oclif's own: it reads a package name that only exists in Yarn's plug and play
     if (log.code !== 'UNRESOLVED_IMPORT' || !/node_modules/.test(log.id ?? '')) handle(level, log)

@@ -69,7 +69,7 @@ class Connection {
 
   async carry(to: HostPort): Promise<EndPayload> {
     const {broker, session} = this.#streams
-    this.#take(await openStream({broker, session, first: {type: 'connect', session: this.#forward, to, client: clientInfo()}, lend: true}))
+    this.#take(await openStream({broker, session, first: {type: 'connect', session: this.#forward, to, client: clientInfo()}}))
     void this.#send().catch(() => this.breakOff())
     for (;;) {
       const stream = this.#stream as StreamConnection
@@ -154,7 +154,6 @@ class Connection {
           session,
           first: {type: 'attach', id, have: {...lost.have}, client: clientInfo()},
           stdin: lost.stdin,
-          lend: true,
         })
       } catch (error) {
         const again =

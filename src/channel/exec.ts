@@ -101,7 +101,7 @@ class TerminalEnd {
     let lost: LinkLost | undefined
     for (;;) {
       try {
-        const next = lost ? await this.#comeBack(lost) : await openStream({broker, session, first, lend: true})
+        const next = lost ? await this.#comeBack(lost) : await openStream({broker, session, first})
         this.#connection = next
         if (!lost) readyChecks(this.#options.pins)
         if (this.#interrupted > 0) this.#passInterrupt()
@@ -155,7 +155,6 @@ class TerminalEnd {
         const back = await openStream({
           broker: this.#options.broker,
           session: this.#options.session,
-          lend: true,
           ...(id === undefined
             ? {first: first.type === 'exec' && this.#typed !== undefined ? {...first, breakGlass: {confirmed: this.#typed}} : first}
             : {first: {type: 'attach', id, have: lost.have, stdin: this.#stdinOn, client: clientInfo()} as const, stdin: lost.stdin}),

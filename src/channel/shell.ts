@@ -88,7 +88,7 @@ class ShellEnd {
     let lost: LinkLost | undefined
     for (;;) {
       try {
-        const next = lost ? await this.#comeBack(lost) : await openStream({broker, session, first, lend: true})
+        const next = lost ? await this.#comeBack(lost) : await openStream({broker, session, first})
         this.#connection = next
         const pending = await this.#read(next)
         if (pending !== undefined) return {status: 245, session: pending, exit: null, endedBy: null, breakGlass: false}
@@ -130,7 +130,6 @@ class ShellEnd {
           session,
           first: {type: 'attach', id, have: lost.have, size: ownSize(), client: clientInfo()},
           stdin: lost.stdin,
-          lend: true,
         })
       } catch (error) {
         const again = error instanceof ProdError && (error.code === 'BROKER_UNREACHABLE' || error.code === 'STORE_UNAVAILABLE')

@@ -1,13 +1,13 @@
-/** One stream to a broker (wire.ts): the client's end of an exec, a shell, an attach, a watch. It knows no terminal, and loads little. */
+/** One stream to a broker (wire.ts): the client's end of an exec, a shell, an attach, a watch. It knows no terminal. Loads `ws` and no more. */
+import type {IncomingMessage} from 'node:http'
+import WebSocket, {type RawData} from 'ws'
 import {isTokenRefused, refusal, unreachable} from './broker-errors.ts'
 import type {SignalName, TerminalSize} from './domain.ts'
 import {proof} from './dpop.ts'
 import {ProdError} from './errors.ts'
-import type {Slab} from './read-memory.ts'
 import {type Broker, type Session, trust} from './session.ts'
 import {EventQueue} from './stream-queue.ts'
 import {StdinSender, type StdinState} from './stream-stdin.ts'
-import {type OpenSocket, openWebSocket, type SocketHandlers} from './websocket.ts'
 import {type ClientMessage, type FirstMessage, frame, type ServerMessage, streamPath, streamProtocol, windowBytes} from './wire.ts'
 
 export type OutputName = 'stdout' | 'stderr'
@@ -17,7 +17,7 @@ export type ByteCounts = Record<OutputName, number>
 /** What arrives, in order. What the stream answers by itself (`challenge`, `window`) and errors (thrown) do not. */
 export type StreamEvent =
   | {type: 'message'; message: Exclude<ServerMessage, {type: 'challenge' | 'window' | 'error'}>}
-  /** `stdin` is what a watched person typed. Where bytes are lent, those of stdout and stderr hold until {@link StreamConnection.wrote} is told of them */
+  /** `stdin` is what a watched person typed */
   | {type: 'output'; stream: OutputName | 'stdin'; bytes: Uint8Array}
   | {type: 'resize'; size: TerminalSize}
   | {type: 'close'; channel: number}
@@ -47,8 +47,6 @@ export interface StreamOptions {
   first: FirstMessage
   /** of the {@link LinkLost} that an `attach` follows */
   stdin?: StdinState
-  /** Output lies in memory that is used again: `wrote` says when its bytes are needed no more, in the order in which they came. Much faster. */
-  lend?: boolean
 }
 
 export interface StreamConnection extends AsyncIterable<StreamEvent> {
@@ -101,31 +99,35 @@ export async function openStream(options: StreamOptions): Promise<StreamConnecti
 
 type Upgrade = {connection: StreamConnection} | {connection?: undefined; error: ProdError; nonce?: string}
 
-async function upgrade(options: StreamOptions, token: string, nonce: string | undefined): Promise<Upgrade> {
+function upgrade(options: StreamOptions, token: string, nonce: string | undefined): Promise<Upgrade> {
   const {broker, session, first} = options
-  const {promise: connection, resolve} = Promise.withResolvers<StreamConnection>()
-  try {
-    const refused = await openWebSocket({
-      url: new URL(broker.url + streamPath),
-      protocol: streamProtocol,
-      tls: trust(broker),
-      timeoutMilliseconds: 10_000,
-      maxMessageBytes: 4 * 1024 * 1024,
-      headers: {Authorization: `DPoP ${token}`, DPoP: streamProof(broker, session, token, nonce)},
-      opened(socket) {
-        socket.sendText(JSON.stringify(first))
-        const {handlers, stream} = connect(socket, options, token)
-        resolve(stream)
-        return handlers
+  const {promise, resolve, reject} = Promise.withResolvers<Upgrade>()
+  const socket = new WebSocket(broker.url.replace(/^http/, 'ws') + streamPath, streamProtocol, {
+    ...trust(broker),
+    perMessageDeflate: false,
+    followRedirects: false,
+    handshakeTimeout: 10_000,
+    maxPayload: 4 * 1024 * 1024,
+    headers: {authorization: `DPoP ${token}`, dpop: streamProof(broker, session, token, nonce)},
+  })
+  socket.on('open', () => {
+    socket.send(JSON.stringify(first))
+    // listens at once: the broker's first message may be in the same packet
+    resolve({connection: connect(socket, options, token)})
+  })
+  socket.on('error', error => reject(unreachable(broker, error)))
+  socket.on('unexpected-response', (request, response) => {
+    readBody(response).then(
+      body => {
+        request.destroy()
+        const error = refusal(broker, response.statusCode ?? 0, body, response.headers.date)
+        const given = response.statusCode === 401 ? response.headers['dpop-nonce'] : undefined
+        resolve({error, ...(typeof given === 'string' ? {nonce: given} : {})})
       },
-    })
-    if (!refused) return {connection: await connection}
-    const {status, headers, body} = refused
-    const given = status === 401 ? headers.get('dpop-nonce') : undefined
-    return {error: refusal(broker, status, body, headers.get('date')), ...(given === undefined ? {} : {nonce: given})}
-  } catch (error) {
-    throw unreachable(broker, error)
-  }
+      error => reject(unreachable(broker, error)),
+    )
+  })
+  return promise
 }
 
 /** The proofs of a stream (upgrade, `proof`, `auth`) all name the upgrade: GET of the stream's URL. */
@@ -133,11 +135,17 @@ function streamProof({url}: Broker, session: Session, accessToken: string, nonce
   return proof(session.key, {method: 'GET', url: url + streamPath, accessToken, ...(nonce === undefined ? {} : {nonce})})
 }
 
-function connect(
-  socket: OpenSocket,
-  {broker, session, first, stdin: pending, lend = false}: StreamOptions,
-  upgradeToken: string,
-): {stream: StreamConnection; handlers: SocketHandlers} {
+async function readBody(response: IncomingMessage): Promise<string> {
+  let body = ''
+  response.setEncoding('utf8')
+  for await (const chunk of response) {
+    body += chunk
+    if (body.length > 65_536) break
+  }
+  return body
+}
+
+function connect(socket: WebSocket, {broker, session, first, stdin: pending}: StreamOptions, upgradeToken: string): StreamConnection {
   const events = new EventQueue<StreamEvent>()
   const written: ByteCounts = first.type === 'attach' ? {...first.have} : {stdout: 0, stderr: 0}
   const acked: ByteCounts = {...written}
@@ -145,9 +153,18 @@ function connect(
   /** why the login could not be renewed: explains a close that the broker leaves unexplained */
   let loginFault: ProdError | undefined
 
-  const send = (message: ClientMessage): void => socket.sendText(JSON.stringify(message))
+  const send = (message: ClientMessage): void => {
+    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message))
+  }
+  const sendFrame = (kind: number, payload: Uint8Array): void => {
+    if (socket.readyState !== WebSocket.OPEN) return
+    const bytes = Buffer.allocUnsafe(payload.length + 1)
+    bytes[0] = kind
+    bytes.set(payload, 1)
+    socket.send(bytes, {binary: true})
+  }
   const stdin = new StdinSender(
-    chunk => socket.sendBinary(frame.stdin, chunk),
+    chunk => sendFrame(frame.stdin, chunk),
     () => send({type: 'stdin-end'}),
     pending,
     first.type === 'attach' && /^(?:ses|run|con)_/.test(first.id),
@@ -178,7 +195,7 @@ function connect(
   // the token's end is the stream's end: before it comes, the next one goes out
   let authTimer: NodeJS.Timeout | undefined
   function planAuth(leastMs: number): void {
-    if (!socket.isOpen) return
+    if (socket.readyState !== WebSocket.OPEN) return
     authTimer = setTimeout(() => void authorise(), Math.max(session.renewAt - Date.now(), leastMs)).unref()
   }
   planAuth(0)
@@ -203,6 +220,7 @@ function connect(
     closedByUs = true
     // said, not discussed: nobody waits for the answer
     socket.close(1000)
+    socket.terminate()
     finish(queue => queue.end())
   }
 
@@ -217,41 +235,15 @@ function connect(
       events.push({type: 'message', message})
     }
   }
-  /** What was lent and is not given back yet: oldest first. */
-  const lent: Record<OutputName, {left: number; slab: Slab}[]> = {stdout: [], stderr: []}
-  const takeOutput = (name: OutputName, bytes: Buffer): void => {
-    if (bytes.length === 0) return
-    if (lend) lent[name].push({left: bytes.length, slab: socket.hold()})
-    events.push({type: 'output', stream: name, bytes: lend ? bytes : Buffer.from(bytes)})
-  }
-  const giveBack = (name: OutputName, count: number): void => {
-    for (let left = count; left > 0; ) {
-      const oldest = lent[name][0]
-      if (!oldest) return
-      const part = Math.min(left, oldest.left)
-      left -= part
-      oldest.left -= part
-      if (oldest.left > 0) return
-      lent[name].shift()
-      socket.giveBack(oldest.slab)
-    }
-  }
-
-  let kind: number | undefined
-  const gathered: Buffer[] = []
-  /** Output is handed on as it comes, all else once it is whole. */
-  const takePiece = (piece: Buffer, begins: boolean, ends: boolean): void => {
-    if (begins) kind = piece[0]
-    const payload = begins ? piece.subarray(1) : piece
-    if (kind === frame.stdout) takeOutput('stdout', payload)
-    else if (kind === frame.stderr) takeOutput('stderr', payload)
-    else {
-      gathered.push(Buffer.from(payload))
-      if (ends) takeWhole(Buffer.concat(gathered.splice(0)))
-    }
-  }
-  const takeWhole = (payload: Buffer): void => {
-    switch (kind) {
+  const takeFrame = (bytes: Buffer): void => {
+    const payload = bytes.subarray(1)
+    switch (bytes[0]) {
+      case frame.stdout:
+        events.push({type: 'output', stream: 'stdout', bytes: payload})
+        break
+      case frame.stderr:
+        events.push({type: 'output', stream: 'stderr', bytes: payload})
+        break
       case frame.stdin:
         events.push({type: 'output', stream: 'stdin', bytes: payload})
         break
@@ -271,42 +263,37 @@ function connect(
     }
   }
 
-  const heard = (take: () => void): void => {
+  socket.on('message', (data: RawData, isBinary: boolean) => {
     alive = true
     try {
-      take()
+      if (isBinary) takeFrame(data as Buffer)
+      else take(JSON.parse(String(data)) as ServerMessage)
     } catch (error) {
       fail(error)
     }
-  }
-  const handlers: SocketHandlers = {
-    text: text => heard(() => take(JSON.parse(text) as ServerMessage)),
-    binary: (piece, begins, ends) => heard(() => takePiece(piece, begins, ends)),
-    pong: () => heard(() => {}),
-    closed(code, reason) {
-      if (ended || closedByUs || code === 1000) return finish(queue => queue.end())
-      const why = reason !== '' ? reason : code === 1006 ? 'the connection was cut' : `closed with ${code}`
-      finish(queue => queue.fail(loginFault ?? new LinkLost(written, () => stdin.state(), why)))
-    },
-  }
+  })
+  socket.on('pong', () => (alive = true))
+  socket.on('close', (code, reason) => {
+    if (ended || closedByUs || code === 1000) return finish(queue => queue.end())
+    const why = reason.length > 0 ? reason.toString() : code === 1006 ? 'the connection was cut' : `closed with ${code}`
+    finish(queue => queue.fail(loginFault ?? new LinkLost(written, () => stdin.state(), why)))
+  })
 
-  const stream: StreamConnection = {
+  return {
     written,
     send,
     sendStdin: bytes => stdin.send(bytes),
     endStdin: () => stdin.end(),
-    resize: size => socket.sendBinary(frame.resize, Buffer.from(JSON.stringify(size))),
+    resize: size => sendFrame(frame.resize, Buffer.from(JSON.stringify(size))),
     signal: name => send({type: 'signal', name}),
-    wrote(name, bytes) {
-      written[name] += bytes
-      giveBack(name, bytes)
+    wrote(stream, bytes) {
+      written[stream] += bytes
       // after the end the broker waits for the last bytes to be taken
       if (ended || written.stdout - acked.stdout + (written.stderr - acked.stderr) >= ackBytes) ack()
     },
     close,
     [Symbol.asyncIterator]: () => events,
   }
-  return {stream, handlers}
 }
 
 function saidByBroker({code, message, hint, correlation, position, retryAfterSeconds}: import('./errors.ts').ErrorDescription): ProdError {

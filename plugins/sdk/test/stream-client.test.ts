@@ -179,37 +179,6 @@ test('what is written is acknowledged by quarters of the window, and wholly afte
   expect(connection.written).toEqual({stdout: windowBytes, stderr: 3})
 })
 
-test('what is lent stays as it is until it is told to be written, in two outputs at once', async ({onTestFinished}) => {
-  const sent = {stdout: [] as Buffer[], stderr: [] as Buffer[]}
-  const {broker} = await start(onTestFinished, far => {
-    for (let round = 0; round < 60; round++) {
-      const [kind, name] = round % 3 === 0 ? [2, 'stderr' as const] : [1, 'stdout' as const]
-      const bytes = randomBytes(1 + ((round * 104_729) % 200_000))
-      sent[name].push(bytes)
-      far.frame(kind, bytes)
-    }
-    far.frame(3, Buffer.from('a.b.c'))
-    far.socket.close(1000)
-  })
-  const connection = await openStream({broker, session: await openSession(broker), first: exec, lend: true})
-  const got = {stdout: [] as Buffer[], stderr: [] as Buffer[]}
-  const held: {stream: 'stdout' | 'stderr'; bytes: Uint8Array}[] = []
-  const write = (most: number): void => {
-    while (held.length > most) {
-      const {stream, bytes} = held.shift() as (typeof held)[number]
-      got[stream].push(Buffer.from(bytes))
-      connection.wrote(stream, bytes.length)
-    }
-  }
-  const over = await readAll(connection, event => {
-    if (event.type === 'output' && event.stream !== 'stdin') held.push({stream: event.stream, bytes: event.bytes})
-    write(held.length % 7)
-  })
-  write(0)
-  expect(over).toBe('ended')
-  for (const name of ['stdout', 'stderr'] as const) expect(Buffer.concat(got[name]).equals(Buffer.concat(sent[name]))).toBe(true)
-})
-
 test('stdin stops at the window and goes on with the credit', async ({onTestFinished}) => {
   let far: FarEnd | undefined
   const {broker} = await start(onTestFinished, end => (far = end))
