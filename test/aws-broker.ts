@@ -6,6 +6,7 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
+import {briefly} from '@prod/sdk/testing/kept-code'
 import {afterAll, beforeAll, expect} from 'vitest'
 import {type BrokerStandIn, roleArn, startBrokerStandIn} from '../plugins/aws/test/providers-stand-in.ts'
 import {type Core, type Person, prepareFolder, startCore} from '../plugins/broker/test/core.ts'
@@ -91,7 +92,7 @@ export async function withKillable(
   server.close()
   const script = join(import.meta.dirname, '../plugins/broker/test/core-process.ts')
   const start = async (): Promise<ChildProcess> => {
-    const child = spawn(process.execPath, ['--conditions=source', script, dir, String(port), '@prod/aws', ...plugins], {
+    const child = spawn(process.execPath, [...briefly, '--conditions=source', script, dir, String(port), '@prod/aws', ...plugins], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     await once(createInterface({input: child.stdout as NodeJS.ReadableStream}), 'line')

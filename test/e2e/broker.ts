@@ -5,7 +5,7 @@ import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable, Writable} from 'node:stream'
-import {keepCode, lendCode} from '@prod/sdk/testing/kept-code'
+import {briefly, keepCode, lendCode} from '@prod/sdk/testing/kept-code'
 
 /** The CLI as it is shipped. */
 export const cli = join(import.meta.dirname, '../../bin/run.js')
@@ -76,7 +76,7 @@ export async function startRealBroker(
   if (people) writeFileSync(join(dir, 'people.json'), JSON.stringify(people))
   const brokerHome = join(base, 'home')
   const known = new Map<string, RealPerson>()
-  const child = spawn(process.execPath, [cli, 'broker', 'start', '--dev', '--dir', dir, '--json'], {
+  const child = spawn(process.execPath, [...briefly, cli, 'broker', 'start', '--dev', '--dir', dir, '--json'], {
     env: {...environment(brokerHome), ...env},
     stdio: ['ignore', 'pipe', 'pipe'],
   })

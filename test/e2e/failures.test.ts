@@ -6,7 +6,7 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Readable} from 'node:stream'
-import {lendCode} from '@prod/sdk/testing/kept-code'
+import {briefly, lendCode} from '@prod/sdk/testing/kept-code'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {cli, collect} from './broker.ts'
 
@@ -53,7 +53,7 @@ const prod = async (who: string, ...args: string[]) => {
 const marks = () => (existsSync(join(dir, 'marks')) ? readFileSync(join(dir, 'marks'), 'utf8').trim().split('\n') : [])
 
 async function startBroker(): Promise<void> {
-  broker = spawn(process.execPath, [cli, 'broker', 'start', '--dev', '--dir', dir, '--port', String(port), '--json'], {
+  broker = spawn(process.execPath, [...briefly, cli, 'broker', 'start', '--dev', '--dir', dir, '--port', String(port), '--json'], {
     env: home('broker'),
     stdio: ['ignore', 'pipe', 'pipe'],
   })

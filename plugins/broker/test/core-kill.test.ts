@@ -8,6 +8,7 @@ import {createInterface} from 'node:readline'
 import {api} from '@prod/sdk/api'
 import {openEntry} from '@prod/sdk/log/envelope'
 import {verifyFolder} from '@prod/sdk/log/folder'
+import {briefly} from '@prod/sdk/testing/kept-code'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {codeOf, newKey, notes, openPerson, type Person, prepareFolder, running, until} from './core.ts'
 import {fleetFiles, followMany} from './many.ts'
@@ -21,7 +22,7 @@ let carol: Person
 const said: string[] = []
 
 async function start(): Promise<void> {
-  child = spawn(process.execPath, ['--conditions=source', join(import.meta.dirname, 'core-process.ts'), dir, String(port)], {
+  child = spawn(process.execPath, [...briefly, '--conditions=source', join(import.meta.dirname, 'core-process.ts'), dir, String(port)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   child.stderr?.setEncoding('utf8').on('data', (text: string) => said.push(text))

@@ -8,6 +8,7 @@ import {createInterface} from 'node:readline'
 import {api} from '@prod/sdk/api'
 import {openEntry} from '@prod/sdk/log/envelope'
 import {verifyFolder} from '@prod/sdk/log/folder'
+import {briefly} from '@prod/sdk/testing/kept-code'
 import {expect, onTestFinished, test} from 'vitest'
 import {notes, openPerson, prepareFolder, running, until} from './core.ts'
 
@@ -28,9 +29,13 @@ interface OwnBroker {
 
 async function start(dir: string): Promise<OwnBroker> {
   const port = await freePort()
-  const child = spawn(process.execPath, ['--conditions=source', join(import.meta.dirname, 'core-process.ts'), dir, String(port)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    process.execPath,
+    [...briefly, '--conditions=source', join(import.meta.dirname, 'core-process.ts'), dir, String(port)],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGCONT')

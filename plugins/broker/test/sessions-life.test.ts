@@ -7,6 +7,7 @@ import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import {api} from '@prod/sdk/api'
 import {proof} from '@prod/sdk/dpop'
+import {briefly} from '@prod/sdk/testing/kept-code'
 import {streamPath, streamProtocol} from '@prod/sdk/wire'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {WebSocket} from 'ws'
@@ -262,9 +263,13 @@ test('a change of policy that takes break-glass away ends the shell, and so does
 
 /** A broker as a process of its own, that can be killed. */
 async function startProcess(dir: string): Promise<{child: ChildProcess; url: string}> {
-  const child = spawn(process.execPath, ['--conditions=source', fileURLToPath(new URL('sessions-child.ts', import.meta.url)), dir], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [...briefly, '--conditions=source', fileURLToPath(new URL('sessions-child.ts', import.meta.url)), dir],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({input: child.stdout!}).once('line', resolve)
     child.once('exit', () => reject(new Error('it ended')))

@@ -10,6 +10,12 @@ export const keptSources: Record<string, string> = process.env.NODE_COMPILE_CACH
   ? {NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE}
   : {}
 
+/**
+ * For a broker that lives for one test: what Cedar's WebAssembly would gain by being optimized never pays for it there, and is a fifth of
+ * all that such a broker costs.
+ */
+export const briefly = ['--liftoff-only']
+
 /** Puts code of earlier commands where those of this HOME look for it. Answers what their environment needs beside HOME. */
 export function lendCode(home: string): Record<string, string> {
   const own = folderOf(home)
