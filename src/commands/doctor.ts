@@ -1,5 +1,5 @@
 import {ProdCommand} from '@prod/sdk/cli/command'
-import {paint} from '@prod/sdk/cli/output'
+import {paint, terminalWidth, wrap} from '@prod/sdk/cli/output'
 import {columns} from '@prod/sdk/text'
 import {checkLogin, checkReach} from '../doctor/broker-checks.ts'
 import {
@@ -12,6 +12,9 @@ import {
   checkTerminal,
   type Finding,
 } from '../doctor/checks.ts'
+
+/** Columns that a finding needs beside its name, to be broken between words there. */
+const leastRoom = 20
 
 /** Looks at this machine, the broker and the login, and says what to mend. */
 export default class Doctor extends ProdCommand {
@@ -29,11 +32,17 @@ export default class Doctor extends ProdCommand {
 
     this.log(paint('bold', `prod ${this.config.version}`))
     const width = Math.max(...checks.map(({name}) => columns(name)))
+    const before = ' '.repeat('FAIL    '.length + width)
+    const room = process.stdout.isTTY ? terminalWidth() - before.length : Number.POSITIVE_INFINITY
     this.log(
-      checks.flatMap(({name, ok: well, detail, next, skipped}) => [
-        `${skipped ? paint('dim', '--  ') : well ? paint('green', 'ok  ') : paint('red', 'FAIL')}  ${name.padEnd(width)}  ${detail}`,
-        ...(next === undefined ? [] : [`      ${''.padEnd(width)}  try: ${next}`]),
-      ]),
+      checks.flatMap(({name, ok: well, detail, next, skipped}) => {
+        const [first, ...further] = room < leastRoom ? [detail] : wrap(detail, room)
+        return [
+          `${skipped ? paint('dim', '--  ') : well ? paint('green', 'ok  ') : paint('red', 'FAIL')}  ${name.padEnd(width)}  ${first}`,
+          ...further.map(row => before + row),
+          ...(next === undefined ? [] : [`${before}try: ${next}`]),
+        ]
+      }),
     )
     if (!ok) this.endWith(1)
     return {ok, version: this.config.version, checks}

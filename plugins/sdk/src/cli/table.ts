@@ -34,7 +34,9 @@ export function table(
     return text.trimEnd()
   }
   const below = (row: readonly string[]): string[] => {
-    const told = under.filter(index => row[index] !== '-').map(index => ({index, text: `${titles[index]}: ${row[index]}`}))
+    const told = under
+      .filter(index => row[index] !== '-' && row[index] !== '')
+      .map(index => ({index, text: `${titles[index]}: ${row[index]}`}))
     const of = (sentences: boolean): string[] => told.flatMap(({index, text}) => (prose[index] === sentences ? [text] : []))
     const names = of(false).join('  ')
     const lines = names !== '' && shownWidth(names) + 2 <= room ? [names] : of(false)
