@@ -15,7 +15,7 @@ test('TM-Q8 TM-A7: a broker does not start where the environment turns certifica
   const before = env.NODE_TLS_REJECT_UNAUTHORIZED
   env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
   try {
-    const started = startBroker({development: true, dir: join(dir, 'broker'), port: 0})
+    const started = startBroker({development: true, dir: join(dir, 'broker'), port: 0, alarm: () => {}})
     void started.then(
       broker => broker.stop(),
       () => {},

@@ -307,6 +307,38 @@ test('TM-O6: who was off-boarded while the broker was down: their spool is taken
   expect(await codeOf(leaver.client.call(api.whoami))).toBe('LOGIN_EXPIRED')
 })
 
+test('TM-O6, TM-K2, TM-E12: who goes round their own prod does not get a target by a name that is none of the kit, nor passes where the login is not known any more', async ({
+  onTestFinished,
+}) => {
+  const target = (name: string, address: string, more = '') =>
+    `kind: Target\nname: ${name}\naddress: ${address}\nenvironment: production\n${more}`
+  const offline = 'offline: { role: break-glass }\n'
+  const own = await startCore(onTestFinished, {
+    files: {
+      'catalog/targets/web-1.yaml': web1,
+      'catalog/targets/fleet.yaml': target('fleet', 'ecs:eu-west-1/prod/*', offline),
+      'catalog/targets/ledger.yaml': target('ledger', 'ecs:eu-west-1/prod/ledger/app'),
+    },
+  })
+  const person = await own.as('alice')
+  const theirs = await kitOf(person)
+  const faultsAt = async (name: string) => {
+    const spool = new Spool(theirs.claims.id, person.session.key).began({target: name}).add(both).closed()
+    return (await spool.handIn(person, {kit: theirs.kit})).faults
+  }
+  expect(await faultsAt('fleet/web/app')).toEqual([])
+  for (const name of ['fleet/ledger/app', 'fleet/ledger', 'web-1/other', 'fleet/', 'fleet/a/../b'])
+    expect([name, await faultsAt(name)]).toEqual([name, ['its target is not in the kit']])
+
+  const erin = await own.as('erin')
+  const erased = await kitOf(erin)
+  const spool = new Spool(erased.claims.id, erin.session.key).began().add(both).closed()
+  const [bob, carol] = [await own.as('bob'), await own.as('carol')]
+  const {id} = await carol.client.call(api.askErasure, {person: 'erin', reason: 'ticket 204, as the law asks'})
+  expect((await bob.client.call(api.agreeErasure, {id, reason: 'ticket 204, as the law asks'})).state).toBe('done')
+  expect((await spool.handIn(carol, {kit: erased.kit})).faults).toEqual(['the login of its kit is not known any more'])
+})
+
 test('TM-O2: what was not opened since its alerts were not accepted is in the log, and needs no review', async () => {
   const spool = new Spool(claims.id, alice.session.key).began().closed({exit: {unknown: 'it did not open'}, endedBy: 'alerts not accepted'})
   expect(await spool.handIn(alice)).toMatchObject({review: null, faults: [], receipt: expect.any(String)})

@@ -1,7 +1,7 @@
 /** What a spool says, as the store and the log have it: a session with its review, its recording, and all that is wrong with it. */
 import type {Exit, TargetRef} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import type {KitClaims} from '@prod/sdk/kit'
+import {findKitTarget, type KitClaims} from '@prod/sdk/kit'
 import {checkReason} from '@prod/sdk/reason'
 import type {SpoolEntry} from '@prod/sdk/spool'
 import {findTarget} from '../catalog/members.ts'
@@ -102,8 +102,9 @@ async function faultsOf(parts: Parts, kit: KitClaims, {at, event}: SpoolEntry): 
   if (began > Date.parse(kit.expiresAt)) faults.push('its kit was past its end')
   if (began > parts.store.now().getTime() + toleranceMs) faults.push('it is said to have begun in time to come')
   const login = await findLogin(parts, kit.login)
-  if (login?.revokedAt && Date.parse(login.revokedAt) < began) faults.push('the login of its kit had been ended')
-  else if (login && (await isGone(parts, login))) faults.push('the identity provider no longer lets in whose kit it is')
+  if (!login) faults.push('the login of its kit is not known any more')
+  else if (login.revokedAt && Date.parse(login.revokedAt) < began) faults.push('the login of its kit had been ended')
+  else if (await isGone(parts, login)) faults.push('the identity provider no longer lets in whose kit it is')
   if (event.target !== null && !targetOf(kit, event.target)) faults.push('its target is not in the kit')
   if (event.drill) return faults
   try {
@@ -132,9 +133,10 @@ function findEnd(record: HandInRecord, {maxSeconds}: KitClaims): void {
     record.faults.push('it lasted longer than a break-glass may')
 }
 
+/** As the person's own prod finds it, which another program in its place need not have done. */
 function targetOf(kit: KitClaims, name: string): TargetRef | undefined {
-  const found = kit.targets.find(target => target.name === name || name.startsWith(`${target.name}/`))
-  return found && {name, address: found.address, environment: found.environment}
+  const found = findKitTarget(kit, name)
+  return found && {name: found.name, address: found.address, environment: found.environment}
 }
 
 function sessionOf({parts, caller, kit}: Told, record: HandInRecord, {at, event}: SpoolEntry): SessionRecord {
