@@ -12,16 +12,16 @@ const denied = [
   'forbidden',
   'not {few:few}authorized',
   'not {few:few}permitted',
-  'insufficient {few:few}{permission|privilege|access}',
-  '{missing|lacks|lacking|lack|without} {few:few}{permission|privilege}',
-  '{no|not have|not have sufficient|not have the} {few:few}{permission|privilege}',
+  'insufficient {few:few}{permissions|permission|privileges|privilege|access}',
+  '{missing|lacks|lacking|lack|without} {few:few}{permissions|permission|privileges|privilege}',
+  '{no|not have|not have sufficient|not have the} {few:few}{permissions|permission|privileges|privilege}',
 ]
 const unknown = [
   '{401|unauthorized|unauthenticated}',
   'authenticat{ion|e|ing} {few:few}{failed|failure|refused|rejected|error|denied|required}',
   '{failed|unable|could not|cannot} {few:few}{authenticate|log in|login}',
-  '{invalid|incorrect|wrong|bad|missing} {few:few}{credential|password|token|username}',
-  '{credential|password|token} {few:few}{invalid|incorrect|not valid|expired|no longer valid|rejected|missing}',
+  '{invalid|incorrect|wrong|bad|missing} {few:few}{credentials|credential|password|token|username}',
+  '{credentials|credential|password|token} {few:few}{invalid|incorrect|not valid|expired|no longer valid|rejected|missing}',
   'login {few:few}{failed|refused|rejected|required}',
 ]
 const ofAws = ['amazonaws', 'arn:aws', 'an error occurred (', 'aws error', 'sts:', 'sso', 's3://']

@@ -39,6 +39,16 @@ export const hints: Explainer = {
       unless: ['unexpected token', 'syntaxerror', 'token <', 'token }', 'json'],
     },
     {
+      // surer than the 403 beside it
+      category: 'credentials_invalid',
+      confidence: 0.59,
+      match: [
+        '{provided|supplied|given|sent|your|access|bearer|api|the} {token|credentials|api key|jwt} {is|are|was|were} {invalid|not valid|not accepted|no longer valid|malformed}',
+        '{invalid|bad|unknown|revoked} {access token|bearer token|api key|api token|auth token|client secret}',
+      ],
+      unless: ['unexpected token', 'kube'],
+    },
+    {
       category: 'credentials_missing',
       confidence: 0.6,
       match: [

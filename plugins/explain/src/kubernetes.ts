@@ -72,6 +72,7 @@ export const kubernetes: Explainer = {
         'user "{principal:text}" cannot ',
         'no rbac policy matched',
         'is not allowed to {verb} {kind} in the namespace',
+        'user not permitted to {approve|sign|attest} requests',
       ],
     },
     {
@@ -85,7 +86,12 @@ export const kubernetes: Explainer = {
     {
       category: 'k8s_rbac',
       confidence: 0.88,
-      match: ['unable to upgrade connection: forbidden', 'error upgrading connection: forbidden', 'error dialing backend: forbidden'],
+      match: [
+        'unable to upgrade connection: forbidden',
+        'error upgrading connection: forbidden',
+        'from kubelet {node} ({address}): request failed - "403 forbidden"',
+        'error dialing backend: forbidden',
+      ],
     },
     {
       category: 'k8s_rbac',
@@ -120,6 +126,7 @@ export const kubernetes: Explainer = {
         'denied the request',
         'validatingadmissionpolicy',
         'because it is being terminated',
+        'object is being deleted',
         'maximum cpu usage per',
         'maximum memory usage per',
         'minimum cpu usage per',
@@ -164,6 +171,7 @@ export const kubernetes: Explainer = {
         'arn is not mapped: {principal}',
         'arn is not mapped',
         'identity is not mapped',
+        'input token was not properly formatted',
       ],
     },
     {
@@ -321,6 +329,7 @@ export const kubernetes: Explainer = {
       ],
     },
     {category: 'k8s_unauthenticated', confidence: 0.79, match: 'tokenreview'},
+    {category: 'target_unreachable', confidence: 0.79, match: 'lost connection to pod'},
     {
       category: 'unknown_denial',
       confidence: 0.63,
@@ -332,11 +341,13 @@ export const kubernetes: Explainer = {
     {match: '{resource}" is forbidden: user', fields: {resource: '{resource}'}, of: ['k8s_rbac', 'k8s_unauthenticated']},
     {match: 'in the namespace "{resource}"', of: ['k8s_rbac', 'k8s_unauthenticated']},
     {match: 'fetch metrics from kubelet {resource} (', of: ['k8s_rbac', 'k8s_unauthenticated']},
+    {match: 'metrics summary from kubelet {resource} (', of: ['k8s_rbac', 'k8s_unauthenticated']},
     {match: 'fetch metrics from node {resource}: ', of: ['k8s_rbac', 'k8s_unauthenticated']},
     {match: 'in the namespace {resource}', of: ['k8s_rbac', 'k8s_unauthenticated']},
     {match: 'in project "{resource}"', of: ['k8s_rbac', 'k8s_unauthenticated']},
     {match: 'in namespace "{resource}"', of: ['k8s_rbac', 'k8s_unauthenticated']},
     {match: 'in the namespace "{namespace}"'},
     {match: '{resource}" is forbidden:', fields: {resource: '{resource}'}, of: ['k8s_rbac']},
+    {match: 'failed to connect to {resource} inside namespace', of: ['network_denied']},
   ],
 }

@@ -14,6 +14,8 @@ export const network: Explainer = {
         'permission denied while trying to connect to the docker',
         'interactive authentication required',
         'denied: installation not allowed to',
+        // Teleport
+        'access denied to perform action {verb} on {resource}',
       ],
     },
     {
@@ -258,6 +260,10 @@ export const network: Explainer = {
     {match: 'connect {econnrefused|etimedout|ehostunreach|enetunreach} {resource}', of: ['network_denied']},
     {match: 'connect to {resource} [', of: ['network_denied']},
     {match: 'connect to {resource} failed', of: ['network_denied']},
+    {
+      match: 'connect to {resource}, {operation timed out|timed out|connection refused|no route|error|reason|connection timed out}',
+      of: ['network_denied'],
+    },
     {match: 'connection {closed|reset} by {resource} port', of: ['network_denied']},
     {match: 'failed to connect to {resource} port', of: ['network_denied']},
     {match: 'could not resolve hostname {resource}:', of: ['network_denied']},
@@ -265,8 +271,13 @@ export const network: Explainer = {
     {match: 'unable to resolve host {address|}{resource}', of: ['network_denied']},
     {match: 'unknownhostexception: {resource}: ', of: ['network_denied']},
     {match: 'unknownhostexception: {resource} at ', of: ['network_denied']},
+    {match: 'unknownhostexception: {resource}', of: ['network_denied']},
     {match: 'connect to {resource} port {port} (', of: ['network_denied']},
     {match: 'in connection to {resource}', of: ['network_denied']},
+    {match: 'request to {resource} failed, reason: ', of: ['network_denied']},
+    {match: 'ssl validation failed for {resource}', of: ['network_denied']},
+    // as aiohttp writes it
+    {match: "url=url('{resource}')", of: ['unknown_denial', 'credentials_invalid', 'gcp_iam', 'network_denied']},
     {match: ' for url: {resource}', of: ['unknown_denial', 'credentials_invalid']},
     {match: '{scp|bash|open|mkdir|stat|exec|cat|touch|unlinkat|lstat|cp}: {resource}: permission denied', of: ['unknown_denial']},
     {

@@ -79,7 +79,8 @@ export const registry: Explainer = {
         "unable to access '{resource}': the requested url returned error: 403",
         'the requested url returned error: 403',
         'remote: permission to {resource} denied to {principal}.',
-        'permission to {resource} denied to {principal}',
+        'permission to {resource} denied to deploy key',
+        'permission to {resource} denied to {principal} {fatal|please|error}',
         'denied: permission',
         'insufficient_scope: authorization failed',
         'unexpected status code {from |}{resource}: 403',
@@ -129,6 +130,8 @@ export const registry: Explainer = {
   ],
   readings: [
     {match: 'pull access denied for {resource},'},
+    // Argo CD
+    {match: 'permission denied: {kind}, {verb}, {resource}, sub: {principal}, iat:', of: ['unknown_denial']},
     {match: 'failed to pull image {resource}: '},
     {match: 'failed to resolve reference {resource}: '},
     {match: 'reading manifest {tag} in {resource}: '},
@@ -138,6 +141,9 @@ export const registry: Explainer = {
     {match: '{get|post|head|put|patch} https://{address}: ', fields: {resource: 'https://{address}'}},
     {match: 'push refers to {a |}repository [{resource}]'},
     {match: 'while accessing {resource}'},
+    {match: 'unexpected status from {get|head|post|put} request to {resource}: '},
+    {match: 'npm http {401|403} {resource}', of: ['credentials_invalid', 'credentials_missing', 'unknown_denial']},
+    {match: 'err_pnpm_fetch_{401|403} {get|put} {resource}: {unauthorized|forbidden}'},
     {match: "unable to access '{resource}':"},
   ],
 }

@@ -1,6 +1,7 @@
 import type {Category} from '@prod/sdk/explainer'
 import {aws} from './messages-aws.ts'
 import {doors} from './messages-doors.ts'
+import {elsewhere} from './messages-elsewhere.ts'
 import {libraries} from './messages-libraries.ts'
 import {others} from './messages-others.ts'
 import {posts} from './messages-posts.ts'
@@ -16,4 +17,15 @@ export type Row = readonly [
   fields: {principal?: string; action?: string; resource?: string; role?: string; encoded?: boolean} | undefined,
 ]
 
-export const messages: readonly Row[] = [...aws, ...others, ...tools, ...libraries, ...services, ...doors, ...posts, ...wordings, ...slips]
+export const messages: readonly Row[] = [
+  ...aws,
+  ...others,
+  ...tools,
+  ...libraries,
+  ...services,
+  ...doors,
+  ...elsewhere,
+  ...posts,
+  ...wordings,
+  ...slips,
+]

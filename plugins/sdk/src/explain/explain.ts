@@ -162,10 +162,12 @@ function filled(template: string, captures: Readonly<Record<string, string>>): s
 
 /** Words that stand where a name would, and name nothing; and placeholders. */
 const noNames =
-  /^(?:(?:the|this|that|these|any|all|it|its|your|you|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|n\/a|true|false|using|for|by|from|at|who|an?|resources?\.*|operation)|[.?…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*|required|sufficient)$/i
+  /^(?:(?:the|this|that|these|any|all|it|its|your|you|because|with|or|on|in|is|are|of|to|and|not|null|none|undefined|unknown|following|specified|provided|requested|n\/a|true|false|using|for|by|from|at|who|an?|error|resources?\.*|operation)|[.?…_-]{1,3}|\*{2,}|\.+|<[^<>]*>|\[[^[\]]*\]|\{\{?[^{}]*\}?\}|\$\{?\w+\}?|%[sv]|\(.*|required|sufficient)$/i
 /** What a table may be called, and who was refused is not. */
 const noPrincipals =
   /^(?:users?|roles?|account|caller|client|api|request|entity|identity|principal|service|arn|credentials|function|project|action|object|bucket|key|\d{3}):?$/i
+/** Kinds of things; in quotes one may be called so. */
+const kindsAlone = /^(?:project|account|bucket|topic|table|dataset|object|folder|secret|cluster|repository|registry|namespace)$/
 /** The calls that libraries make for themselves. */
 const noActions = /^(?:GetMetadata|operation|api|request|function|action|\w)$/i
 
@@ -174,6 +176,7 @@ function named(field: Field, value: string, isName: boolean): string | null {
   const text = withoutTail(plainOf(field, value.trim()))
   if (text === '' || noNames.test(text)) return null
   if (field === 'action' ? noActions.test(text) : field !== 'resource' && !isName && noPrincipals.test(text)) return null
+  if (field === 'resource' && !isName && kindsAlone.test(text)) return null
   if (field === 'action' && (!/^[A-Za-z*"/][\w.:*/ {}()"-]*$/.test(text) || /:.*:/.test(text))) return null
   if ((field === 'principal' || field === 'role') && text.length < 2 && !/\w/.test(text)) return null
   return text
@@ -183,7 +186,7 @@ function named(field: Field, value: string, isName: boolean): string | null {
 function plainOf(field: Field, text: string): string {
   if (field === 'action') return text.replace(/^(?:\*\*|\.{2,}|…)|\*\*$/g, '')
   if (/^\*\w[\w.-]+\*$/.test(text)) return text.slice(1, -1)
-  return text.length > 4 && text.startsWith('**') && text.endsWith('**') ? text.slice(2, -2) : text
+  return text.startsWith('**') && text.endsWith('**') && /[^*]/.test(text) ? text.slice(2, -2) : text
 }
 
 /** Without the comma or the quote that closes what did not open in it, or half of an escape. */

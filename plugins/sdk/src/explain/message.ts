@@ -36,12 +36,19 @@ const entities: Readonly<Record<string, string>> = {
  * word, so where lines are filled to the brim the second reading joins them. Pure.
  */
 export function peel(text: string): Message[] {
-  const part = text.length > maxTextLength ? text.slice(-maxTextLength) : text
+  const part = withoutRightBorder(text.length > maxTextLength ? text.slice(-maxTextLength) : text)
   const plain = unwrap(part, Number.POSITIVE_INFINITY)
   const table = withoutColumns(part)
   const width = table === undefined ? widthOfFolds(part) : undefined
   const joined = table !== undefined ? unwrap(table, Number.POSITIVE_INFINITY) : width === undefined ? plain : unwrap(part, width)
   return (joined === plain ? [plain] : [plain, joined]).map(one => ({plain: one, low: lower(one)}))
+}
+
+/** The lines of a box without its right side, which would stand between the halves of a word that a line breaks. */
+function withoutRightBorder(text: string): string {
+  if (!text.includes(' │\n')) return text
+  const lines = text.split('\n')
+  return lines.map(line => (line.endsWith(' │') ? line.slice(0, -2).trimEnd() : line)).join('\n')
 }
 
 /**

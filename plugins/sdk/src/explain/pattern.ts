@@ -124,6 +124,7 @@ function matchAt(plain: string, low: string, parts: readonly Part[], at: number,
       }
       const value = part.kind === 'text' ? bare(plain.slice(here, span.at)) : unfold(bare(plain.slice(here, span.at)))
       if (value === undefined || value === '') return undefined
+      if (part.kind === 'text' && plain[here - 1] === '"' && low[span.at] === '"' && value.includes('"')) return undefined // another's quotes
       captures[part.capture] = value
       if (part.kind === 'name' || isQuote(plain[here - 1]) || isQuote(plain.slice(here, span.at).trimStart()[0])) names.add(part.capture)
       here = span.end

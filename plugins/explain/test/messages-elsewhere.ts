@@ -1,0 +1,146 @@
+import type {Row} from './messages.ts'
+
+/** Kubernetes, Google, databases, registries and networks again: documented wordings in which a name or the reason had been lost. */
+export const elsewhere: readonly Row[] = [
+  // Kubernetes
+  [
+    'unable to fully scrape metrics: request failed, status: "403 Forbidden": unable to fetch metrics summary from Kubelet ip-10-1-2-3 (10.1.2.3): request failed - "403 Forbidden"',
+    'k8s_rbac',
+    {resource: 'ip-10-1-2-3'},
+  ],
+  [
+    'certificatesigningrequests.certificates.k8s.io "web" is forbidden: user not permitted to approve requests with signerName "shop.example/web"',
+    'k8s_rbac',
+    undefined,
+  ],
+  [
+    'an error occurred forwarding 8080 -> 80: error forwarding port 80 to pod 1f2e, uid : failed to connect to localhost:80 inside namespace "1f2e", IPv4: dial tcp4 127.0.0.1:80: connect: connection refused',
+    'network_denied',
+    {resource: 'localhost:80'},
+  ],
+  ['E0101 12:00:00.000000 1 portforward.go:234] lost connection to pod', 'target_unreachable', {}],
+  [
+    'level=warning msg="access denied" error="input token was not properly formatted: X-Amz-Date parameter is expired (15 minute expiration)"',
+    'k8s_unauthenticated',
+    {},
+  ],
+  // the `user "` that another word ends with begins no name
+  [
+    'DatabaseUser "orders" was not synced: pods is forbidden: User "system:serviceaccount:shop:sync" cannot list resource "pods" in API group "" in the namespace "shop"',
+    'k8s_rbac',
+    {principal: 'system:serviceaccount:shop:sync', action: 'list pods', resource: 'shop'},
+  ],
+  // Argo CD
+  [
+    'rpc error: code = PermissionDenied desc = permission denied: applications, sync, default/web, sub: lena, iat: 2024-01-02T03:04:05Z',
+    'unknown_denial',
+    {principal: 'lena', resource: 'default/web'},
+  ],
+  // Google
+  [
+    '{"reason": "IAM_PERMISSION_DENIED", "domain": "iam.googleapis.com", "metadata": {"permission": "run.services.get", "resource": "projects/shop/locations/europe-west1/services/web"}}',
+    'gcp_iam',
+    {action: 'run.services.get', resource: 'projects/shop/locations/europe-west1/services/web'},
+  ],
+  [
+    'rpc error: code = PermissionDenied desc = denied metadata { key: "permission" value: "run.services.get" } metadata { key: "resource" value: "projects/shop" } reason: "IAM_PERMISSION_DENIED"',
+    'gcp_iam',
+    {action: 'run.services.get', resource: 'projects/shop'},
+  ],
+  [
+    'ERROR: (gcloud.projects.describe) You do not appear to have access to project [shop-prod] or it does not exist.',
+    'gcp_iam',
+    {resource: 'shop-prod'},
+  ],
+  [
+    'googleapi: Error 412: Constraint constraints/iam.disableServiceAccountKeyCreation violated for project shop-prod., conditionNotMet',
+    'gcp_iam',
+    {resource: 'shop-prod'},
+  ],
+  [
+    'PERMISSION_DENIED: Permission iam.serviceAccounts.getAccessToken denied on resource (or it may not exist). (when acting as ci@shop.iam.gserviceaccount.com)',
+    'gcp_iam',
+    {action: 'iam.serviceAccounts.getAccessToken', principal: 'ci@shop.iam.gserviceaccount.com'},
+  ],
+  ['Access Denied: View shop:reports.daily: User does not have permission to query view', 'gcp_iam', {resource: 'shop:reports.daily'}],
+  [
+    'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.',
+    'clock_skew',
+    {},
+  ],
+  ['deleted_client: The OAuth client was deleted.', 'gcp_unauthenticated', {}],
+  ['details = "Permission denied on resource project <PROJECT>." status = StatusCode.PERMISSION_DENIED', 'gcp_iam', {}],
+  [
+    'AccessDeniedException: 403 lena@shop.example does not have storage.objects.list access to bucket.',
+    'gcp_iam',
+    {principal: 'lena@shop.example', action: 'storage.objects.list'},
+  ],
+  ['Your client does not have permission to get URL / from this server.', 'gcp_iam', {resource: '/'}],
+  // databases
+  ["ERROR: CREATE TABLE permission denied in database 'orders'.", 'db_auth', {resource: 'orders'}],
+  [
+    'The server principal "app" is not able to access the database "orders" under the current security context.',
+    'db_auth',
+    {principal: 'app', resource: 'orders'},
+  ],
+  ["SQL access control error: Insufficient privileges to operate on schema 'REPORTS'", 'db_auth', {resource: 'REPORTS'}],
+  [
+    'Unauthorized: Error from server: code=2100 [Unauthorized] message="User app has no SELECT permission on <table shop.orders> or any of its parents"',
+    'db_auth',
+    {principal: 'app', action: 'SELECT', resource: 'shop.orders'},
+  ],
+  ["Can't reach database server at `db.shop.example`:`5432`", 'network_denied', {resource: 'db.shop.example:5432'}],
+  ['SaslAuthenticationFailedError: [1f2e]: Access denied', 'db_auth', {}],
+  ['kafka server: The client is not authorized to access this topic', 'db_auth', {}],
+  // registries and Git
+  [
+    'ERROR: Permission to shop/web.git denied to deploy key\nfatal: Could not read from remote repository.',
+    'unknown_denial',
+    {resource: 'shop/web.git'},
+  ],
+  [
+    'Error: failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=x: 403 Forbidden',
+    'unknown_denial',
+    {resource: 'https://ghcr.io/token?scope=x'},
+  ],
+  ['Error: failed to authorize: failed to fetch oauth token: unexpected status: 403 Forbidden', 'unknown_denial', {}],
+  [
+    'helm pull oci://ghcr.io/shop/redis: unexpected status code 401: unauthorized: authentication required',
+    'credentials_missing',
+    undefined,
+  ],
+  ['npm http 401 https://npm.shop.example/web', 'credentials_invalid', {resource: 'https://npm.shop.example/web'}],
+  ['ERR_PNPM_FETCH_403  GET https://npm.shop.example/web: Forbidden - 403', 'unknown_denial', {resource: 'https://npm.shop.example/web'}],
+  // tunnels and networks
+  [
+    "ERROR: rpc error: code = PermissionDenied desc = access denied to perform action 'list' on kube_service",
+    'unknown_denial',
+    {resource: 'kube_service'},
+  ],
+  ['Error response: connect to 10.1.2.3:443, connection timed out', 'network_denied', {resource: '10.1.2.3:443'}],
+  ['java.net.UnknownHostException: db.shop.example', 'network_denied', {resource: 'db.shop.example'}],
+  [
+    'FetchError: request to https://api.shop.example/v1 failed, reason: unable to get local issuer certificate',
+    'network_denied',
+    {resource: 'https://api.shop.example/v1'},
+  ],
+  [
+    'SSL validation failed for https://s3.eu-west-2.amazonaws.com/ [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed',
+    'network_denied',
+    {resource: 'https://s3.eu-west-2.amazonaws.com/'},
+  ],
+  [
+    "aiohttp.client_exceptions.ClientResponseError: 403, message='Forbidden', url=URL('https://api.shop.example/v1')",
+    'unknown_denial',
+    {resource: 'https://api.shop.example/v1'},
+  ],
+  ['HTTP 403: the provided token is not valid', 'credentials_invalid', {}],
+  // a box with a right side, which cuts words
+  [
+    "╭──────────────────────────────────────────────────────────────╮\n│ ERROR: (gcloud.run.deploy) PERMISSION_DENIED: Permission 'ru │\n│ n.services.get' denied on resource 'projects/shop-production │\n│ /locations/eu/services/web'                                  │\n╰──────────────────────────────────────────────────────────────╯",
+    'gcp_iam',
+    {action: 'run.services.get', resource: 'projects/shop-production/locations/eu/services/web'},
+  ],
+  // stars stand for a name
+  ["Permission 'run.services.get' denied on resource '*****' (or it may not exist).", 'gcp_iam', {action: 'run.services.get'}],
+]
