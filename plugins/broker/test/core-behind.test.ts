@@ -1,7 +1,8 @@
 import type {ApprovalDocument} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
+import type {ProdError} from '@prod/sdk/errors'
 import {afterAll, beforeAll, expect, test} from 'vitest'
-import {type Core, codeOf, type Person, startCore} from './core.ts'
+import {type Core, codeOf, type Person, people, startCore} from './core.ts'
 
 const tool = (name: string, command: string): string =>
   `kind: Tool\nname: ${name}\nsummary: for tests\nprogram: /usr/bin/${name}\nrun: { primitive: host, target: local }\nretention: full\ncommands:\n  - { path: [], ${command} }\n`
@@ -9,7 +10,7 @@ const tool = (name: string, command: string): string =>
 const files = {
   'catalog/tools/timeout.yaml': tool(
     'timeout',
-    'class: read, operands: [{ name: seconds, type: { type: integer, min: 1, max: 60 } }, { name: command, type: { type: command, tools: [printenv, touch, timeout] } }]',
+    'class: read, operands: [{ name: seconds, type: { type: integer, min: 1, max: 60 } }, { name: command, type: { type: command, tools: [printenv, touch, timeout, chmod] } }]',
   ),
   'catalog/tools/printenv.yaml': tool(
     'printenv',
@@ -19,10 +20,16 @@ const files = {
     'touch',
     'class: change, operands: [{ name: file, type: { type: enum, values: [/dev/null] }, lock: true }]',
   ),
+  'catalog/tools/chmod.yaml': tool(
+    'chmod',
+    'class: change, operands: [{ name: mode, type: { type: enum, values: [a-hidden-mode] } }, { name: file, type: { type: enum, values: [/dev/null] } }]',
+  ),
+  'people.json': JSON.stringify({...people, ivy: {groups: ['interns']}}),
   'policy/global/behind.cedar': `permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"timeout");
 permit (principal in Group::"engineers", action == Action::"run", resource in Tool::"printenv");
 permit (principal in Group::"engineers", action == Action::"request", resource in Tool::"touch");
 permit (principal in Group::"sre-leads", action == Action::"approve", resource in Tool::"touch");
+permit (principal in Group::"interns", action == Action::"run", resource in Tool::"timeout");
 @id("timeout-approve")
 permit (principal in Group::"sre-leads", action == Action::"approve", resource in Tool::"timeout");
 `,
@@ -81,4 +88,20 @@ test('TM-H13: what stands behind is refused by its own definition and its own ru
   const run = alice.exec(['timeout', '9', 'touch', '/dev/null'], {wait: false})
   const {request} = await run.message('pending')
   expect(await codeOf(bob.approve(request))).toBe('REQUEST_NOT_FOUND')
+})
+
+test('TM-A6 TM-K3: of a command behind another nothing is told to who may not know of it, however it is typed', async () => {
+  const ivy = await core.as('ivy')
+  const refused = async (...behind: string[]) => {
+    const error = await ivy.exec(['timeout', '9', ...behind], {wait: false}).done.catch((thrown: unknown) => thrown)
+    const {code, message, hint} = error as ProdError
+    return {code, message, hint}
+  }
+  const right = await refused('chmod', 'a-hidden-mode', '/dev/null')
+  expect(right.code).toBe('ARGV_REFUSED')
+  for (const words of [['chmod'], ['chmod', 'x'], ['chmod', '--help'], ['timeout', '9', 'chmod', 'x']])
+    expect((await refused(...words)).message).not.toMatch(/hidden-mode|mode|dev\/null|denied/i)
+  expect(await refused('chmod', 'x')).toEqual(right)
+  // the log has why
+  expect((await core.events('request.refused')).at(-1)?.data).toMatchObject({unseen: true})
 })

@@ -24,7 +24,8 @@ export function planFor({bundle: current}: Pick<Parts, 'bundle'>, caller: Asker,
   if (plan && denied?.decision !== 'deny') return plan
   const seen = {...bundle, catalog: seenCatalog(bundle, caller, namesOf(draft))}
   const {failure: hidden} = tryPlan(() => makePlan(seen, draft))
-  if (hidden && unseen.has(hidden.code))
+  // what has another answer where it is hidden, a command behind another too, is answered so
+  if (hidden && (hidden.code !== failure?.code || hidden.message !== failure.message))
     throw about(hidden, {data: {unseen: true, refused: failure?.code ?? 'DENIED', rules: denied?.rules ?? []}})
   if (failure) throw failure
   return plan as Plan
@@ -42,5 +43,5 @@ function tryPlan(make: () => Plan): {plan?: Plan; failure?: ProdError} {
 function namesOf(draft: Draft): Parameters<typeof seenCatalog>[2] {
   if (draft.kind === 'role') return {role: draft.role}
   if (draft.kind !== 'exec') return {target: draft.target}
-  return {words: draft.argv.slice(0, 1), ...(draft.target === null ? {} : {target: draft.target})}
+  return {words: draft.argv, ...(draft.target === null ? {} : {target: draft.target})}
 }
