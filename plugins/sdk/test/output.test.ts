@@ -285,6 +285,12 @@ test('a command that a line names stays whole, so that it can be copied', () => 
     'prod exec --reason "it is slow; look" web status;',
     'then wait',
   ])
+  expect(wrap('skipped: prod roles, prod assume need none, prod login makes one known', 30)).toEqual([
+    'skipped: prod roles,',
+    'prod assume need none,',
+    'prod login makes one known',
+  ])
+  expect(wrap('it is: prod exec kubectl get pods,secrets', 30)).toEqual(['it is:', 'prod exec kubectl get pods,secrets'])
   expect(wrap('another prod is getting credentials of base; waiting', 24)).toEqual([
     'another prod is getting',
     'credentials of base;',

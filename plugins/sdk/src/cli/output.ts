@@ -155,8 +155,8 @@ export function say(text: string | readonly string[]): void {
 
 const prefix = 'prod: '
 
-/** A command within a sentence, up to the end or a semicolon outside its quotes; `another prod is` is none. */
-const command = /(?:(?<=^\s*|[:;(,] )prod [a-z](?:"[^"]*"|'[^']*'|[^;"'])*(?:;|["'].*)?|\S+)\s*/g
+/** A command within a sentence, up to the end or a comma or semicolon outside its quotes; `another prod is` is none. */
+const command = /(?:(?<=^\s*|[:;(,] )prod [a-z](?:"[^"]*"|'[^']*'|[^;,"']|[;,](?=\S))*(?:[;,]|["'].*)?|\S+)\s*/g
 
 /** A line as rows of so many columns, broken between words. A command to type stays in one: broken it could not be copied. */
 export function wrap(line: string, room: number): string[] {
