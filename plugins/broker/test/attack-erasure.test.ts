@@ -94,10 +94,17 @@ test('TM-E12: what waits to be delivered, or never was, loses them and is told a
   const rest = {risk: 'shell', digest: null, next: null}
   await store.commit({
     put: [putErasure(agreed, 0)],
-    events: [told('session.opened', 'ses_1', them.person, {name: them.name, reason: 'their-own-words'})],
+    events: [
+      told('session.opened', 'ses_1', them.person, {name: them.name, reason: 'their-own-words'}),
+      told('request.denied', 'req_1', them.person, {name: them.name}),
+    ],
     notices: [
       {channels: ['a', 'b'], notice: {...notice, ...rest, principal: them.name, subject: 'ses_1', reason: 'their-own-words'}},
       {channels: ['a'], notice: {...notice, ...rest, principal: 'Bob', subject: 'ses_2', reason: 'other words'}},
+      {
+        channels: ['a'],
+        notice: {...notice, ...rest, title: `a request was denied by ${them.name}`, principal: 'Bob', subject: 'req_1', reason: 'his'},
+      },
     ],
   })
   const [first] = await store.takeNotices(1, 60)
@@ -107,7 +114,8 @@ test('TM-E12: what waits to be delivered, or never was, loses them and is told a
   const left = (await store.takeNotices(9, 60)).map(one => one.notice)
   expect(left).toMatchObject([
     {title: 'break-glass began', target: 'web-1', subject: 'ses_1', principal: '(erased)', reason: '(erased)'},
-    {principal: 'Bob', reason: 'other words'},
+    {title: 'break-glass began', principal: 'Bob', reason: 'other words'},
+    {title: 'a request was denied by (erased)', principal: 'Bob', reason: 'his'},
   ])
   expect(await store.countNotices()).toMatchObject({dead: 1})
   await store.close()

@@ -229,7 +229,8 @@ function blankNotices(sql: Statements, {subjects, names, by}: Blank): void {
   for (const {id, notice: text} of sql.notices.all()) {
     const notice = JSON.parse(String(text)) as Notice
     if (!about.has(notice.subject)) continue
-    const title = names.reduce((rest, name) => rest.replaceAll(name, by), notice.title)
+    const denier = names.find(name => notice.title.endsWith(` by ${name}`))
+    const title = denier === undefined ? notice.title : `${notice.title.slice(0, -denier.length)}${by}`
     const theirs = names.includes(notice.principal) ? {principal: by, reason: by} : {}
     sql.keepNotice.run(JSON.stringify({...notice, title, ...theirs}), Number(id))
   }
