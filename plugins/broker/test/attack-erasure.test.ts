@@ -9,6 +9,7 @@ import {openOf} from '../src/erasure/open.ts'
 import {performErasures} from '../src/erasure/perform.ts'
 import {type ErasureRecord, putErasure} from '../src/erasure/record.ts'
 import type {Whom} from '../src/erasure/whom.ts'
+import {putFreeze, storedFreeze} from '../src/freeze/state.ts'
 import {catchUp, readAnew} from '../src/metrics/ledger.ts'
 import {putRequest} from '../src/requests/create.ts'
 import {putRun} from '../src/runs/record.ts'
@@ -165,6 +166,16 @@ test('TM-E12: however a record spells them they go from it, and it is found as b
   expect((await store.list({kind: 'request', owner: 'iss#2'})).map(({id}) => id)).toEqual(['req_1', 'req_2'])
   await store.close()
   for (const word of ['GÖTZ-7', 'Go\u0308tz-7', 'in another form', 'their-sub']) expect(allOf(dir)).not.toContain(word)
+})
+
+test('TM-E12 TM-F5: who was the first of two to lift a freeze is none any more: erased and back, they would be the second too', async () => {
+  const {dir, store} = await folder()
+  const lift = {by: them, at: '2026-11-22T00:00:00.000Z', until: '2999-01-01T00:00:00.000Z', reason: 'r'}
+  const freeze = {on: true, all: false, by: other, since: '2026-11-22T00:00:00.000Z', reason: 'stays', lift}
+  await store.commit({put: [putErasure(agreed, 0), putFreeze(freeze, 0)], events: []})
+  await erase(store, dir)
+  expect((await storedFreeze({store}))?.value).toEqual({...freeze, lift: null})
+  await store.close()
 })
 
 test('TM-E12 TM-E5: what began after the two had agreed is not broken off: it is erased once it is over', async () => {

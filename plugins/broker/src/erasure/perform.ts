@@ -7,6 +7,7 @@ import {join} from 'node:path'
 import type {Review} from '@prod/sdk'
 import {openEntry} from '@prod/sdk/log/envelope'
 import {showName} from '@prod/sdk/text'
+import {type FreezeRecord, freezeId, putFreeze} from '../freeze/state.ts'
 import {type ConferralRecord, putConferral} from '../grants/conferral-record.ts'
 import {type GrantRecord, putGrant} from '../grants/state.ts'
 import {readAnew} from '../metrics/ledger.ts'
@@ -163,6 +164,11 @@ const removed = ['request', 'grant', 'person', 'membership', 'rollout', 'handin'
 function putAgain(kind: Kind, {id, value, version}: Stored<unknown>): Put {
   if (kind === 'request') return {...putRequest(value as RequestRecord, version), id}
   if (kind === 'grant') return putGrant(value as GrantRecord, version)
+  if (kind === 'meta' && id === freezeId) {
+    // the first of two who lift it is not there any more
+    const freeze = value as FreezeRecord
+    return putFreeze(freeze.lift?.by.iss === '' ? {...freeze, lift: null} : freeze, version)
+  }
   if (kind === 'conferral') return putConferral(value as ConferralRecord, version)
   return {kind, id, version, value, index: {state: (value as {state?: string}).state ?? 'over'}}
 }

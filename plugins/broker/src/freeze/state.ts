@@ -19,7 +19,9 @@ export interface FreezeRecord {
   lift: {by: Principal; at: string; until: string; reason: string} | null
 }
 
-const [kind, id] = ['meta', 'freeze'] as const
+/** The id of the record, of kind `meta`. */
+export const freezeId = 'freeze'
+const [kind, id] = ['meta', freezeId] as const
 
 /** The record as it is now; undefined: nobody has ever frozen. */
 export async function storedFreeze(parts: Pick<Parts, 'store'>): Promise<Stored<FreezeRecord> | undefined> {
