@@ -87,7 +87,7 @@ export default class Exec extends ProdCommand {
     this.usageTool = words[0]
     if (flags['break-glass']) this.#needTerminal(flags.reason)
     if (isFreshFile()) await refuseUnread(this.broker(), words)
-    const {reason, reused} = await takeReason(flags.reason)
+    const {reason, reused} = await takeReason(flags.reason, this.login)
     const outcome = await keepingRefusal({argv: words, targets: flags.on ?? []}, async () =>
       followRun({
         ...(await openStreams(this.brokerFlag)),

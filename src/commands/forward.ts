@@ -94,7 +94,7 @@ export default class Forward extends ProdCommand {
     } else {
       const to = sortPlaces(place ? [place] : listens.map(one => one.to))
       if (to.length === 0) throw new ProdError('USAGE', 'nothing is said of ports', `prod forward ${target} -L 8080:localhost:80`)
-      const {reason} = await takeReason(flags.reason)
+      const {reason} = await takeReason(flags.reason, this.login)
       first = {
         type: 'forward',
         key: newKey(),

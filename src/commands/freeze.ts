@@ -37,7 +37,7 @@ export default class FreezeCommand extends ProdCommand {
   async #ask(flags: {reason?: string | undefined; all: boolean; lift: boolean; show: boolean}): Promise<Answer> {
     const broker = this.broker()
     if (flags.show) return broker.call(api.showFreeze)
-    const {reason, reused} = await takeReason(flags.reason)
+    const {reason, reused} = await takeReason(flags.reason, this.login)
     if (reused) throw new ProdError('REASON_INVALID', 'a freeze takes its own reason', 'prod freeze --reason "why, in your words"')
     return flags.lift ? broker.call(api.liftFreeze, {reason}) : broker.call(api.freeze, {reason, ...(flags.all ? {all: true} : {})})
   }

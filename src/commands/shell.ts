@@ -52,7 +52,7 @@ export default class Shell extends ProdCommand {
     if (flags.offline) return this.#offline(args.target, flags)
     const target = await pickTarget(this.broker(), args.target)
     if (flags.reason === '-') throw new ProdError('REASON_INVALID', 'a shell takes a reason of its own', '--reason "why, in your words"')
-    const {reason} = await takeReason(flags.reason)
+    const {reason} = await takeReason(flags.reason, this.login)
     const {tail, ...ended} = await keepingRefusal({target, use: 'shell'}, async () =>
       followShell({
         ...(await openStreams(this.brokerFlag)),

@@ -174,6 +174,17 @@ test('break-glass with --at, on several targets, or where no glass is in the way
   expect(screen.text()).not.toMatch(/BREAK-GLASS/)
 })
 
+test('who is not logged in is told so before a reason is asked for', async ({onTestFinished}) => {
+  const home = join(alice.home, 'nobody')
+  mkdirSync(home, {mode: 0o700})
+  const screens = [['exec', 'web', 'status'], ['freeze']].map(words => openScreen(onTestFinished, alice, words, {env: {HOME: home}}))
+  for (const screen of await Promise.all(screens)) {
+    expect(await screen.ended).toBe(241)
+    expect(screen.text()).toContain('prod: no broker is known yet')
+    expect(screen.text()).not.toContain('reason')
+  }
+})
+
 test('Ctrl-C while a request waits cancels it and ends with 130', async ({onTestFinished}) => {
   const screen = await openScreen(onTestFinished, alice, ['exec', ...reason, 'web', 'restart'])
   const request = (await screen.until(/(req_\w+)[\s\S]*waiting since \S+ for one of: bob/))[1] as string

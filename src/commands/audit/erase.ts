@@ -62,7 +62,7 @@ export default class AuditErase extends ProdCommand {
         `${stranger} is no run, session or erasure`,
         `prod audit erase --person ${stranger} --reason …, if it is a person`,
       )
-    const {reason, reused} = await takeReason(flags.reason)
+    const {reason, reused} = await takeReason(flags.reason, this.login)
     if (reused) throw new ProdError('REASON_INVALID', 'an erasure takes its own reason', 'prod audit erase --reason "why, in your words"')
     const broker = this.broker()
     if (agreed !== undefined) return broker.call(api.agreeErasure, {id: agreed, reason})

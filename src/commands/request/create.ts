@@ -30,7 +30,7 @@ export default class RequestCreate extends ProdCommand {
     const {args, flags} = await this.parse(RequestCreate)
     const durationSeconds = parseDuration(flags.duration)
     const role = args.role ?? (await pickRole(this.broker()))
-    const {reason} = await takeReason(flags.reason)
+    const {reason} = await takeReason(flags.reason, this.login)
     const request = await keepingRefusal({role}, () =>
       this.broker().call(api.createRequest, {
         key: newKey(),

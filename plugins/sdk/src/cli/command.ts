@@ -69,6 +69,9 @@ export abstract class ProdCommand extends Command {
     return this.#client
   }
 
+  /** The login at the broker that is meant. Throws NOT_LOGGED_IN and what {@link connect} throws; nobody is called. */
+  protected readonly login = async (): Promise<Session> => (await this.connect()).session()
+
   /** The way to the broker's API: nothing loads before the first call. */
   protected broker(): Pick<BrokerClient, 'call'> {
     return {
