@@ -101,11 +101,16 @@ export async function listErasures(parts: Parts, caller: Caller): Promise<{erasu
 /** Whom policy does not let erase, and whom nobody can tell from another person. */
 function refuseStranger(parts: Parts, {principal, groups, address}: Caller): void {
   if (principal.person === '')
-    throw refusal('DENIED', 'your identity provider gives no person id, so you cannot be one of the two who erase', 'log')
+    throw refusal('DENIED', 'your identity provider gives no person id, so you cannot be one of the two who erase', 'log', 'prod whoami')
   const answer = parts.bundle().ask({principal, groups, action: 'erase', resource: {kind: 'log'}, context: {address}})
   if (answer.errors.length > 0) parts.alarm('policy evaluation failed', {errors: answer.errors})
   if (answer.decision !== 'allow')
-    throw refusal('DENIED', `you may not erase: ${answer.rules[0] ? `rule ${answer.rules[0]} forbids it` : 'no rule permits it'}`, 'log')
+    throw refusal(
+      'DENIED',
+      `you may not erase: ${answer.rules[0] ? `rule ${answer.rules[0]} forbids it` : 'no rule permits it'}`,
+      'log',
+      'prod whoami',
+    )
 }
 
 /** Nobody erases what tells of themselves, nor what is still open: its end, and the review of a break-glass, come first. */
@@ -167,8 +172,8 @@ async function findWhom(parts: Parts, given: string): Promise<Whom> {
 /** What the log says for who is no person. */
 const isNobody = ({persons}: Whom): boolean => persons.includes('broker') || persons.includes('nobody')
 
-function refusal(code: 'DENIED' | 'SELF_ERASURE', message: string, subject: string): ProdError {
-  return about(new ProdError(code, message, 'prod audit erase --show'), {type: 'erasure.refused', subject})
+function refusal(code: 'DENIED' | 'SELF_ERASURE', message: string, subject: string, next = 'prod audit erase --show'): ProdError {
+  return about(new ProdError(code, message, next), {type: 'erasure.refused', subject})
 }
 
 function eventOf(
