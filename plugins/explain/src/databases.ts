@@ -248,13 +248,6 @@ export const databases: Explainer = {
       ],
     },
     {
-      // as Prisma quotes them
-      category: 'network_denied',
-      confidence: 0.825,
-      match: "can't reach database server at `{host}`:`{port}`",
-      fields: {resource: '{host}:{port}'},
-    },
-    {
       category: 'network_denied',
       confidence: 0.82,
       match: [
@@ -290,6 +283,7 @@ export const databases: Explainer = {
     {match: 'and user [name={principal},', of: ['db_auth']},
     {match: 'for role "{principal}"', of: ['db_auth']},
     {match: 'database credentials for {principal} are not valid', of: ['db_auth']},
+    {match: "failed to open the {explicitly|explicity} specified database '{resource}'", of: ['db_auth']},
     {match: 'connection to server at {resource} (', of: ['network_denied']},
     {match: 'connection to server at {resource}, port', of: ['network_denied']},
     {match: 'connecting to {resource}. connection refused', of: ['network_denied']},

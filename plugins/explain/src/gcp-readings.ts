@@ -64,5 +64,5 @@ export const readings: readonly Reading[] = [
   {match: 'key: "resource" value: "{resource}"', of: ['gcp_iam']},
   {match: 'violated for {project|folder|organization} {resource}', of: ['gcp_iam']},
   {match: 'access denied: view {resource}: ', of: ['gcp_iam']},
-  {match: 'iam policy for {kind:text} "{resource}": ', of: ['gcp_iam']},
+  {match: 'iam policy for {kind:text} "{resource}"', of: ['gcp_iam']},
 ]

@@ -117,6 +117,13 @@ export const registry: Explainer = {
       unless: ['googleapi', 'kube'],
     },
     {
+      // the one word that some registries answer a push with
+      category: 'unknown_denial',
+      confidence: 0.66,
+      match: '{layer already exists|preparing|pushed|waiting} {denied|unauthorized}',
+      near: ['push refers to'],
+    },
+    {
       category: 'not_a_denial',
       confidence: 0.65,
       match: [
@@ -139,6 +146,7 @@ export const registry: Explainer = {
     {match: 'initializing destination {resource}: '},
     {match: '{get|post|head|put|patch} "{resource}": '},
     {match: '{get|post|head|put|patch} https://{address}: ', fields: {resource: 'https://{address}'}},
+    {match: 'token auth attempt for registry {resource}: ', of: ['unknown_denial', 'credentials_invalid', 'credentials_missing']},
     {match: 'push refers to {a |}repository [{resource}]'},
     {match: 'while accessing {resource}'},
     {match: 'unexpected status from {get|head|post|put} request to {resource}: '},

@@ -89,7 +89,7 @@ export const elsewhere: readonly Row[] = [
     'db_auth',
     {principal: 'app', action: 'SELECT', resource: 'shop.orders'},
   ],
-  ["Can't reach database server at `db.shop.example`:`5432`", 'network_denied', {resource: 'db.shop.example:5432'}],
+  ["Can't reach database server at `db.shop.example`:`5432`", 'network_denied', {resource: 'db.shop.example'}],
   ['SaslAuthenticationFailedError: [1f2e]: Access denied', 'db_auth', {}],
   ['kafka server: The client is not authorized to access this topic', 'db_auth', {}],
   // registries and Git
@@ -143,4 +143,64 @@ export const elsewhere: readonly Row[] = [
   ],
   // stars stand for a name
   ["Permission 'run.services.get' denied on resource '*****' (or it may not exist).", 'gcp_iam', {action: 'run.services.get'}],
+  // hosts, URLs and sockets in the words of many programs
+  [
+    'java.net.ConnectException: Failed to connect to api.shop.example/10.1.2.3:443',
+    'network_denied',
+    {resource: 'api.shop.example/10.1.2.3:443'},
+  ],
+  ['Failed to connect to the host, giving up', 'network_denied', {}],
+  ['Connection to https://api.shop.example refused', 'network_denied', {resource: 'https://api.shop.example'}],
+  [
+    "Err:1 http://deb.shop.example focal InRelease\n  Temporary failure resolving 'deb.shop.example'",
+    'network_denied',
+    {resource: 'deb.shop.example'},
+  ],
+  [
+    'Connection to node -1 (localhost/127.0.0.1:9092) could not be established. Broker may not be available.',
+    'network_denied',
+    {resource: 'localhost/127.0.0.1:9092'},
+  ],
+  ['net::ERR_CONNECTION_REFUSED at http://localhost:3000/', 'network_denied', {resource: 'http://localhost:3000/'}],
+  ['io exception Connection refused: localhost/127.0.0.1:50051', 'network_denied', {resource: 'localhost/127.0.0.1:50051'}],
+  [
+    'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?',
+    'network_denied',
+    {resource: 'unix:///var/run/docker.sock'},
+  ],
+  [
+    'The TCP/IP connection to the host db.shop.example, port 1433 has failed. Error: "Connection refused"',
+    'network_denied',
+    {resource: 'db.shop.example'},
+  ],
+  ['No such host is known. (api.shop.example:443)', 'network_denied', {resource: 'api.shop.example:443'}],
+  ["** server can't find api.shop.example: NXDOMAIN", 'network_denied', {resource: 'api.shop.example'}],
+  ['read tcp 10.1.2.3:41234->10.1.2.4:443: read: connection reset by peer', 'network_denied', {resource: '10.1.2.4:443'}],
+  [
+    'ctr: failed to do request: Head https://r.shop.example/v2/web:x509: certificate signed by unknown authority',
+    'network_denied',
+    {resource: 'https://r.shop.example/v2/web'},
+  ],
+  // an old push to a registry
+  [
+    'Error pushing to registry: token auth attempt for registry https://r.shop.example/v2/: https://a.shop.example/auth request failed with status: 403 Forbidden',
+    'unknown_denial',
+    {resource: 'https://r.shop.example/v2/'},
+  ],
+  [
+    'The push refers to a repository [r.shop.example/web]\n1f2e3d4c5b6a: Layer already exists\ndenied',
+    'unknown_denial',
+    {resource: 'r.shop.example/web'},
+  ],
+  // a database and a project named beside the reason
+  [
+    "Login failed for user 'app'. Reason: Failed to open the explicitly specified database 'orders'.",
+    'db_auth',
+    {principal: 'app', resource: 'orders'},
+  ],
+  [
+    'Error applying IAM policy for project "shop-prod". Policy is [], error is googleapi: Error 403: The caller does not have permission, forbidden',
+    'gcp_iam',
+    {resource: 'shop-prod'},
+  ],
 ]

@@ -1,12 +1,12 @@
 /**
- * Patterns of messages. Words are literal; `{name}` captures a word, quoted or not; `{name:text}` may hold blanks, `{name:few}` too, but no more than a few words; `{name:name}` is a name, whatever word it is; `{a|b}` is either, and
+ * Patterns of messages. Words are literal; `{name}` captures a word, quoted or not; `{name:text}` may hold blanks, `{name:few}` too, but no more than a few words; `{name:name}` is a name, whatever word it is; `{name:address}` is a word that a host, a URL or a path may be; `{a|b}` is either, and
  * `{a|}` may be missing; `{{}` is a brace. A pattern is read once from left to right and never tries again, so its cost is bounded by its own length.
  */
 import type {Message} from './message.ts'
 
-type Part =
-  | {readonly literal: readonly string[]; readonly optional: boolean}
-  | {readonly capture: string; readonly kind: 'word' | 'text' | 'few' | 'name'}
+type Kind = 'word' | 'text' | 'few' | 'name' | 'address'
+
+type Part = {readonly literal: readonly string[]; readonly optional: boolean} | {readonly capture: string; readonly kind: Kind}
 
 export interface Pattern {
   readonly parts: readonly Part[]
@@ -30,6 +30,8 @@ const maxCapture = 1200
 /** What a capture of a few words may span. */
 const maxFew = 50
 
+const kinds: readonly Kind[] = ['text', 'few', 'name', 'address']
+
 const parsed = new Map<string, Pattern>()
 
 /** Reads a pattern. Throws for one that is none: a table is at fault, not a text. */
@@ -51,7 +53,7 @@ export function pattern(source: string): Pattern {
       parts.push({literal: choices.filter(choice => choice !== ''), optional: choices.includes('')})
     } else {
       const [capture = '', kind] = inside.split(':')
-      parts.push({capture, kind: kind === 'text' || kind === 'few' || kind === 'name' ? kind : 'word'})
+      parts.push({capture, kind: kinds.find(one => one === kind) ?? 'word'})
     }
     at = close + 1
   }
@@ -123,7 +125,7 @@ function matchAt(plain: string, low: string, parts: readonly Part[], at: number,
         continue
       }
       const value = part.kind === 'text' ? bare(plain.slice(here, span.at)) : unfold(bare(plain.slice(here, span.at)))
-      if (value === undefined || value === '') return undefined
+      if (value === undefined || value === '' || (part.kind === 'address' && !isAddress(value))) return undefined
       if (part.kind === 'text' && plain[here - 1] === '"' && low[span.at] === '"' && value.includes('"')) return undefined // another's quotes
       captures[part.capture] = value
       if (part.kind === 'name' || isQuote(plain[here - 1]) || isQuote(plain.slice(here, span.at).trimStart()[0])) names.add(part.capture)
@@ -131,13 +133,17 @@ function matchAt(plain: string, low: string, parts: readonly Part[], at: number,
       index += 1
     } else {
       const word = wordAfter(plain, here)
-      if (!word) return undefined
+      if (!word || (part.kind === 'address' && !isAddress(word.value))) return undefined
       captures[part.capture] = word.value
       if (part.kind === 'name' || isQuote(plain[here - 1]) || isQuote(plain.slice(here, word.end).trimStart()[0])) names.add(part.capture)
       here = word.end
     }
   }
   return {at: start, end: here, captures, names}
+}
+
+function isAddress(word: string): boolean {
+  return /[\w\]*>][.:/]+[\w[*<]/.test(word) || word === 'localhost'
 }
 
 function isQuote(letter = ''): boolean {
