@@ -114,10 +114,14 @@ export function jobFiles(dir: string): Record<string, string> {
   }
 }
 
-/** Prepares a folder with the development starter and the tests' tools; its web service runs only for those who use it. */
+/**
+ * Prepares a folder with the development starter and the tests' tools. The starter's own tests of its policy are left out (policy-starter.test.ts
+ * runs them), and its web service runs only for those who use it.
+ */
 export async function prepareFolder(dir: string, more: Record<string, string> = {}, demo = false): Promise<void> {
   await writeDevStarter(dir)
   if (!demo) rmSync(join(dir, 'demo'), {recursive: true})
+  for (const name of readdirSync(join(dir, 'policy/tests'))) writeFileSync(join(dir, 'policy/tests', name), '[]\n')
   mkdirSync(join(dir, 'jobs'), {recursive: true})
   for (const [name, text] of Object.entries({...jobFiles(dir), ...more})) {
     mkdirSync(dirname(join(dir, name)), {recursive: true})
@@ -436,9 +440,10 @@ function follow(broker: BrokerPlace, session: Session, first: FirstMessage, {std
 /** Waits for something to become true: 15 s at most. */
 export async function until(check: () => boolean | Promise<boolean>, what = 'it'): Promise<void> {
   const last = Date.now() + 60_000
-  while (!(await check())) {
+  // most come soon; for what takes longer, asking less often leaves it the processor
+  for (let pause = 10; !(await check()); pause = Math.min(60, pause * 1.2)) {
     if (Date.now() > last) throw new Error(`${what} did not come`)
-    await new Promise(resolve => setTimeout(resolve, 15))
+    await new Promise(resolve => setTimeout(resolve, pause))
   }
 }
 
