@@ -96,4 +96,21 @@ export const readings: readonly Reading[] = [
     'dial unix {resource}: ',
     '{unable to|could not|cannot|failed to} reach {resource:address}',
   ].map(match => ({match, of: ['network_denied'] as const})),
+  // files that a system kept shut, and URLs that a server did
+  ...[
+    "permission denied, {access|open|mkdir|stat|lstat|unlink|rename|scandir|copyfile|rmdir|chmod|chown|symlink|link|read|write} '{resource}'",
+    "cannot {create directory|create regular file|open directory|open|touch|remove|stat|access|read|move|create} '{resource}'",
+    "{changing ownership of|changing permissions of|changing group of} '{resource}'",
+    'filenotfoundexception: {resource} (permission denied)',
+    'open() "{resource}" failed (13: ',
+    'forbidden from {resource:address}',
+    '403 for {get |post |put |head |patch |delete |url: |}{resource:address}',
+    'forbidden for {get |post |put |head |patch |delete |url: |}{resource:address}',
+    'authorization failed for {resource:address}',
+    "could not {get|head|put|post} '{resource}'",
+    'failed to fetch {resource:address}',
+    'error: `{get|post|put|head|patch|delete} {resource:address}` resulted in',
+    'call to {resource:address} failed',
+    '403: {resource:address}',
+  ].map(match => ({match, of: ['unknown_denial'] as const})),
 ]

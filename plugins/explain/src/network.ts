@@ -15,6 +15,9 @@ export const network: Explainer = {
         'permission denied while trying to connect to the docker',
         'interactive authentication required',
         'denied: installation not allowed to',
+        'resource not accessible by {integration|personal access token}',
+        'must have admin rights to repository',
+        'must have admin access to',
         // Teleport
         'access denied to perform action {verb} on {resource}',
       ],

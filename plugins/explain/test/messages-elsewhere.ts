@@ -203,4 +203,38 @@ export const elsewhere: readonly Row[] = [
     'gcp_iam',
     {resource: 'shop-prod'},
   ],
+  // files that a system kept shut, and URLs that a server did
+  ["Error: EACCES: permission denied, open '/etc/web/config.json'", 'unknown_denial', {resource: '/etc/web/config.json'}],
+  ["mkdir: cannot create directory '/data/web': Permission denied", 'unknown_denial', {resource: '/data/web'}],
+  ["chown: changing ownership of '/data': Operation not permitted", 'unknown_denial', {resource: '/data'}],
+  ['java.io.FileNotFoundException: /var/log/web.log (Permission denied)', 'unknown_denial', {resource: '/var/log/web.log'}],
+  ['nginx: [emerg] open() "/etc/nginx/ssl/key.pem" failed (13: Permission denied)', 'unknown_denial', {resource: '/etc/nginx/ssl/key.pem'}],
+  ['HTTPError: 403 Forbidden from https://pypi.shop.example/legacy/', 'unknown_denial', {resource: 'https://pypi.shop.example/legacy/'}],
+  [
+    "Could not GET 'https://maven.shop.example/web-1.pom'. Received status code 403 from server: Forbidden",
+    'unknown_denial',
+    {resource: 'https://maven.shop.example/web-1.pom'},
+  ],
+  [
+    'Could not transfer artifact: authorization failed for https://maven.shop.example/web-1.pom, status: 403 Forbidden',
+    'unknown_denial',
+    {resource: 'https://maven.shop.example/web-1.pom'},
+  ],
+  [
+    'Status code: 403 for https://repo.shop.example/repodata/repomd.xml',
+    'unknown_denial',
+    {resource: 'https://repo.shop.example/repodata/repomd.xml'},
+  ],
+  [
+    'Client error: `POST https://api.shop.example/v1` resulted in a `403 Forbidden` response',
+    'unknown_denial',
+    {resource: 'https://api.shop.example/v1'},
+  ],
+  [
+    'failed to fetch https://charts.shop.example/index.yaml : 403 Forbidden',
+    'unknown_denial',
+    {resource: 'https://charts.shop.example/index.yaml'},
+  ],
+  ['failed to fetch the token: 403 Forbidden', 'unknown_denial', {}],
+  ['Resource not accessible by integration', 'unknown_denial', {}],
 ]

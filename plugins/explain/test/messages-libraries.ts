@@ -338,7 +338,7 @@ export const libraries: readonly Row[] = [
   ['HTTP Error 403: Forbidden', 'unknown_denial', {}],
   ['User is not authorized to access this resource', 'unknown_denial', {}],
   ['{"error":"access_denied","error_description":"The user is not permitted"}', 'unknown_denial', {}],
-  ["Error: EACCES: permission denied, open '/root/.npmrc'", 'unknown_denial', {}],
+  ["Error: EACCES: permission denied, open '/root/.npmrc'", 'unknown_denial', {resource: '/root/.npmrc'}],
   ['AccessDeniedException (client): Access denied', 'unknown_denial', {}],
   ['Error: Forbidden - AccessDenied: Access Denied', 'unknown_denial', {}],
   ['[403] Your request was denied', 'unknown_denial', {}],

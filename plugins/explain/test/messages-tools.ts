@@ -412,7 +412,7 @@ export const tools: readonly Row[] = [
     'not_a_denial',
     {},
   ],
-  ["mkdir: cannot create directory '/opt/app': Permission denied", 'unknown_denial', {}],
+  ["mkdir: cannot create directory '/opt/app': Permission denied", 'unknown_denial', {resource: '/opt/app'}],
   ['open /etc/shadow: permission denied', 'unknown_denial', {resource: '/etc/shadow'}],
   ['lena is not in the sudoers file.  This incident will be reported.', 'unknown_denial', {principal: 'lena'}],
   ['curl: (22) The requested URL returned error: 403', 'unknown_denial', {}],
