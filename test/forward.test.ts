@@ -4,6 +4,7 @@ import {subscribe, unsubscribe} from 'node:diagnostics_channel'
 import {once} from 'node:events'
 import {connect, type Socket} from 'node:net'
 import {text} from 'node:stream/consumers'
+import type {HostPort} from '@prod/sdk'
 import {api} from '@prod/sdk/api'
 import {createClient} from '@prod/sdk/client'
 import {serveForwarded} from '@prod/sdk/testing/forwarded-server'
@@ -196,7 +197,7 @@ test('an end that comes while halves are ending hangs nowhere', async () => {
 
 test('a port of 127.0.0.1 is one of ::1 too, for whoever says localhost; one that is asked for by itself leads where it was said', async () => {
   const {forward, outcome, ports} = await open([free(servers.echo)])
-  const {port} = (ports.listens[0] as Listen).listen
+  const {port} = (ports.listens[0] as Listen).listen as HostPort
   const one = connect({host: '::1', port})
   one.end('by the other name')
   // a machine may have no IPv6
@@ -204,7 +205,7 @@ test('a port of 127.0.0.1 is one of ::1 too, for whoever says localhost; one tha
   forward.close()
   await outcome
   const both = await listen([free(servers.echo), {...free(servers.greeter), listen: {host: '::1', port: 0}}])
-  expect(both.listens.map(({listen: at}) => at.host)).toEqual(['127.0.0.1', '::1'])
+  expect(both.listens.map(({listen: at}) => (at as HostPort).host)).toEqual(['127.0.0.1', '::1'])
   both.close()
 })
 

@@ -43,7 +43,13 @@ test.each([
   'abc:8080:db:80',
   'a:b:c:d:e',
   '8080:db:80 ',
-  '/run/x.sock:db:80',
+  '/run/x.sock:db',
+  '/run/x.sock:db:0',
+  '/run/:db:80',
+  '/run/x.sock:8080:db:80',
+  `/${'x'.repeat(103)}:db:80`,
+  '/run/x.sock',
+  '8080:/run/x.sock',
 ])('-L %j is refused, with an example', text =>
   expect(() => parseListen(text)).toThrow(expect.objectContaining({code: 'USAGE', hint: expect.stringContaining('-L 8080:localhost:80')})),
 )
@@ -53,6 +59,15 @@ test.each([
   ['db.internal:5432', 'db.internal', 5432],
   ['[::1]:22', '::1', 22],
 ])('--stdio %s', (text, host, port) => expect(parsePlace(text)).toEqual({host, port}))
+
+test.each([
+  ['/run/x.sock:db:80', '/run/x.sock', 'db', 80],
+  ['./db.sock:[::1]:5432', './db.sock', '::1', 5432],
+  ['a/b c.sock:db.Internal:5432', 'a/b c.sock', 'db.internal', 5432],
+])('-L %s is a socket here', (text, path, host, port) => {
+  expect(parseListen(text)).toEqual({listen: {path}, to: {host, port}})
+  expect(isExposed(parseListen(text))).toBe(false)
+})
 
 test.each(['', '0', 'db', ':22', 'db:0', 'a:b:22', '::1:22'])('--stdio %j is refused', text =>
   expect(() => parsePlace(text)).toThrow(expect.objectContaining({code: 'USAGE'})),
@@ -73,7 +88,7 @@ test('whatever is written, it is read or refused with words', () => {
     fc.property(fc.array(word, {maxLength: 6}), words => {
       try {
         const {listen, to} = parseListen(words.join(':'))
-        expect([listen.port >= 0, to.port > 0, to.host !== '']).toEqual([true, true, true])
+        expect(['path' in listen || listen.port >= 0, to.port > 0, to.host !== '']).toEqual([true, true, true])
       } catch (error) {
         expect(error).toMatchObject({code: 'USAGE'})
       }

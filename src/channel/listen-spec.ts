@@ -2,22 +2,29 @@
 import {isIP} from 'node:net'
 import type {HostPort} from '@prod/sdk'
 import {ProdError} from '@prod/sdk/errors'
-import {isLoopback, readHost} from '@prod/sdk/forward'
+import {isLoopback, readHost, showHostPort} from '@prod/sdk/forward'
 
-/** A port here, and where its connections lead. `listen.port` 0: a free one. */
+/** A port of this machine, or a socket in its file system. */
+export type LocalPlace = HostPort | {path: string}
+
+/** A port or socket here, and where its connections lead. A port 0: a free one. */
 export interface Listen {
-  listen: HostPort
+  listen: LocalPlace
   to: HostPort
 }
 
-const forms = 'PORT, PORT:HOST:PORT or ADDR:PORT:HOST:PORT'
+const forms = 'PORT, PORT:HOST:PORT, ADDR:PORT:HOST:PORT or /SOCKET:HOST:PORT'
+/** what an address of a socket holds at most, everywhere */
+const maxPathBytes = 103
 
 /**
  * Reads `PORT` (the target's own port, the same here), `PORT:HOST:PORT` and `ADDR:PORT:HOST:PORT`; IPv6 in brackets, an empty ADDR or `*` for
- * every address of this machine. Throws USAGE.
+ * every address of this machine. What holds a slash before its first colon is a socket: `./db.sock:HOST:PORT`. Throws USAGE.
  */
 export function parseListen(text: string): Listen {
   const refuse = (why: string) => new ProdError('USAGE', `-L ${JSON.stringify(text)}: ${why}`, 'prod forward TARGET -L 8080:localhost:80')
+  const path = /^[^:[\]]*\/[^:[\]]*(?=:)/.exec(text)?.[0]
+  if (path !== undefined) return {listen: {path: pathOr(path, refuse)}, to: placeOr(text.slice(path.length + 1), refuse)}
   const words = split(text)
   if (!words || ![1, 3, 4].includes(words.length)) throw refuse(`it is written ${forms}`)
   const [port = '', host = 'localhost', far = port] = words.slice(-3)
@@ -44,10 +51,30 @@ export function parsePlace(text: string): HostPort {
 
 /** Whether others than this machine can come in at it. */
 export function isExposed({listen}: Listen): boolean {
-  return !isLoopback(listen.host)
+  return !('path' in listen) && !isLoopback(listen.host)
 }
 
-function readHostOr(text: string, refuse: (why: string) => ProdError): string {
+/** As it was written. */
+export function showLocal(place: LocalPlace): string {
+  return 'path' in place ? place.path : showHostPort(place)
+}
+
+type Refuse = (why: string) => ProdError
+
+function pathOr(path: string, refuse: Refuse): string {
+  if (path.endsWith('/') || path.includes('\0')) throw refuse(`${JSON.stringify(path)} names no socket`)
+  if (Buffer.byteLength(path) > maxPathBytes) throw refuse(`a socket's path has ${maxPathBytes} bytes at most`)
+  return path
+}
+
+function placeOr(text: string, refuse: Refuse): HostPort {
+  const words = split(text)
+  const far = portOf(words?.[1] ?? '', 1)
+  if (words?.length !== 2 || far === undefined) throw refuse(`it is written ${forms}`)
+  return {host: readHostOr(words[0] as string, refuse), port: far}
+}
+
+function readHostOr(text: string, refuse: Refuse): string {
   const host = readHost(text)
   if (host === undefined) throw refuse(`${JSON.stringify(text)} names no host`)
   return host

@@ -1,11 +1,11 @@
-/** Local ports that lead through a forward. */
+/** Local ports and sockets that lead through a forward. */
 import {createServer, type Server, type Socket} from 'node:net'
 import type {HostPort} from '@prod/sdk'
 import {say} from '@prod/sdk/cli/output'
 import {ProdError} from '@prod/sdk/errors'
 import {showHostPort} from '@prod/sdk/forward'
 import {carry, type Streams} from './connection.ts'
-import type {Listen} from './listen-spec.ts'
+import {type Listen, type LocalPlace, showLocal} from './listen-spec.ts'
 
 /** most connections that are being opened at a time: others wait for their turn */
 const openingAtOnce = 16
@@ -43,9 +43,9 @@ export async function listen(wanted: readonly Listen[]): Promise<Listening> {
       return server
     }
     const listens: Listen[] = []
-    for (const {listen: at, to} of wanted) listens.push({listen: {host: at.host, port: await bind(serverTo(to), at)}, to})
+    for (const {listen: at, to} of wanted) listens.push({listen: await bind(serverTo(to), at), to})
     // who says localhost may mean either, and must not come to another program's port by that
-    for (const {listen: at, to} of listens) if (at.host === '127.0.0.1') await bindBeside(serverTo(to), at.port, listens)
+    for (const {listen: at, to} of listens) if ('host' in at && at.host === '127.0.0.1') await bindBeside(serverTo(to), at.port, listens)
     return {
       listens,
       open(streams, forward) {
@@ -59,29 +59,48 @@ export async function listen(wanted: readonly Listen[]): Promise<Listening> {
   }
 }
 
-async function bind(server: Server, {host, port}: HostPort): Promise<number> {
+async function bind(server: Server, place: LocalPlace): Promise<LocalPlace> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen({host, port}, () => {
+    listenAt(server, place, () => {
       server.off('error', reject)
       server.on('error', () => {})
       resolve()
     })
   }).catch((cause: NodeJS.ErrnoException) => {
-    const where = showHostPort({host, port})
-    if (cause.code === 'EADDRINUSE') throw new ProdError('PORT_IN_USE', `${where} is taken`, '-L 0:HOST:PORT takes a free port', {cause})
-    if (cause.code === 'EACCES') throw new ProdError('USAGE', `${where} may not be opened by you`, 'a port above 1023', {cause})
+    const where = showLocal(place)
+    const path = 'path' in place
+    if (cause.code === 'EADDRINUSE')
+      throw new ProdError('PORT_IN_USE', `${where} is taken`, path ? `ls -l ${where}` : '-L 0:HOST:PORT takes a free port', {cause})
+    if (cause.code === 'EACCES')
+      throw new ProdError('USAGE', `${where} may not be opened by you`, path ? 'a folder of yours' : 'a port above 1023', {cause})
+    if (path && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR'))
+      throw new ProdError('USAGE', `there is no folder for ${where}`, '-L ./NAME.sock:HOST:PORT', {cause})
     if (cause.code === 'EADDRNOTAVAIL')
-      throw new ProdError('USAGE', `${host} is no address of this machine`, '-L 127.0.0.1:PORT:HOST:PORT', {cause})
+      throw new ProdError('USAGE', `${where} is no address of this machine`, '-L 127.0.0.1:PORT:HOST:PORT', {cause})
     throw cause
   })
-  return (server.address() as {port: number}).port
+  return 'path' in place ? place : {host: place.host, port: (server.address() as {port: number}).port}
+}
+
+/** A socket is its person's alone: it is made at once, with the mask that lets nobody else in. */
+function listenAt(server: Server, place: LocalPlace, done: () => void): void {
+  if ('host' in place) {
+    server.listen({host: place.host, port: place.port}, done)
+    return
+  }
+  const mask = process.umask(0o177)
+  try {
+    server.listen({path: place.path}, done)
+  } finally {
+    process.umask(mask)
+  }
 }
 
 /** The same port of ::1, where there is one and nobody has it. */
 async function bindBeside(server: Server, port: number, listens: readonly Listen[]): Promise<void> {
   const at = {host: '::1', port}
-  if (listens.some(({listen: own}) => own.port === port && (own.host === '::1' || own.host === '::'))) return
+  if (listens.some(({listen: own}) => 'host' in own && own.port === port && (own.host === '::1' || own.host === '::'))) return
   await bind(server, at).catch((error: unknown) => {
     if (error instanceof ProdError && error.code === 'PORT_IN_USE')
       say(`${showHostPort(at)} is another program's: localhost may lead there, 127.0.0.1 leads through the forward`)

@@ -18,7 +18,7 @@ import {carry, type Streams} from '../channel/connection.ts'
 import {statusOf} from '../channel/exec.ts'
 import {ForwardEnd, type ForwardOutcome, type Started} from '../channel/forward.ts'
 import {type Listening, listen} from '../channel/listen.ts'
-import {isExposed, type Listen, parseListen, parsePlace} from '../channel/listen-spec.ts'
+import {isExposed, type Listen, parseListen, parsePlace, showLocal} from '../channel/listen-spec.ts'
 import {openStreams} from '../channel/login.ts'
 import {runWith} from '../channel/run-with.ts'
 
@@ -30,7 +30,7 @@ interface Ready {
   target: string
   environment: string
   expiresAt: string | null
-  forwards: {address: string; port: number; to: HostPort}[]
+  forwards: (({address: string; port: number} | {path: string}) & {to: HostPort})[]
 }
 
 type Flagged = Awaited<ReturnType<Forward['parseOwn']>>['flags']
@@ -45,7 +45,7 @@ export default class Forward extends ProdCommand {
   static override flags = {
     listen: Flags.string({
       char: 'L',
-      description: 'PORT, PORT:HOST:PORT or ADDR:PORT:HOST:PORT, as in ssh; port 0: a free one; may be repeated',
+      description: 'PORT, PORT:HOST:PORT, ADDR:PORT:HOST:PORT or /SOCKET:HOST:PORT, as in ssh; port 0: a free one; may be repeated',
       helpValue: '[ADDR:]PORT:HOST:PORT',
       multiple: true,
       multipleNonGreedy: true,
@@ -83,7 +83,7 @@ export default class Forward extends ProdCommand {
     let listens = (flags.listen ?? []).map(parseListen)
     const exposed = listens.find(isExposed)
     if (exposed && !flags.expose)
-      throw new ProdError('USAGE', `other machines could come in at ${showHostPort(exposed.listen)}`, '--expose, if that is wanted')
+      throw new ProdError('USAGE', `other machines could come in at ${showLocal(exposed.listen)}`, '--expose, if that is wanted')
     this.#needHand(flags)
 
     const target = args.target?.startsWith('req_') ? args.target : await pickForward(this.broker(), args.target)
@@ -245,7 +245,7 @@ export default class Forward extends ProdCommand {
 
   #sayOpen({id, request, target, environment, expiresAt}: Started, listens: readonly Listen[], command: readonly string[]): void {
     if (this.jsonEnabled()) {
-      const forwards = listens.map(({listen: {host, port}, to}) => ({address: host, port, to}))
+      const forwards = listens.map(({listen: at, to}) => ({...('path' in at ? at : {address: at.host, port: at.port}), to}))
       const ready: Ready = {ready: true, session: id, request, target, environment, expiresAt: expiresAt ?? null, forwards}
       if (command.length === 0) writeResult(JSON.stringify(ready))
       this.answered = true
@@ -253,7 +253,7 @@ export default class Forward extends ProdCommand {
     }
     const until = expiresAt === undefined ? '' : `; it ends at ${showClock(expiresAt, new Date())} at the latest`
     this.say(`${id} through ${target} (${environment})${until}`)
-    const lines = listens.map(({listen: at, to}) => `${showHostPort(at)} leads to ${showHostPort(to)}`)
+    const lines = listens.map(({listen: at, to}) => `${showLocal(at)} leads to ${showHostPort(to)}`)
     if (command.length > 0) this.say(lines)
     else this.log(lines)
   }
@@ -264,14 +264,15 @@ export default class Forward extends ProdCommand {
   }
 }
 
-/** `PROD_FORWARD_PORT` and `PROD_FORWARD_ADDRESS` of the first port, `PROD_FORWARD_PORT_2`, … of those after it. */
+/** `PROD_FORWARD_PORT` and `PROD_FORWARD_ADDRESS` of the first port, or its `PROD_FORWARD_SOCKET`; `PROD_FORWARD_PORT_2`, … of those after it. */
 function variables(listens: readonly Listen[]): Record<string, string> {
   return Object.fromEntries(
-    listens.flatMap(({listen: {host, port}}, index) => {
+    listens.flatMap(({listen: at}, index) => {
       const number = index === 0 ? '' : `_${index + 1}`
+      if ('path' in at) return [[`PROD_FORWARD_SOCKET${number}`, at.path]]
       return [
-        [`PROD_FORWARD_PORT${number}`, String(port)],
-        [`PROD_FORWARD_ADDRESS${number}`, host === '::' || host === '0.0.0.0' ? '127.0.0.1' : host],
+        [`PROD_FORWARD_PORT${number}`, String(at.port)],
+        [`PROD_FORWARD_ADDRESS${number}`, at.host === '::' || at.host === '0.0.0.0' ? '127.0.0.1' : at.host],
       ]
     }),
   )

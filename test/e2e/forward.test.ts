@@ -1,5 +1,5 @@
 import {execFileSync, spawn} from 'node:child_process'
-import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {createServer} from 'node:http'
 import {type AddressInfo, connect} from 'node:net'
 import {tmpdir, userInfo} from 'node:os'
@@ -75,6 +75,30 @@ test('--json says in one line where it listens, Ctrl-C closes it, and the sessio
   child.kill('SIGINT')
   expect(await status).toBe(130)
   expect((await alice.run(['sessions', 'ls'])).stdout).toMatch(new RegExp(`${ready.session} +closed `))
+})
+
+test('a socket of the file system is its person’s alone, leads like a port, and is gone afterwards', async ({onTestFinished}) => {
+  const servers = await serveForwarded()
+  onTestFinished(() => servers.close())
+  const alice = broker.as('alice')
+  const path = join(alice.home, 'echo.sock')
+  const listen = `${path}:127.0.0.1:${servers.echo.port}`
+  const child = await alice.start(['forward', 'local', '-L', listen, ...why, '--json'])
+  const [line] = await Promise.all([
+    new Promise<string>(resolve => child.stdout.once('data', data => resolve(String(data)))),
+    approve(child.stderr),
+  ])
+  expect(JSON.parse(line)).toMatchObject({ready: true, forwards: [{path, to: servers.echo}]})
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  const one = connect({path, allowHalfOpen: true})
+  one.end('through')
+  expect(await text(one)).toBe('through')
+  const taken = await alice.run(['forward', 'local', '-L', listen, ...why])
+  expect(taken).toMatchObject({status: 241, stderr: expect.stringMatching(/echo\.sock is taken/)})
+  const status = new Promise(resolve => child.once('exit', resolve))
+  child.kill('SIGINT')
+  expect(await status).toBe(130)
+  expect(existsSync(path)).toBe(false)
 })
 
 test.each([
