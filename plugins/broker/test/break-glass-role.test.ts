@@ -93,7 +93,8 @@ test('TM-O1, O2: a role is had at once for an incident, loudly, and somebody els
 test('TM-O3: without an incident, the name typed, a permit, or a time that is allowed, there is no role', async () => {
   expect(await codeOf(take(alice, {incident: undefined}))).toBe('INCIDENT_INVALID')
   expect(await codeOf(take(alice, {}, 'jobbers'))).toBe('CONFIRMATION_FAILED')
-  expect(await codeOf(take(alice, {role: 'hands'}))).toBe('DENIED')
+  // she may neither take nor ask for it: as if it were not there
+  expect(await codeOf(take(alice, {role: 'hands'}))).toBe('ROLE_NOT_FOUND')
   expect(await codeOf(take(alice, {role: 'nobody'}))).toBe('ROLE_NOT_FOUND')
   expect(await codeOf(take(await core.as('bob')))).toBe('DENIED')
   expect(await granted(alice)).toEqual([])
