@@ -140,8 +140,9 @@ test.for(opened)(
     screen.resize(70, 20)
     screen.type("until stty size | grep '20 70'; do :; done\r")
     await screen.until(/^20 70/m)
-    screen.type('sleep 1000\r')
-    await screen.until(/sleep 1000/)
+    // the key ends what runs: not before it has the terminal
+    screen.type("sh -c 'echo runs-$((1+1)); exec sleep 1000'\r")
+    await screen.until(/^runs-2/m)
     screen.type('\u0003')
     screen.type('exit 5\r')
     expect(await screen.ended, screen.text()).toBe(5)
