@@ -251,6 +251,37 @@ test('TM-E12 TM-E2: more texts gone than an erasure tells of are told, though it
   expect(verdict).toMatchObject({ok: true, erased: 3, untold: 2})
 })
 
+test('TM-E12: a record that somebody else writes meanwhile is erased as well, before it is said to be done', async () => {
+  const {dir, store} = await folder()
+  const ended = {state: 'ended', endedAt: '2026-11-22T00:00:00.000Z', outputChunks: 1}
+  const run = {id: 'run_1', ...ended, principal: them, argv: ['job'], reason: 'r', instance: 'test'}
+  await store.commit({
+    put: [putErasure(agreed, 0), request('req_1', 'done', {principal: them, reason: 'their-own-words'}), putRun(run as never, 0)],
+    events: [],
+  })
+  const written = new Set<string>()
+  const busy: Store = {
+    ...store,
+    async commit(change) {
+      for (const {kind, id} of [...(change.put ?? []), ...(change.remove ?? [])]) {
+        const found = kind === 'request' || kind === 'run' ? await store.find<object>(kind, id) : undefined
+        if (!found || written.has(id)) continue
+        written.add(id)
+        const {value, version} = found
+        await store.commit({put: [kind === 'run' ? putRun(value as never, version) : {...request(id, 'done', value), version}], events: []})
+      }
+      return store.commit(change)
+    },
+  }
+  await erase(busy, dir)
+  expect([...written].sort()).toEqual(['req_1', 'run_1'])
+  expect(await stateOf(store)).toBe('done')
+  expect(await store.find('request', 'req_1')).toBeUndefined()
+  expect((await store.find('run', 'run_1'))?.value).toMatchObject({argv: [], erased: {erasure: 'era_9'}})
+  await store.close()
+  for (const word of ['their-own-words', 'their-sub']) expect(allOf(dir)).not.toContain(word)
+})
+
 test('TM-E12: figures that were being read while texts were erased are not kept', async () => {
   const {store} = await folder()
   const events = Array.from({length: 10_000}, (_, n) => told('run.started', `run_${n}`, 'their-person-id', {groups: ['their-group']}))

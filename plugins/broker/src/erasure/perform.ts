@@ -16,7 +16,7 @@ import {person, putRequest} from '../requests/create.ts'
 import type {RequestRecord} from '../requests/state.ts'
 import {type ErasedMark, putRun, type RunRecord} from '../runs/record.ts'
 import {putReview, putSession, type SessionRecord} from '../sessions/record.ts'
-import type {AuditEvent, EntryRow, Kind, Put, Stored} from '../stores/store.ts'
+import type {AuditEvent, Change, EntryRow, Kind, Put, Stored} from '../stores/store.ts'
 import {openOf} from './open.ts'
 import {type ErasureRecord, putErasure} from './record.ts'
 import {erasedText, fieldsOf, isTheirs, nobody, ranges, tellsOf, type Whom, without} from './whom.ts'
@@ -24,6 +24,8 @@ import {erasedText, fieldsOf, isTheirs, nobody, ranges, tellsOf, type Whom, with
 /** Entries whose texts go in one commit. */
 const batchEntries = 500
 const pageEntries = 1000
+/** How often what somebody else wrote meanwhile is looked at again at once; the next pass goes on. */
+const mostRounds = 5
 
 const underWay = new WeakMap<Parts['store'], Set<string>>()
 
@@ -54,10 +56,14 @@ export async function perform(parts: Parts, id: string): Promise<void> {
         personal: {name: agreed.by.name, with: by.person},
       }),
       count: {...stored.value.erased},
+      conflicts: 0,
     }
-    if (stored.value.whom && !(await erasePerson(task, stored.value.whom))) return
-    for (const thing of stored.value.things) await eraseContent(task, thing)
-    await finish(task, stored)
+    for (let round = 0; round < mostRounds; round++) {
+      task.conflicts = 0
+      if (stored.value.whom && !(await erasePerson(task, stored.value.whom))) return
+      for (const thing of stored.value.things) await eraseContent(task, thing)
+      if (task.conflicts === 0) return await finish(task, stored)
+    }
   } finally {
     busy.delete(id)
   }
@@ -69,6 +75,15 @@ interface Task {
   mark: ErasedMark
   event(type: string, subject: string, data: Record<string, unknown>): AuditEvent
   count: ErasureRecord['erased']
+  /** records that somebody else wrote at the same time: they are as they were, and it is not done yet */
+  conflicts: number
+}
+
+/** Whether it was written. */
+async function write(task: Task, change: Change): Promise<boolean> {
+  const {ok} = await task.parts.store.commit(change)
+  if (!ok) task.conflicts += 1
+  return ok
 }
 
 async function finish({parts, event, count, record}: Task, {version}: Stored<ErasureRecord>): Promise<void> {
@@ -81,7 +96,8 @@ async function finish({parts, event, count, record}: Task, {version}: Stored<Era
 }
 
 /** Stored output or recording of one run or session: the files first, then that they are gone. */
-async function eraseContent({parts, mark, event, count}: Task, id: string): Promise<void> {
+async function eraseContent(task: Task, id: string): Promise<void> {
+  const {parts, mark, event, count} = task
   const isRun = id.startsWith('run_')
   const stored = await parts.store.find<RunRecord | SessionRecord>(isRun ? 'run' : 'session', id)
   if (!stored) return
@@ -90,7 +106,7 @@ async function eraseContent({parts, mark, event, count}: Task, id: string): Prom
   const change = isRun
     ? runChange(stored as Stored<RunRecord>, mark)
     : {chunks: (stored.value as SessionRecord).chunks, put: putSession({...(stored.value as SessionRecord), erased: mark}, stored.version)}
-  const {ok} = await parts.store.commit({
+  const ok = await write(task, {
     put: [change.put],
     events: [event(isRun ? 'output.erased' : 'recording.erased', id, {chunks: change.chunks})],
   })
@@ -108,12 +124,13 @@ async function erasePerson(task: Task, whom: Whom): Promise<boolean> {
   await eraseRecords(task, whom, ['login'])
   if (await openOf(parts, whom, [])) return false
   for (const id of subjects) if (/^(run|ses)_/.test(id) && (await isOwn(parts, whom, id))) await eraseContent(task, id)
+  // a record tells whose it is until its files are told to be gone
+  if (task.conflicts > 0) return true
   await parts.store.commit({blank: {subjects: [...subjects], names: whom.names.map(showName), by: erasedText}, events: []})
   await eraseTexts(task, whom, subjects)
   for (const kind of ['run', 'session', 'review'] as const)
     for (const stored of await mentioning(parts, whom, kind)) {
-      const {ok} = await parts.store.commit({put: [blank(whom, task.mark, stored)], events: []})
-      if (ok) count.records += 1
+      if (await write(task, {put: [blank(whom, task.mark, stored)], events: []})) count.records += 1
     }
   await eraseFromErasures(task, whom)
   // the figures are read from the log again, as it is now
@@ -125,12 +142,13 @@ async function erasePerson(task: Task, whom: Whom): Promise<boolean> {
 }
 
 /** What they did as one of the two: what they had asked for lapses, for who takes their place could agree to it. */
-async function eraseFromErasures({parts, record}: Task, whom: Whom): Promise<void> {
+async function eraseFromErasures(task: Task, whom: Whom): Promise<void> {
+  const {parts, record} = task
   for (const {id, value, version} of (await mentioning(parts, whom, 'erasure')) as Stored<ErasureRecord>[]) {
     if (id === record.id) continue
     const rest = without(whom, record.id, value) as ErasureRecord
     const isAskedByThem = value.state === 'asked' && isOwned(whom, value.by)
-    await parts.store.commit({put: [putErasure(isAskedByThem ? {...rest, until: value.askedAt} : rest, version)], events: []})
+    await write(task, {put: [putErasure(isAskedByThem ? {...rest, until: value.askedAt} : rest, version)], events: []})
     if (!value.agreed || !isOwned(whom, value.agreed.by)) continue
     for (const kind of ['run', 'session'] as const)
       for (const marked of await parts.store.list<RunRecord | SessionRecord>({kind, mentions: id})) {
@@ -138,7 +156,7 @@ async function eraseFromErasures({parts, record}: Task, whom: Whom): Promise<voi
         if (typeof erased !== 'object' || erased.erasure !== id) continue
         const unnamed = {...marked.value, erased: {...erased, by: erasedText}}
         const put = kind === 'run' ? putRun(unnamed as RunRecord, marked.version) : putSession(unnamed as SessionRecord, marked.version)
-        await parts.store.commit({put: [put], events: []})
+        await write(task, {put: [put], events: []})
       }
   }
 }
@@ -152,8 +170,7 @@ async function eraseRecords(task: Task, whom: Whom, kinds: readonly Kind[]): Pro
       const put = putAgain(kind, {kind, id, version, value: without(whom, task.record.id, value)})
       const isLive = kind === 'login' && (value as {revokedAt?: string | null}).revokedAt === null
       const events = isLive ? [task.event('login.ended', id, {why: 'erased'})] : []
-      const {ok} = await parts.store.commit({...(isTheirOwn ? {remove: [{kind, id, version}]} : {put: [put]}), events})
-      if (ok) count.records += 1
+      if (await write(task, {...(isTheirOwn ? {remove: [{kind, id, version}]} : {put: [put]}), events})) count.records += 1
     }
 }
 
