@@ -235,6 +235,23 @@ go(process.argv[2])
   expect(portal.calls).toContain('ListAccountAliases')
 })
 
+test('TM-N4: a portal that does not answer keeps no grant alive', async ({onTestFinished}) => {
+  const asked = await alice.run(['assume', 'payments-admin', '--nowait', '--reason', 'the ledger is stuck again', '--', 'true'])
+  expect(asked.status).toBe(245)
+  await approve(asked.stdout.trim())
+  expect(await alice.run(['assume', 'payments-admin', '--', 'true'])).toMatchObject({status: 0})
+  const held = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string; role: string; state: string}[]
+  const grant = held.find(({role, state}) => role === 'payments-admin' && state === 'active')
+  const {promise, resolve} = Promise.withResolvers<void>()
+  portal.held = promise
+  onTestFinished(() => {
+    portal.held = undefined
+    resolve()
+  })
+  const revoked = await alice.run(['grant', 'revoke', grant?.id ?? ''])
+  expect(revoked).toMatchObject({status: 0, stdout: expect.stringContaining('is handed-back')})
+})
+
 test('TM-N4: grant revoke says after how long AWS refused, a running program is refused, and the next one asks anew', async () => {
   const held = JSON.parse((await alice.run(['grant', 'ls', '--json'])).stdout) as {id: string; role: string}[]
   const [grant, ...others] = held.filter(({role}) => role === 'deployer')

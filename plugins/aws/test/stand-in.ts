@@ -20,6 +20,8 @@ export interface StandIn {
   revoked: () => boolean
   /** what it waits before an answer, in milliseconds */
   slowMs: number
+  /** what every answer waits for */
+  held: Promise<void> | undefined
   /** how long credentials live */
   lifeSeconds: number
   /** the code that each MFA device shows */
@@ -74,6 +76,7 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
     denied: new Set(),
     revoked: () => false,
     slowMs: 0,
+    held: undefined,
     lifeSeconds: 3600,
     mfa: new Map(),
     guarded: new Map(),
@@ -247,6 +250,7 @@ export async function startStandIn(onTestFinished: (finish: () => Promise<void>)
     let text = ''
     for await (const piece of request.setEncoding('utf8')) text += piece as string
     coming.emit('call')
+    await standIn.held
     if (standIn.slowMs > 0) await new Promise(resolve => setTimeout(resolve, standIn.slowMs))
     if (url.pathname === '/federation') {
       const params = new URLSearchParams(text || url.search)

@@ -1,3 +1,4 @@
+import {setTimeout as wait} from 'node:timers/promises'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {api, type RevokedGrant} from '@prod/sdk/api'
@@ -6,6 +7,10 @@ import {roleSources} from '../../catalog/local-roles.ts'
 import {takeGrant} from '../../channel/ids.ts'
 
 const patienceMs = 20_000
+/** A session to try AWS with must be there by then: nobody's right lives longer because it is slow to come. */
+const readyMs = 3000
+/** for the answer to be written */
+const lingerMs = 1000
 
 /** Ends a grant now. */
 export default class GrantRevoke extends ProdCommand {
@@ -27,17 +32,22 @@ export default class GrantRevoke extends ProdCommand {
     )
     const refusedAfterMs = grant.refusedAfterMs ?? seen
     if (typeof refusedAfterMs === 'number') this.log(`a call under it was refused after ${(refusedAfterMs / 1000).toFixed(1)} s`)
+    // what was begun and is not there yet would keep this process, and nobody waits for it any more
+    setTimeout(() => process.exit(), lingerMs).unref()
     return {...grant, ...(refusedAfterMs === undefined ? {} : {refusedAfterMs})}
   }
 
-  /** Of a grant of one's own, what its provider gave to one's own login: the broker cannot try that. */
+  /** Of a grant of one's own, what its provider gave to one's own login: the broker cannot try that. Never in the way of the end itself. */
   async #watchRefusal(id: string): Promise<((signal: AbortSignal) => Promise<void>) | undefined> {
-    const own = (await this.broker().call(api.listGrants, {})).grants.find(grant => grant.id === id && grant.state === 'active')
-    if (!own) return undefined
-    for (const source of await roleSources(this.config)) {
-      const watched = await source.watchRefusal?.(this.broker(), own)
-      if (watched) return watched
+    const watched = async () => {
+      const own = (await this.broker().call(api.listGrants, {})).grants.find(grant => grant.id === id && grant.state === 'active')
+      if (!own) return undefined
+      for (const source of await roleSources(this.config)) {
+        const found = await source.watchRefusal?.(this.broker(), own)
+        if (found) return found
+      }
+      return undefined
     }
-    return undefined
+    return Promise.race([watched().catch(() => undefined), wait(readyMs, undefined, {ref: false})])
   }
 }
