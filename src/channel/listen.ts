@@ -71,7 +71,12 @@ async function bind(server: Server, place: LocalPlace): Promise<LocalPlace> {
     const where = showLocal(place)
     const path = 'path' in place
     if (cause.code === 'EADDRINUSE')
-      throw new ProdError('PORT_IN_USE', `${where} is taken`, path ? `ls -l ${where}` : '-L 0:HOST:PORT takes a free port', {cause})
+      throw new ProdError(
+        'PORT_IN_USE',
+        `${where} is taken`,
+        path ? `rm ${where}, if nobody listens there any more` : '-L 0:HOST:PORT takes a free port',
+        {cause},
+      )
     if (cause.code === 'EACCES')
       throw new ProdError('USAGE', `${where} may not be opened by you`, path ? 'a folder of yours' : 'a port above 1023', {cause})
     if (path && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR'))
